@@ -1,0 +1,24 @@
+"""Counting compute: C = 6 N D and its two inverses.
+
+Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: about 2N FLOP a token forward, twice that backward.
+Everything here is floating point: 6·N·D leaves the range of a 64-bit integer beyond 9.2e18.
+"""
+
+from typing import TypeVar
+
+from jax import Array
+from numpy import ndarray
+
+Number = TypeVar("Number", float, ndarray, Array)
+
+FLOPS_PER_PARAM_TOKEN = 6.0
+
+
+def flops_6nd(params: Number, tokens: Number) -> Number:
+    """Training compute in FLOP of `params` parameters over `tokens` tokens."""
+    return FLOPS_PER_PARAM_TOKEN * params * tokens
+
+
+def share_6nd(flops: Number, count: Number) -> Number:
+    """The other factor of C = 6 N D: tokens from compute and parameters, or parameters from compute and tokens."""
+    return flops / FLOPS_PER_PARAM_TOKEN / count

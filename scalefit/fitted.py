@@ -1,0 +1,148 @@
+"""Fit: draws of a model's parameters, where they came from, and what can be asked of them."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import precision
+from scalefit.errors import PlanError
+from scalefit.frontier import Frontier, frontier
+from scalefit.health import Health
+from scalefit.model import BoundModel, Model, Theta
+from scalefit.read import read_inputs
+from scalefit.runs import Runs
+from scalefit.units import format_flops, positive_budgets
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Kind = Literal["posterior", "bootstrap", "point"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The result of every engine.
+
+    draws : name -> (chain, draw), parameters of law and noise in raw units (counts, nats per token).
+    kind : "posterior", "bootstrap" or "point" (one draw). stats : the sampler's own numbers, each (chain, draw).
+    engine : how the draws were made, in words; seed, versions : what repeats them.
+    health : verdict, numbers and a sentence for each check.
+    """
+
+    draws: dict[str, np.ndarray]
+    kind: Kind
+    model: Model
+    runs: Runs
+    stats: dict[str, np.ndarray]
+    engine: str
+    seed: int
+    versions: dict[str, str]
+    health: Health
+
+    def __repr__(self) -> str:
+        return (
+            f"<Fit {self.kind}: {self.model.law.name} law, {self.model.noise.name} noise, {self.engine}; "
+            f"{self.runs.describe()}; health {self.health.verdict}>"
+        )
+
+    @property
+    def theta(self) -> dict[str, np.ndarray]:
+        """The draws with chains joined: name -> (chain * draw,)."""
+        return {name: values.reshape(-1) for name, values in self.draws.items()}
+
+    @property
+    def largest_run(self) -> float:
+        """Compute of the largest run in the data, FLOP."""
+        return float(self.runs.flops.max())
+
+    @cached_property
+    def bound(self) -> BoundModel:
+        """The model bound to the table it was fitted to."""
+        return self.model.bind(self.runs)
+
+    def summary(self, prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
+        """Rows: parameters, then derived quantities; at the largest budget in the data unless `budgets` (FLOP).
+
+        Columns: median, lower, upper (equal-tailed, probability `prob`), ess_bulk, ess_tail, r_hat, mcse_median.
+        """
+        from scalefit.tables import fit_table
+
+        return fit_table(self, prob, budgets)
+
+    def derived(self, budgets: Any = None) -> dict[str, np.ndarray]:
+        """What follows from the draws, name -> (chain, draw): the law's own, and the optimum at each budget."""
+        wanted = [self.largest_run] if budgets is None else positive_budgets(budgets)
+        return derived(self.model, self.draws, np.asarray(wanted), self.largest_run)
+
+    def frontier(self, budgets: Any) -> Frontier:
+        """The compute-optimal N, D and loss at each budget (FLOP), per draw; interval kind `mean`."""
+        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.largest_run)
+
+    def predict(self, new_runs: Any, kind: Literal["mean", "run"] = "run", seed: int | None = None) -> np.ndarray:
+        """Draws of the loss of new runs, (draw, run), nats per token.
+
+        new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter
+        uncertainty only), "run" one new run (with noise, drawn from `seed`; the fit's own by default).
+        Raises `PlanError` on another kind, `DataError` where an input is missing.
+        """
+        if kind not in ("mean", "run"):
+            raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law) or run (with noise).")
+        inputs = read_inputs(new_runs, self.model.law.inputs)
+        with precision():
+            x = {name: jnp.asarray(values) for name, values in inputs.items()}
+            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
+            key = jax.random.PRNGKey(self.seed if seed is None else seed)
+            return np.exp(np.asarray(_log_loss(self.model, theta, x, key if kind == "run" else None)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to one netCDF file; see `scalefit.store.save`."""
+        from scalefit.store import save
+
+        return save(self, path)
+
+    def to_datatree(self) -> "xr.DataTree":
+        """The fit as an ArviZ DataTree; see `scalefit.store.to_datatree`."""
+        from scalefit.store import to_datatree
+
+        return to_datatree(self)
+
+
+def derived(model: Model, draws: Theta, budgets: np.ndarray, largest_run: float) -> dict[str, np.ndarray]:
+    """The law's derived quantities and its optimum at each budget, name -> (chain, draw)."""
+    found = dict(model.law.derived(draws))
+    if set(model.law.inputs) != {"params", "tokens"}:
+        return found
+    shape = next(iter(draws.values())).shape
+    front = frontier(model.law, {name: values.reshape(-1) for name, values in draws.items()}, budgets, largest_run)
+    columns = {"N_opt": front.params, "D_opt": front.tokens}
+    columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
+    for index, budget in enumerate(budgets):
+        for name, values in columns.items():
+            found[f"{name}[{format_flops(budget)}]"] = values[:, index].reshape(shape)
+    return found
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of scalefit and of what computes its numbers."""
+    return {name: version(name) for name in ("scalefit", "jax", "numpyro", "numpy")}
+
+
+@partial(jax.jit, static_argnames="model")
+def _log_loss(model: Model, theta: Theta, x: dict[str, Array], key: Array | None) -> Array:
+    """ln loss, (draw, run): the law's, or with noise where there is a key."""
+
+    def one(draw: Theta, key: Array | None) -> Array:
+        mean = model.log_mean(draw, x)
+        return mean if key is None else model.noise.distribution(draw, mean).sample(key)
+
+    count = len(next(iter(theta.values())))
+    keys = None if key is None else jax.random.split(key, count)
+    return jax.vmap(one)(theta, keys)

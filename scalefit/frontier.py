@@ -1,0 +1,134 @@
+"""Where is the optimum? N_opt, D_opt and loss along C = 6 N D, per posterior draw and budget, for any law.
+
+The optimum is where another e-fold of parameters gains as much as another of tokens (the first-order condition
+of Hoffmann et al. 2022, section 3.3). It is found numerically, so that a law needs no closed form.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import find_root, precision
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN
+from scalefit.errors import PlanError
+from scalefit.laws import Law
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LogLoss = Callable[[Array, Array], Array]
+"""(ln N, ln D) -> loss, scalars."""
+
+BUDGETS_AT_ONCE = 64  # bounds memory at about 1 kB x draws x this
+
+
+def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:
+    """-dL/dlnN and -dL/dlnD: nats gained by one more e-fold of parameters, and of tokens."""
+    gain_n, gain_d = jax.grad(loss, argnums=(0, 1))(log_n, log_d)
+    return -gain_n, -gain_d
+
+
+def optimal_log_params(loss: LogLoss, log_flops: Array) -> Array:
+    """ln N that minimises a loss unimodal along C = 6 N D; one draw, one budget.
+
+    Solves ln e_N = ln e_D, whose two sides are straight lines in ln N for sums of power laws: Newton's method
+    then needs a step or two. At least one parameter and one token are assumed.
+    """
+    log_k = log_flops - jnp.log(FLOPS_PER_PARAM_TOKEN)
+    tiny = jnp.finfo(log_k.dtype).tiny
+
+    def gap(log_n: Array) -> Array:
+        e_n, e_d = elasticities(loss, log_n, log_k - log_n)
+        return jnp.log(jnp.maximum(e_n, tiny)) - jnp.log(jnp.maximum(e_d, tiny))
+
+    def gap_and_slope(log_n: Array) -> tuple[Array, Array]:
+        return jax.jvp(gap, (log_n,), (jnp.ones_like(log_n),))
+
+    return find_root(gap_and_slope, jnp.zeros_like(log_k), log_k, log_k / 2)
+
+
+def equivalent_log_flops(loss: LogLoss, target: Array, log_flops: Array) -> Array:
+    """ln of the least compute that reaches the loss `target` when spent at the optimum; one draw.
+
+    `log_flops` is a budget that does reach it. The slope is dL*/dlnC = -e_D, by the envelope theorem.
+    """
+    log_k0 = jnp.log(FLOPS_PER_PARAM_TOKEN)
+
+    def excess_and_slope(log_c: Array) -> tuple[Array, Array]:
+        log_n = optimal_log_params(loss, log_c)
+        log_d = log_c - log_k0 - log_n
+        return loss(log_n, log_d) - target, -elasticities(loss, log_n, log_d)[1]
+
+    return find_root(excess_and_slope, log_flops - 30.0, log_flops, log_flops)
+
+
+def log_loss_of(law: Law, theta: dict[str, Any]) -> LogLoss:
+    """The law at one draw, as a function of ln N and ln D."""
+    return lambda log_n, log_d: law.loss(theta, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d)})
+
+
+@partial(jax.jit, static_argnames="law")
+def _optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
+    """ln N_opt and the loss there, each (budget, draw)."""
+
+    def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array]:
+        loss = log_loss_of(law, draw)
+        log_n = optimal_log_params(loss, log_c)
+        return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n)
+
+    over_draws = jax.vmap(one, in_axes=(0, None))
+    return jax.lax.map(lambda log_c: over_draws(theta, log_c), log_flops, batch_size=BUDGETS_AT_ONCE)
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The compute-optimal allocation at each budget, per draw.
+
+    flops : (budget,); params, tokens, loss : (draw, budget), loss being the law's at the optimum (interval kind
+    `mean`: parameter uncertainty only). largest_run : compute of the largest run in the data.
+    """
+
+    flops: np.ndarray
+    params: np.ndarray
+    tokens: np.ndarray
+    loss: np.ndarray
+    largest_run: float
+
+    @property
+    def tokens_per_param(self) -> np.ndarray:
+        """D_opt / N_opt, (draw, budget)."""
+        return self.tokens / self.params
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: flops. Columns: params, tokens, tokens_per_param, loss, each with median, lower and upper."""
+        from scalefit.tables import frontier_table
+
+        return frontier_table(self, prob)
+
+
+def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, largest_run: float) -> Frontier:
+    """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
+
+    Raises `PlanError` where the law does not trade parameters against tokens.
+    """
+    check_trades(law)
+    log_k = np.log(np.asarray(flops, dtype=float) / FLOPS_PER_PARAM_TOKEN)
+    with precision():
+        draws = {p.name: jnp.asarray(theta[p.name]) for p in law.params()}
+        log_n, loss = (np.asarray(a).T for a in _optima(law, draws, jnp.log(jnp.asarray(flops, dtype=float))))
+    return Frontier(flops, np.exp(log_n), np.exp(log_k - log_n), loss, largest_run)
+
+
+def check_trades(law: Law) -> None:
+    """Raise `PlanError` unless params and tokens are all that the law asks for."""
+    if set(law.inputs) != {"params", "tokens"}:
+        raise PlanError(
+            f"the {law.name} law has no allocation to optimise: it takes {', '.join(law.inputs)}; "
+            "use a law of params and tokens, such as chinchilla."
+        )

@@ -1,0 +1,195 @@
+"""Can these draws be trusted? Numbers, a verdict and a sentence for each check.
+
+Gates: R-hat at most 1.01 and bulk and tail ESS at least 400 (Vehtari et al. 2021, arXiv 1903.08008), no
+divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturated trees; and what no sampler
+can mend: a design that does not identify the law.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import numpy as np
+
+from scalefit._numerics import precision
+from scalefit.counting import share_6nd
+from scalefit.model import BoundModel
+from scalefit.units import format_count
+
+Verdict = Literal["ok", "review", "fail"]
+Draws = Mapping[str, np.ndarray]
+SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what was looked at, its number, its verdict, and a sentence for the reader."""
+
+    name: str
+    verdict: Verdict
+    value: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """All checks of a fit; the verdict is that of the worst."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """"ok", "review" (usable with the cautions given) or "fail" (do not use)."""
+        return max((check.verdict for check in self.checks), key=SEVERITY.__getitem__, default="ok")
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """The sentences of the checks that are not ok, worst first."""
+        bad = [check for check in self.checks if check.verdict != "ok"]
+        return tuple(check.sentence for check in sorted(bad, key=lambda c: -SEVERITY[c.verdict]))
+
+    def __str__(self) -> str:
+        lines = [f"  {check.verdict:<6} {check.name}: {check.sentence}" for check in self.checks]
+        return "\n".join([f"health: {self.verdict}", *lines])
+
+
+def convergence(draws: np.ndarray) -> dict[str, float]:
+    """Rank-normalised split R-hat, bulk and tail ESS, and the Monte Carlo error of the median.
+
+    draws : (chain, draw). Constant draws, as of a point fit, give NaN.
+    """
+    from arviz_stats.base.array import array_stats
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    if draws.shape[1] < 4 or np.ptp(draws) == 0:
+        return dict.fromkeys(("r_hat", "ess_bulk", "ess_tail", "mcse_median"), float("nan"))
+    return {
+        "r_hat": float(array_stats.rhat(draws, method="rank", **axes)),
+        "ess_bulk": float(array_stats.ess(draws, method="bulk", **axes)),
+        "ess_tail": float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)),
+        "mcse_median": float(array_stats.mcse(draws, method="median", **axes)),
+    }
+
+
+def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws) -> Health:
+    """Every check that these draws allow.
+
+    draws : raw parameters, derived : what follows from them, stats : the sampler's own; each name -> (chain, draw).
+    """
+    return Health(
+        (
+            *_mixing({**draws, **derived}),
+            *_sampler(stats),
+            *_design(bound),
+            *_learning(bound, draws, derived),
+        )
+    )
+
+
+def _grade(value: float, ok: bool, usable: bool) -> Verdict:
+    if np.isnan(value) or not usable:
+        return "fail"
+    return "ok" if ok else "review"
+
+
+def _mixing(draws: Draws) -> Iterable[Check]:
+    found = {name: convergence(values) for name, values in draws.items()}
+    worst = max(found, key=lambda name: np.nan_to_num(found[name]["r_hat"], nan=np.inf))
+    r_hat = found[worst]["r_hat"]
+    advice = "" if r_hat <= 1.01 else "; the chains disagree: run longer, or look for two modes"
+    yield Check("R-hat", _grade(r_hat, r_hat <= 1.01, r_hat <= 1.05), r_hat, f"{r_hat:.3f} at most ({worst}){advice}")
+    for kind in ("bulk", "tail"):
+        least = min(found, key=lambda name: np.nan_to_num(found[name][f"ess_{kind}"], nan=-1.0))
+        ess = found[least][f"ess_{kind}"]
+        advice = "" if ess >= 400 else "; intervals carry visible Monte Carlo error: ask for more draws"
+        sentence = f"{ess:.0f} effective draws at least ({least}){advice}"
+        yield Check(f"{kind} ESS", _grade(ess, ess >= 400, ess >= 100), ess, sentence)
+
+
+def _sampler(stats: Draws) -> Iterable[Check]:
+    if "diverging" in stats:
+        count, share = int(stats["diverging"].sum()), float(stats["diverging"].mean())
+        advice = "" if count == 0 else "; the posterior has a corner the sampler cannot follow: raise target_accept"
+        yield Check("divergences", _grade(share, count == 0, share < 0.01), count, f"{count}{advice}")
+    if "energy" in stats:
+        e_bfmi = _e_bfmi(stats["energy"])
+        advice = "" if e_bfmi >= 0.3 else "; the tails are explored slowly: run longer, or tighten priors"
+        yield Check("E-BFMI", _grade(e_bfmi, e_bfmi >= 0.3, e_bfmi >= 0.1), e_bfmi, f"{e_bfmi:.2f} at least{advice}")
+    if "saturated" in stats:
+        share = float(stats["saturated"].mean())
+        advice = "" if share == 0 else "; trajectories are cut short: raise max_tree_depth"
+        yield Check("tree depth", _grade(share, share == 0, True), share, f"{share:.1%} of draws at the limit{advice}")
+
+
+def _e_bfmi(energy: np.ndarray) -> float:
+    """Energy Bayesian fraction of missing information, the least over chains (Betancourt 2016, section 3)."""
+    from arviz_stats.base.array import array_stats
+
+    return float(np.min(array_stats.bfmi(energy, chain_axis=0, draw_axis=1)))
+
+
+def _design(bound: BoundModel) -> Iterable[Check]:
+    """A single ray of tokens per parameter, or less than a decade of an input, whatever the draws say."""
+    for name in bound.model.law.inputs:
+        values = bound.runs[name]
+        decades = float(np.log10(values.max() / values.min()))
+        sentence = f"{decades:.1f} decades of {name}"
+        if decades < 1:
+            ends = format_count(values.max() / 10), format_count(values.min() * 10)
+            sentence += f": too narrow for an exponent; add a run with {name} below {ends[0]} or above {ends[1]}"
+        yield Check(f"range of {name}", "ok" if decades >= 1 else "review", decades, sentence)
+    if {"params", "tokens"} <= set(bound.model.law.inputs):
+        yield _ray(bound)
+
+
+def _ray(bound: BoundModel) -> Check:
+    """How far the runs lie off the line ln D = c + s ln N that passes them best, as a factor (one sd)."""
+    log_n, log_d = np.log(bound.runs.params), np.log(bound.runs.tokens)
+    spread = np.linalg.svd(np.stack([log_n - log_n.mean(), log_d - log_d.mean()]), compute_uv=False)[-1]
+    factor = float(np.exp(spread / np.sqrt(len(log_n))))
+    if factor >= 1.3:
+        return Check("one ray", "ok", factor, f"runs lie a factor {factor:.1f} off any single path of N against D")
+    n, d = np.exp(log_n.mean()), np.exp(log_d.mean())
+    off = format_count(n * 3), format_count(share_6nd(6 * n * d, n * 3))
+    sentence = (
+        f"all runs lie on one path of tokens against parameters (about {d / n:.3g} tokens per parameter in the "
+        f"middle), so alpha, beta and the allocation are not identified; add runs off it, such as "
+        f"N {off[0]} with D {off[1]}, and the reverse"
+    )
+    return Check("one ray", "fail" if factor < 1.05 else "review", factor, sentence)
+
+
+def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check]:
+    """Posterior against prior width, in unit-free coordinates: what the runs taught about the law."""
+    law = bound.model.law
+    with precision():
+        prior = {k: np.asarray(v) for k, v in bound.model.sample_prior(jax.random.PRNGKey(0), 4000).items()}
+    posterior = bound.to_unit(draws)
+    prior_derived = {name: values for name, values in law.derived(prior).items() if name in derived}
+    names = [p.name for p in law.params()] + [name for name in prior_derived]
+    ratios = {
+        name: _width({**posterior, **derived}[name]) / _width({**prior, **prior_derived}[name]) for name in names
+    }
+    worst = max(ratios, key=ratios.__getitem__)
+    if ratios[worst] <= 0.5:
+        sentence = f"the widest posterior is {ratios[worst]:.0%} of its prior ({worst})"
+        return [Check("learning", "ok", ratios[worst], sentence)]
+    poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > 0.5)
+    sentence = (
+        f"the runs hardly narrow the prior of {poor}: those intervals are mostly assumption; "
+        f"{_widen(bound)}"
+    )
+    return [Check("learning", "review", ratios[worst], sentence)]
+
+
+def _widen(bound: BoundModel) -> str:
+    """Which run would teach most: a decade beyond the data in the input that spans the fewest decades."""
+    spans = {name: np.log10(bound.runs[name].max() / bound.runs[name].min()) for name in bound.model.law.inputs}
+    name = min(spans, key=spans.__getitem__)
+    return f"add runs with {name} near {format_count(bound.runs[name].max() * 10)}, or more runs"
+
+
+def _width(draws: np.ndarray) -> float:
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return float(high - low)

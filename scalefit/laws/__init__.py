@@ -1,0 +1,24 @@
+"""Scaling laws, one file each. Every module beside this one is imported, which registers the laws in it."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from scalefit.laws._law import Law, Param, Prior, Published, find_law
+
+for _module in iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Law", "Param", "Prior", "Published", "find_law"]
+
+
+def __getattr__(name: str) -> type[Law]:
+    """`sf.laws.Chinchilla` and every other registered law, by its class name."""
+    for law in Law.registry.values():
+        if law.__name__ == name:
+            return law
+    raise AttributeError(f"there is no law {name}; there are {sorted(c.__name__ for c in Law.registry.values())}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(law.__name__ for law in Law.registry.values())])

@@ -1,0 +1,68 @@
+"""L(N, D) = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, arXiv 2203.15556, equation 2)."""
+
+from dataclasses import dataclass
+from math import log
+from typing import Any, ClassVar, final
+
+from jax import Array
+
+from scalefit.laws._law import Law, Param, Prior, Published, Values
+
+
+@final
+@dataclass(frozen=True)
+class Chinchilla(Law):
+    """Irreducible loss plus one power law each in parameters N and tokens D.
+
+    Along C = 6 N D the optimum grows as N_opt ~ C^a and D_opt ~ C^b, with a = beta/(alpha + beta) and
+    b = alpha/(alpha + beta) (Hoffmann et al. 2022, equation 4).
+    """
+
+    name: ClassVar[str] = "chinchilla"
+    equation: ClassVar[str] = "L(N, D) = E + A/N^alpha + B/D^beta"
+    inputs: ClassVar[tuple[str, ...]] = ("params", "tokens")
+
+    def params(self) -> tuple[Param, ...]:
+        """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""
+        level = Prior.of("LogNormal", loc=log(0.6), scale=0.4)
+        term = Prior.of("LogNormal", loc=log(0.2), scale=1.0)
+        exponent = Prior.of("LogNormal", loc=log(0.3), scale=0.5)
+        return (
+            Param("E", level, "irreducible loss", "nats"),
+            Param("A", term, "size of the parameter term", "nats params^alpha"),
+            Param("B", term, "size of the data term", "nats tokens^beta"),
+            Param("alpha", exponent, "exponent of parameters"),
+            Param("beta", exponent, "exponent of tokens"),
+        )
+
+    def loss(self, theta: Values, x: Values) -> Array:
+        """E + A/N^alpha + B/D^beta, in nats per token."""
+        n, d = x["params"], x["tokens"]
+        return theta["E"] + theta["A"] * n ** -theta["alpha"] + theta["B"] * d ** -theta["beta"]
+
+    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
+        """With N = n N0 and L = l L0: A = a L0 N0^alpha, B = b L0 D0^beta, E = e L0."""
+        return {
+            **theta,
+            "E": theta["E"] * unit["loss"],
+            "A": theta["A"] * unit["loss"] * unit["params"] ** theta["alpha"],
+            "B": theta["B"] * unit["loss"] * unit["tokens"] ** theta["beta"],
+        }
+
+    def derived(self, theta: Values) -> dict[str, Any]:
+        """The exponents of the compute-optimal frontier: N_opt ~ C^a, D_opt ~ C^b."""
+        a = theta["beta"] / (theta["alpha"] + theta["beta"])
+        return {"a": a, "b": 1 - a}
+
+    def reference(self) -> tuple[Published, ...]:
+        """Besiroglu et al.'s refit, and Hoffmann et al.'s own fit with the digits of its TeX source."""
+        return (
+            Published(
+                "Besiroglu et al. 2024 (arXiv 2404.10102), Huber fit to 240 runs",
+                (("E", 1.8172), ("A", 482.01), ("B", 2085.43), ("alpha", 0.3478), ("beta", 0.3658)),
+            ),
+            Published(
+                "Hoffmann et al. 2022 (arXiv 2203.15556), Approach 3, TeX source",
+                (("E", 1.6934), ("A", 406.4), ("B", 410.7), ("alpha", 0.33917084), ("beta", 0.2849083)),
+            ),
+        )

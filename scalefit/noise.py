@@ -1,0 +1,77 @@
+"""What a run's log loss does around the law: Student-t by default, because real tables have outliers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from scalefit.errors import ModelError
+from scalefit.laws._law import Param, Prior, Values
+
+if TYPE_CHECKING:
+    from numpyro.distributions import Distribution
+
+
+class Noise(ABC):
+    """The distribution of ln loss around the law's ln loss. A frozen dataclass, registered by `name`."""
+
+    name: ClassVar[str]
+    registry: ClassVar[dict[str, type["Noise"]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Noise.registry[cls.name] = cls
+
+    @abstractmethod
+    def params(self) -> tuple[Param, ...]:
+        """The noise's own parameters."""
+
+    @abstractmethod
+    def distribution(self, theta: Values, log_loss: Any) -> "Distribution":
+        """NumPyro distribution of the observed ln loss, given the law's."""
+
+
+SCALE = Param("sigma", Prior.of("HalfNormal", scale=0.05), "scale of the noise on ln loss")
+
+
+@final
+@dataclass(frozen=True)
+class StudentT(Noise):
+    """Heavy-tailed noise: a few runs may lie far off without bending the law."""
+
+    name: ClassVar[str] = "student-t"
+
+    def params(self) -> tuple[Param, ...]:
+        """sigma, nu; nu ~ Gamma(2, 0.1) as Juárez and Steel 2010 (J. Bus. Econ. Stat. 28, 52) advise."""
+        tails = Prior.of("Gamma", concentration=2.0, rate=0.1)
+        return (SCALE, Param("nu", tails, "degrees of freedom: small is heavy-tailed"))
+
+    def distribution(self, theta: Values, log_loss: Any) -> "Distribution":
+        """ln L ~ t(nu, ln law, sigma)."""
+        from numpyro import distributions
+
+        return distributions.StudentT(theta["nu"], log_loss, theta["sigma"])
+
+
+@final
+@dataclass(frozen=True)
+class Normal(Noise):
+    """Gaussian noise on ln loss: one outlier moves everything; for comparison."""
+
+    name: ClassVar[str] = "normal"
+
+    def params(self) -> tuple[Param, ...]:
+        """sigma."""
+        return (SCALE,)
+
+    def distribution(self, theta: Values, log_loss: Any) -> "Distribution":
+        """ln L ~ N(ln law, sigma)."""
+        from numpyro import distributions
+
+        return distributions.Normal(log_loss, theta["sigma"])
+
+
+def find_noise(name: str) -> Noise:
+    """The noise of that name; raises `ModelError` that lists the names there are."""
+    if name not in Noise.registry:
+        raise ModelError(f"there is no noise {name!r}; choose from {', '.join(sorted(Noise.registry))}.")
+    return Noise.registry[name]()

@@ -1,0 +1,258 @@
+"""From a file, a DataFrame or a dict of arrays to `Runs`. pandas lives here.
+
+Column names. A column is taken for what it is called, whatever its case, with spaces and dashes read as
+underscores, if it is one of `COMMON_NAMES`; two candidates for one quantity are an error, a mapping by argument
+decides. Two of params, tokens and flops give the third by C = 6 N D.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalefit.counting import flops_6nd, share_6nd
+from scalefit.errors import DataError, DataWarning
+from scalefit.runs import POSITIVE_COLUMNS, BadCell, Runs, bad_cells, refuse
+from scalefit.units import parse_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMMON_NAMES: dict[str, tuple[str, ...]] = {
+    "params": ("params", "n", "n_params", "num_params", "parameters", "model_size"),
+    "tokens": ("tokens", "d", "n_tokens", "num_tokens", "training_tokens", "train_tokens"),
+    "flops": ("flops", "c", "flop", "compute", "training_flop", "training_flops", "total_flops"),
+    "loss": ("loss", "val_loss", "final_loss", "validation_loss", "eval_loss", "test_loss"),
+    "unique_tokens": ("unique_tokens",),
+}
+"""Canonical column -> the names it is recognised by (compared in lower case, spaces and dashes as underscores)."""
+
+
+def read_runs(
+    source: Any,
+    *,
+    params: str | None = None,
+    tokens: str | None = None,
+    flops: str | None = None,
+    loss: str | None = None,
+    name: str | None = None,
+    **columns: str,
+) -> Runs:
+    """Read a table of training runs.
+
+    source : path of a .csv, .tsv or .parquet file; a pandas or polars DataFrame (anything with a dataframe
+        interchange); a dict of arrays; or `Runs`, returned as they are.
+    params, tokens, flops, loss, **columns : the table's own name of each canonical column, where it is not one of
+        `COMMON_NAMES`.
+    name : what the table is called in messages; the file's name by default.
+
+    Counts may be written "70B", "1.4T" or "5.76e23". Loss is in nats per token.
+    Raises `DataError` that names the ambiguous columns, or every bad row; warns with `DataWarning` of duplicates.
+    """
+    if isinstance(source, Runs):
+        return source
+    frame, default_name = _frame(source)
+    mapping = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, **columns}
+    return _runs(frame, {k: v for k, v in mapping.items() if v is not None}, name or default_name)
+
+
+def read_inputs(source: Any, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The columns `inputs` of a table that need not have a loss, each (run,), as `read_runs` would read them.
+
+    Raises `DataError` where one is missing or a value cannot be used.
+    """
+    columns = dict(source.columns) if isinstance(source, Runs) else _numbers(*_frame(source))
+    missing = [name for name in inputs if name not in columns]
+    if missing:
+        raise DataError(f"the new runs lack {', '.join(missing)}; give columns {', '.join(inputs)}.")
+    return {name: np.atleast_1d(np.asarray(columns[name], dtype=float)) for name in inputs}
+
+
+def _numbers(frame: "pd.DataFrame", name: str) -> dict[str, np.ndarray]:
+    columns, cells = _parse(_rename(frame, {}, name))
+    refuse(cells, name)
+    return columns | complete_6nd(columns)[0]
+
+
+def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> Runs:
+    frame = _rename(frame, mapping, name)
+    if "loss" not in frame.columns:
+        raise DataError(f"{name}: no column is a loss among {_listed(frame)}; name it, as in loss='final_loss'.")
+    columns, cells = _parse(frame)
+    refuse(cells, name)
+    derived, notes = complete_6nd(columns)
+    columns |= derived
+    return Runs(columns, name=name, notes=(*notes, *_doubts(columns, name)))
+
+
+def _frame(source: Any) -> "tuple[pd.DataFrame, str]":
+    import pandas as pd
+
+    if isinstance(source, (str, Path)):
+        return _read_file(Path(source)), Path(source).name
+    if isinstance(source, pd.DataFrame):
+        return source, "the table"
+    if isinstance(source, Mapping):
+        return _from_mapping(source), "the table"
+    if hasattr(source, "__dataframe__") or hasattr(source, "__arrow_c_stream__"):
+        return _from_mapping({c: source[c].to_numpy() for c in source.columns}), "the table"
+    raise DataError(f"cannot read runs from a {type(source).__name__}; give a file, a DataFrame or a dict of arrays.")
+
+
+def _from_mapping(columns: Mapping[str, Any]) -> "pd.DataFrame":
+    import pandas as pd
+
+    arrays = {str(key): np.atleast_1d(np.asarray(values)) for key, values in columns.items()}
+    lengths = {key: len(values) for key, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"the columns differ in length: {lengths}; give every run one row.")
+    return pd.DataFrame(arrays)
+
+
+def _read_file(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    readers = {
+        ".csv": pd.read_csv,
+        ".tsv": lambda p: pd.read_csv(p, sep="\t"),
+        ".parquet": pd.read_parquet,
+        ".pq": pd.read_parquet,
+    }
+    if path.suffix.lower() not in readers:
+        raise DataError(f"cannot tell what {path.name} is; give a .csv, .tsv or .parquet file.")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the path, or see `scalefit data` for the shipped tables.")
+    try:
+        return readers[path.suffix.lower()](path)
+    except (ValueError, OSError) as problem:  # pandas' and pyarrow's parsers raise subclasses of these
+        first_line = str(problem).strip().splitlines()[0]
+        raise DataError(f"{path.name} is not a readable table: {first_line}") from problem
+
+
+def _rename(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> "pd.DataFrame":
+    frame = frame.rename(columns=str)
+    chosen = {canonical: _choose(frame, canonical, mapping, name) for canonical in {**COMMON_NAMES, **mapping}}
+    sources = {column: canonical for canonical, column in chosen.items() if column is not None}
+    if len(sources) < sum(column is not None for column in chosen.values()):
+        raise DataError(f"{name}: one column is mapped to two quantities ({dict(mapping)}); map each once.")
+    # A column that only shares a canonical name, while another was mapped to it, would otherwise come twice.
+    shadowed = [c for c in frame.columns if c in chosen and c not in sources and chosen[c] is not None]
+    return frame.drop(columns=shadowed).rename(columns=sources)
+
+
+def _choose(frame: "pd.DataFrame", canonical: str, mapping: Mapping[str, str], name: str) -> str | None:
+    if canonical in mapping:
+        if mapping[canonical] not in frame.columns:
+            raise DataError(f"{name} has no column {mapping[canonical]!r} for {canonical}, only {_listed(frame)}.")
+        _refuse_other_metric(canonical, mapping[canonical], name)
+        return mapping[canonical]
+    taken = set(mapping.values())
+    names = COMMON_NAMES[canonical]
+    candidates = [c for c in frame.columns if _plain(c) in names and c not in taken]
+    if len(candidates) > 1:
+        raise DataError(
+            f"{name}: columns {' and '.join(map(repr, candidates))} could each be {canonical}; "
+            f"say which, as in {canonical}={candidates[0]!r} (--{canonical} on the command line)."
+        )
+    return candidates[0] if candidates else None
+
+
+def _refuse_other_metric(canonical: str, column: str, name: str) -> None:
+    if canonical == "loss" and re.search("ppl|perplexity|accuracy|acc$", _plain(column)):
+        raise DataError(
+            f"{name}: column {column!r} is by its name no loss in nats per token; "
+            "take the logarithm of a perplexity; an accuracy has no place in this table."
+        )
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _listed(frame: "pd.DataFrame") -> str:
+    return ", ".join(map(str, frame.columns))
+
+
+def _parse(frame: "pd.DataFrame") -> tuple[dict[str, np.ndarray], list[BadCell]]:
+    """Columns as arrays, and every cell that cannot be used; the value of one that is text becomes NaN."""
+    columns: dict[str, np.ndarray] = {}
+    problems: list[BadCell] = []
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        if name in POSITIVE_COLUMNS and values.dtype.kind not in "fiub":
+            values, bad = _parse_text(name, values)
+            problems += bad
+        columns[name] = values.astype(float) if values.dtype.kind in "fiub" else values.astype(str)
+    known = {(cell.row, cell.column) for cell in problems}
+    missing = [cell for cell in bad_cells(columns) if (cell.row, cell.column) not in known]
+    return columns, problems + missing
+
+
+def _parse_text(name: str, values: np.ndarray) -> tuple[np.ndarray, list[BadCell]]:
+    numbers, problems = np.full(len(values), np.nan), []
+    for index, value in enumerate(values):
+        if value is None or (isinstance(value, float) and np.isnan(value)) or not str(value).strip():
+            continue  # missing: reported as such with the other numbers
+        try:
+            numbers[index] = parse_quantity(value)
+        except DataError:
+            problems.append(BadCell(index + 1, name, f"is text ({str(value)!r})"))
+    return numbers, problems
+
+
+def complete_6nd(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The one column of params, tokens and flops that is absent, from the other two, with a note that says so.
+
+    Where all three are there, nothing is added; the note then says if C leaves [0.5, 2] times 6 N D.
+    """
+    have = {"params", "tokens", "flops"} & set(columns)
+    if have == {"params", "tokens", "flops"}:
+        return {}, _mismatch(columns["flops"] / flops_6nd(columns["params"], columns["tokens"]))
+    if have == {"params", "tokens"}:
+        flops = flops_6nd(columns["params"], columns["tokens"])
+        return {"flops": flops}, ["flops were computed as 6 N D"]
+    if "flops" in have and len(have) == 2:
+        (given,) = have - {"flops"}
+        (absent,) = {"params", "tokens"} - {given}
+        return {absent: share_6nd(columns["flops"], columns[given])}, [f"{absent} were computed from C = 6 N D"]
+    return {}, []
+
+
+def _mismatch(ratio: np.ndarray) -> list[str]:
+    off = np.flatnonzero((ratio < 0.5) | (ratio > 2))
+    if not off.size:
+        return []
+    rows = ", ".join(str(index + 1) for index in off[:10]) + (", ..." if off.size > 10 else "")
+    return [
+        f"flops are {ratio[off].min():.3g} to {ratio[off].max():.3g} times 6 N D in {off.size} row(s) ({rows}); "
+        "check that params and tokens are counted as the compute is"
+    ]
+
+
+def _doubts(columns: Mapping[str, np.ndarray], name: str) -> list[str]:
+    """What looks like a mistake but can be used: a sentence each, also given as a `DataWarning`."""
+    doubts = [*_duplicates(columns), *_small_counts(columns)]
+    for doubt in doubts:
+        warnings.warn(f"{name}: {doubt}", DataWarning, stacklevel=5)
+    return doubts
+
+
+def _duplicates(columns: Mapping[str, np.ndarray]) -> list[str]:
+    import pandas as pd
+
+    rows = np.flatnonzero(pd.DataFrame(columns).duplicated().to_numpy())
+    if not rows.size:
+        return []
+    listed = ", ".join(str(row + 1) for row in rows[:10]) + (", ..." if rows.size > 10 else "")
+    return [f"{rows.size} row(s) repeat an earlier one exactly ({listed}): they count twice; remove copies"]
+
+
+def _small_counts(columns: Mapping[str, np.ndarray]) -> list[str]:
+    return [
+        f"{name} are all below 1000: they look like millions or billions; write them out, or as 70B"
+        for name in ("params", "tokens")
+        if name in columns and columns[name].max() < 1e3
+    ]

@@ -1,0 +1,163 @@
+"""Runs: the frozen, validated table of training runs that everything starts from."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from scalefit.counting import flops_6nd
+from scalefit.errors import DataError
+from scalefit.units import format_count, format_flops
+
+POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens")
+# A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
+LARGEST_PLAUSIBLE_LOSS = 14.0
+
+
+class BadCell(NamedTuple):
+    """One value that cannot be used. `row` counts from 1, below the header."""
+
+    row: int
+    column: str
+    reason: str
+
+
+def bad_cells(columns: Mapping[str, np.ndarray]) -> list[BadCell]:
+    """Every missing, infinite, non-positive or implausible value of the columns that must be positive."""
+    found = []
+    for column in (c for c in POSITIVE_COLUMNS if c in columns):
+        values = np.asarray(columns[column], dtype=float)
+        for index in np.flatnonzero(~_plausible(column, values)):
+            found.append(BadCell(int(index) + 1, column, _reason(column, values[index])))
+    return sorted(found)
+
+
+def refuse(cells: Iterable[BadCell], table: str) -> None:
+    """Raise one `DataError` that names every bad row; do nothing where there is none."""
+    cells = sorted(cells)
+    if not cells:
+        return
+    shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:20])
+    more = f"; and {len(cells) - 20} more" if len(cells) > 20 else ""
+    raise DataError(
+        f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
+        "Correct or remove them."
+    )
+
+
+def _plausible(column: str, values: np.ndarray) -> np.ndarray:
+    ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
+    return np.isfinite(values) & (values > 0) & (values <= ceiling)
+
+
+def _reason(column: str, value: float) -> str:
+    if np.isnan(value):
+        return "is missing (NaN)"
+    if np.isinf(value):
+        return "is infinite"
+    if value <= 0:
+        return f"is not positive ({value:g})"
+    return f"{value:g} looks like a percentage or a perplexity, but must be nats per token"
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A table of training runs, one row a run, under canonical names.
+
+    columns : name -> array (run,). `params` and `tokens` are raw counts, `flops` FLOP, `loss` nats per token;
+        further columns (`unique_tokens`, `group`, ...) are kept for the laws that ask for them.
+    name : what the table is called in messages.
+    notes : what the reader derived or doubted, a sentence each.
+
+    Raises `DataError` that names every bad row.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    name: str = "runs"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        columns = {name: _frozen(name, values) for name, values in self.columns.items()}
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{self.name}: columns differ in length: {lengths}; give every run one row.")
+        if "loss" not in columns or not lengths["loss"]:
+            raise DataError(f"{self.name}: there is no run in it; give a table with a loss for every run.")
+        refuse(bad_cells(columns), self.name)
+        object.__setattr__(self, "columns", MappingProxyType(columns))
+
+    def __len__(self) -> int:
+        return len(self.columns["loss"])
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        if column not in self.columns:
+            have = ", ".join(self.columns)
+            raise DataError(f"{self.name} has no column {column!r}, only {have}; add it, or map another to it.")
+        return self.columns[column]
+
+    def __repr__(self) -> str:
+        return f"<Runs {self.describe()}>"
+
+    @property
+    def params(self) -> np.ndarray:
+        """Parameters N of each run, (run,)."""
+        return self["params"]
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Training tokens D of each run, (run,)."""
+        return self["tokens"]
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Final loss of each run in nats per token, (run,)."""
+        return self["loss"]
+
+    @property
+    def flops(self) -> np.ndarray:
+        """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D."""
+        return self.columns["flops"] if "flops" in self.columns else flops_6nd(self.params, self.tokens)
+
+    @property
+    def fingerprint(self) -> str:
+        """A SHA-256 of names and values, the same for the same table whatever it is called."""
+        digest = hashlib.sha256()
+        for name in sorted(self.columns):
+            values = self.columns[name]
+            raw = values.tobytes() if values.dtype.kind == "f" else "\0".join(map(str, values)).encode()
+            digest.update(f"{name}:{len(values)}:".encode() + raw)
+        return digest.hexdigest()
+
+    def subset(self, keep: np.ndarray) -> Self:
+        """The runs where `keep` (a mask or indices) holds, in this order."""
+        return replace(self, columns={name: values[keep] for name, values in self.columns.items()})
+
+    def split(self, first: np.ndarray) -> tuple[Self, Self]:
+        """The runs where the mask `first` holds, and the others."""
+        first = np.asarray(first, dtype=bool)
+        return self.subset(first), self.subset(~first)
+
+    def describe(self) -> str:
+        """One line: how many runs, and the range of each count and of the loss."""
+        counts = [
+            f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}"
+            for symbol, name in (("N", "params"), ("D", "tokens"))
+            if name in self.columns
+        ]
+        if {"params", "tokens"} <= set(self.columns):
+            counts.append(f"C {format_flops(self.flops.min())} to {format_flops(self.flops.max())} FLOP")
+        ranges = "; ".join([*counts, f"loss {self.loss.min():.3f} to {self.loss.max():.3f}"])
+        return f"{self.name}: {len(self)} runs; {ranges}"
+
+
+def _frozen(name: str, values: object) -> np.ndarray:
+    array = np.array(values)
+    if name in POSITIVE_COLUMNS or array.dtype.kind in "iub":
+        array = array.astype(float)
+    if array.ndim != 1:
+        raise DataError(f"column {name!r} has shape {array.shape}; give one value a run.")
+    array.flags.writeable = False
+    return array

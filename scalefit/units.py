@@ -1,0 +1,69 @@
+"""Quantities as people write them: "70B", "1.4T", "5.76e23" to float and back."""
+
+import re
+
+import numpy as np
+
+from scalefit.errors import DataError
+
+_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbt]?)", re.IGNORECASE)
+
+
+def parse_quantity(text: object) -> float:
+    """Read a count such as 7e9, "7e9", "7B", "1.4 T", "1,000" or "1_000" as a float.
+
+    Suffixes, in either case: K 1e3, M 1e6, B 1e9, T 1e12. Raises `DataError` on anything else.
+    """
+    if isinstance(text, (int, float, np.number)) and not isinstance(text, bool):
+        return float(text)
+    match = _QUANTITY.fullmatch(str(text).strip().replace(",", "").replace("_", ""))
+    if match is None:
+        raise DataError(f"cannot read {str(text)!r} as a quantity; write it like 70B, 1.4T or 5.76e23")
+    return float(match[1]) * _SUFFIX[match[2].lower()]
+
+
+def parse_budgets(text: str) -> np.ndarray:
+    """Read budgets from "5.76e23", a list "1e21,1e22", or a grid "1e21:1e25:9" even in log compute.
+
+    Returns a float array (budget,) in FLOP. Raises `DataError` on anything else.
+    """
+    if ":" not in text:
+        return positive_budgets([parse_quantity(part) for part in text.split(",")])
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[2].strip().isdigit() or int(parts[2]) < 1:
+        raise DataError(f"cannot read {text!r} as budgets; write lowest:highest:how_many, as in 1e21:1e25:9")
+    low, high = positive_budgets([parse_quantity(part) for part in parts[:2]])
+    return np.geomspace(low, high, int(parts[2]))
+
+
+def positive_budgets(budgets: object) -> np.ndarray:
+    """Budgets as a float array (budget,) in FLOP; a number, a text or a list of either.
+
+    Raises `DataError` where a budget is not a positive, finite number, or there is none.
+    """
+    items = [budgets] if np.isscalar(budgets) else list(budgets)  # type: ignore[call-overload]
+    values = np.array([parse_quantity(item) for item in items], dtype=float)
+    if values.size == 0 or not np.all(np.isfinite(values) & (values > 0)):
+        raise DataError(f"a budget must be a positive number of FLOP, as in 5.76e23; got {budgets!r}")
+    return values
+
+
+def format_count(value: float) -> str:
+    """Write a count with three digits and a suffix: 7.12e10 as "71.2B"; beyond 1e15 as a power of ten."""
+    if not np.isfinite(value):
+        return str(value)
+    value = float(f"{value:.3g}")  # round first, so that 999.9e6 becomes 1B and not 1000M
+    for suffix in "tbmk":
+        if 1e15 > abs(value) >= _SUFFIX[suffix]:
+            return f"{value / _SUFFIX[suffix]:.3g}{suffix.upper()}"
+    return format_flops(value) if abs(value) >= 1e15 else f"{value:.3g}"
+
+
+def format_flops(value: float) -> str:
+    """Write compute as people do: 5.76e23, without a plus sign or trailing zeros."""
+    mantissa, exponent = f"{value:.3g}".partition("e")[::2]
+    if not exponent:
+        return mantissa
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
