@@ -1,6 +1,6 @@
 """The tables that come with scalefit: figures read off papers, with their provenance in `data/README.md`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -70,7 +70,11 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop") -> Runs:
     if name == "hoffmann_tables":
         raise DataError("hoffmann_tables holds published allocations, not runs; read its CSV at datasets.path(...).")
     runs = read_runs(path(name), name=name)
-    return runs if outliers == "keep" else runs.subset(_published(name, runs))
+    if outliers == "keep":
+        return runs
+    kept = runs.subset(_published(name, runs))
+    left_out = f"{len(runs) - len(kept)} runs that published fits leave out are left out here (outliers='keep' keeps them)"
+    return replace(kept, notes=(*kept.notes, left_out))
 
 
 def _published(name: str, runs: Runs) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import find_root, precision
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
 from scalefit.errors import PlanError
 from scalefit.laws import Law
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LogLoss = Callable[[Array, Array], Array]
 """(ln N, ln D) -> loss, scalars."""
 
-BUDGETS_AT_ONCE = 64  # bounds memory at about 1 kB x draws x this
+# Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
+BLOCK = 8
 
 
 def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:
@@ -75,15 +76,14 @@ def log_loss_of(law: Law, theta: dict[str, Any]) -> LogLoss:
 
 @partial(jax.jit, static_argnames="law")
 def _optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
-    """ln N_opt and the loss there, each (budget, draw)."""
+    """ln N_opt and the loss there, each (draw, budget)."""
 
     def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array]:
         loss = log_loss_of(law, draw)
         log_n = optimal_log_params(loss, log_c)
         return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n)
 
-    over_draws = jax.vmap(one, in_axes=(0, None))
-    return jax.lax.map(lambda log_c: over_draws(theta, log_c), log_flops, batch_size=BUDGETS_AT_ONCE)
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(theta, log_flops)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +118,14 @@ def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, largest_
     Raises `PlanError` where the law does not trade parameters against tokens.
     """
     check_trades(law)
-    log_k = np.log(np.asarray(flops, dtype=float) / FLOPS_PER_PARAM_TOKEN)
+    log_c = np.log(np.asarray(flops, dtype=float))
+    padded = np.pad(log_c, (0, -len(log_c) % BLOCK), mode="edge")
     with precision():
         draws = {p.name: jnp.asarray(theta[p.name]) for p in law.params()}
-        log_n, loss = (np.asarray(a).T for a in _optima(law, draws, jnp.log(jnp.asarray(flops, dtype=float))))
-    return Frontier(flops, np.exp(log_n), np.exp(log_k - log_n), loss, largest_run)
+        blocks = [_optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
+        log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
+    params = np.exp(log_n)
+    return Frontier(flops, params, share_6nd(flops, params), loss, largest_run)
 
 
 def check_trades(law: Law) -> None:

@@ -7,6 +7,7 @@ can mend: a design that does not identify the law.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 from scalefit._numerics import precision
 from scalefit.counting import share_6nd
-from scalefit.model import BoundModel
+from scalefit.model import BoundModel, Model, Theta
 from scalefit.units import format_count
 
 Verdict = Literal["ok", "review", "fail"]
@@ -164,10 +165,10 @@ def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check
     """Posterior against prior width, in unit-free coordinates: what the runs taught about the law."""
     law = bound.model.law
     with precision():
-        prior = {k: np.asarray(v) for k, v in bound.model.sample_prior(jax.random.PRNGKey(0), 4000).items()}
+        prior = {name: np.asarray(values) for name, values in _prior_draws(bound.model).items()}
     posterior = bound.to_unit(draws)
     prior_derived = {name: values for name, values in law.derived(prior).items() if name in derived}
-    names = [p.name for p in law.params()] + [name for name in prior_derived]
+    names = [*(p.name for p in law.params()), *prior_derived]
     ratios = {
         name: _width({**posterior, **derived}[name]) / _width({**prior, **prior_derived}[name]) for name in names
     }
@@ -181,6 +182,11 @@ def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check
         f"{_widen(bound)}"
     )
     return [Check("learning", "review", ratios[worst], sentence)]
+
+
+@partial(jax.jit, static_argnames="model")
+def _prior_draws(model: Model) -> Theta:
+    return model.sample_prior(jax.random.PRNGKey(0), 4000)
 
 
 def _widen(bound: BoundModel) -> str:

@@ -39,8 +39,8 @@ def laplace(model: Model, data: Data, key: Array) -> Laplace:
     prior = model.unconstrain(model.sample_prior(key, STARTS))
     starts = jax.vmap(lambda z: ravel_pytree(z)[0])(prior)
     potential = jax.jit(partial(flat_potential, model, data))
-    ends = jax.vmap(partial(_descend, potential))(starts)
-    heights = jax.vmap(potential)(ends)
+    ends = jax.lax.map(partial(_descend, potential), starts)
+    heights = jax.lax.map(potential, ends)
     mode = ends[jnp.argmin(jnp.where(jnp.isfinite(heights), heights, jnp.inf))]
     curvature, axes = jnp.linalg.eigh(jax.hessian(potential)(mode))
     return Laplace(mode, axes / jnp.sqrt(jnp.maximum(curvature, LEAST_CURVATURE)))

@@ -1,0 +1,343 @@
+"""The command line: each command a few lines over the public API.
+
+Exit status: 0 done, 1 the fit's health verdict is "fail" (results are still written), 2 bad input or usage.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalefit.errors import DataWarning, ScalefitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from scalefit.fitted import Fit
+    from scalefit.runs import Runs
+
+app = typer.Typer(
+    name="scalefit",
+    help="Bayesian scaling laws: how big the model, how much data, what loss, and how wrong that could be.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
+FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by `scalefit fit RUNS -o FIT`.")]
+Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@app.command()
+def fit(
+    runs: RunsArgument,
+    law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
+    noise: Annotated[str, typer.Option(help="student-t or normal, on ln loss.")] = "student-t",
+    engine: Annotated[str, typer.Option(help="nuts.")] = "nuts",
+    params: Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")] = None,
+    flops: Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")] = None,
+    loss: Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")] = None,
+    outliers: Annotated[str, typer.Option(help="keep or drop what published fits drop (shipped tables).")] = "drop",
+    budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
+    prob: Prob = 0.9,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the fit to this netCDF file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a scaling law to a table of training runs, and say what it means."""
+    import numpy as np
+
+    import scalefit as sf
+    from scalefit._numerics import check_prob
+    from scalefit.infer import find_engine
+    from scalefit.laws import find_law
+    from scalefit.noise import find_noise
+    from scalefit.units import parse_budgets
+
+    check_prob(prob)
+    asked = parse_budgets(budget) if budget else np.array([])
+    _check_folder(output)
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    table = _read(runs, {name: column for name, column in columns.items() if column}, outliers)
+    model = sf.Model(find_law(law), find_noise(noise))
+    fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
+    if output:
+        fitted.save(output)
+    budgets = [fitted.largest_run, *asked]
+    if as_json:
+        _print_json(_fit_document(fitted, prob, budgets, output))
+    else:
+        _print_fit(fitted, prob, budgets, output)
+    if fitted.health.verdict == "fail":
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    fit: FitArgument,
+    budget: Annotated[str, typer.Option(help="Training compute, FLOP, as in 5.76e23.")],
+    prob: Prob = 0.9,
+    as_json: Json = False,
+) -> None:
+    """The allocation of a budget that minimises expected loss, and the price of being wrong."""
+    import scalefit as sf
+    from scalefit.tables import json_ready
+    from scalefit.wording import caution, plan_paragraph
+
+    answer = sf.plan(sf.load(fit), budget)
+    table = answer.summary(prob)
+    if as_json:
+        single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
+        single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "times_beyond")}
+        near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
+        words = caution(answer.budget, answer.largest_run)
+        _print_json({**single, "near_optimal_params": near, "prob": prob, "caution": words, "summary": json_ready(table)})
+        return
+    out = _console()
+    if words := caution(answer.budget, answer.largest_run):
+        out.print(f"{words}\n")
+    out.print(f"{plan_paragraph(answer, prob)}\n")
+    out.print(_rich(table, f"plan at {budget} FLOP; intervals {prob:.0%}", _cell_by_row))
+
+
+@app.command()
+def frontier(
+    fit: FitArgument,
+    budgets: Annotated[str, typer.Option(help="FLOP: a list 1e21,1e22 or lowest:highest:how_many.")] = "",
+    prob: Prob = 0.9,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the frontier to this .png, .pdf or .svg.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The compute-optimal parameters, tokens and loss at each budget."""
+    import numpy as np
+
+    import scalefit as sf
+    from scalefit.tables import json_ready
+    from scalefit.units import parse_budgets
+    from scalefit.wording import caution
+
+    _check_folder(plot)
+    fitted = sf.load(fit)
+    smallest, largest = fitted.runs.flops.min(), fitted.largest_run
+    wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
+    front = fitted.frontier(wanted)
+    table, words = front.summary(prob), caution(wanted.max(), largest)
+    if plot:
+        _draw_frontier(fitted, wanted, prob, plot)
+    if as_json:
+        rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
+        _print_json({"prob": prob, "largest_run": largest, "caution": words, "frontier": rows})
+        return
+    out = _console()
+    out.print(_frontier_table(front, prob))
+    if words:
+        out.print(f"\n{words}")
+
+
+@app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(help="A shipped table; all of them by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The tables that come with scalefit, and where their figures are from."""
+    from scalefit import datasets
+
+    wanted = [entry for entry in datasets.CATALOGUE if name in (None, entry.name)]
+    if not wanted:
+        datasets.path(name or "")  # raises the sentence that lists the names
+    if as_json:
+        _print_json([{**vars(entry), "path": str(datasets.path(entry.name))} for entry in wanted])
+        return
+    out = _console()
+    for entry in wanted:
+        out.print(f"{entry.name}: {entry.about}\n  source   {entry.source}\n  licence  {entry.licence}")
+        out.print(f"  file     {datasets.path(entry.name)}\n", soft_wrap=True)
+
+
+@app.command()
+def laws(as_json: Json = False) -> None:
+    """The scaling laws, with parameters, priors and published constants."""
+    from scalefit.laws import Law, find_law
+
+    documents = [_law_document(find_law(name)) for name in sorted(Law.registry)]
+    if as_json:
+        _print_json(documents)
+        return
+    out = _console()
+    for law in documents:
+        out.print(f"{law['name']}: {law['equation']}   inputs {', '.join(law['inputs'])}")
+        rows = [[p["name"], p["prior"], p["unit"], p["meaning"]] for p in law["params"]]
+        out.print(_grid(["parameter", "prior", "raw unit", "meaning"], rows, left=4))
+        out.print("Priors hold where inputs and loss are measured in units of the table's geometric means.")
+        for published in law["published"]:
+            values = ", ".join(f"{name} {value:g}" for name, value in published["values"].items())
+            out.print(f"  {published['source']}: {values}")
+        out.print()
+
+
+def main() -> None:
+    """Run the command line: one sentence on standard error instead of a traceback."""
+    _use_compilation_cache()
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except ScalefitError as problem:
+        print(f"scalefit: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("scalefit: interrupted; nothing was written.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs between calls: compilation is most of a single fit. The user's own setting wins."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "scalefit"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, DataWarning):
+        print(f"note: {message}", file=sys.stderr)
+
+
+def _read(runs: str, columns: dict[str, str], outliers: str) -> "Runs":
+    import scalefit as sf
+
+    if runs in sf.datasets.names() and not Path(runs).is_file() and not columns:
+        return sf.datasets.load(runs, outliers=outliers)  # type: ignore[arg-type]
+    if not Path(runs).suffix:
+        runs = str(sf.datasets.path(runs))
+    return sf.read_runs(runs, **columns)
+
+
+def _check_folder(path: Path | None) -> None:
+    """Refuse before the work what would fail after it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ScalefitError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
+
+
+def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
+    from scalefit.tables import json_ready
+    from scalefit.wording import fit_paragraph
+
+    return {
+        "table": fitted.runs.name,
+        "runs": len(fitted.runs),
+        "notes": list(fitted.runs.notes),
+        "fingerprint": fitted.runs.fingerprint,
+        "law": fitted.model.law.name,
+        "noise": fitted.model.noise.name,
+        "kind": fitted.kind,
+        "engine": fitted.engine,
+        "seed": fitted.seed,
+        "versions": fitted.versions,
+        "prob": prob,
+        "summary": json_ready(fitted.summary(prob, budgets)),
+        "health": {"verdict": fitted.health.verdict, "checks": [vars(check) for check in fitted.health.checks]},
+        "words": fit_paragraph(fitted.frontier(budgets), prob),
+        "output": str(output) if output else None,
+    }
+
+
+def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> None:
+    from scalefit.wording import fit_paragraph
+
+    out = _console()
+    out.print(fitted.runs.describe(), soft_wrap=True)
+    for note in fitted.runs.notes:
+        out.print(f"note: {note}")
+    title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {prob:.0%}"
+    table = fitted.summary(prob, budgets).drop(columns="mcse_median")
+    out.print(_rich(table, title, _cell_by_row))
+    out.print(f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
+    out.print(f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
+    if output:
+        out.print(f"Written to {output}.")
+
+
+def _law_document(law: Any) -> dict[str, Any]:
+    return {
+        "name": law.name,
+        "equation": law.equation,
+        "inputs": list(law.inputs),
+        "params": [{"name": p.name, "prior": str(p.prior), "unit": p.unit, "meaning": p.meaning} for p in law.params()],
+        "published": [{"source": p.source, "values": p.theta} for p in law.reference()],
+    }
+
+
+def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path) -> None:
+    from scalefit import plots
+
+    plots.save(plots.frontier(fitted, budgets, prob), path)
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False, default=float))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 110
+    return Console(highlight=False, width=width, markup=False, emoji=False)
+
+
+def _cell_by_row(row: str, column: str, value: float) -> str:
+    """A number as this quantity is read: counts with suffixes, shares in percent, the rest to four digits."""
+    from scalefit.units import format_count
+
+    if column.startswith("ess"):
+        return f"{value:.0f}"
+    if column == "r_hat":
+        return f"{value:.3f}"
+    if row.startswith(("N_opt", "D_opt")):
+        return format_count(value)
+    return f"{value:.2%}" if row == "wasted_compute" else f"{value:.4g}"
+
+
+def _rich(table: "pd.DataFrame", title: str, cell: Any) -> Any:
+    rows = [[str(row), *(cell(str(row), c, v) for c, v in values.items())] for row, values in table.iterrows()]
+    return _grid([str(table.index.name), *map(str, table.columns)], rows, title=title)
+
+
+def _frontier_table(front: Any, prob: float) -> Any:
+    from scalefit._numerics import interval
+    from scalefit.units import format_count, format_flops
+
+    columns = {"params": format_count, "tokens": format_count, "tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
+    found = {name: interval(getattr(front, name), prob) for name in columns}
+    rows = [
+        [format_flops(flops)]
+        + ["{} [{}, {}]".format(*(form(v) for v in found[name][:, index])) for name, form in columns.items()]
+        for index, flops in enumerate(front.flops)
+    ]
+    return _grid(["flops", *columns], rows, title=f"compute-optimal frontier; median and {prob:.0%} interval")
+
+
+def _grid(header: Iterable[str], rows: Iterable[list[str]], title: str | None = None, left: int = 1) -> Any:
+    """A plain table: the first `left` columns aligned left, numbers right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index < left else "right", no_wrap=left == 1)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The posterior of the loss over a grid of parameters and tokens."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import interval, precision
+from scalefit.errors import PlanError
+from scalefit.fitted import Fit
+from scalefit.frontier import check_trades
+from scalefit.laws import Law
+from scalefit.units import positive_budgets
+
+VALUES_AT_ONCE = 4_000_000  # draws x cells held in memory together: 32 MB in float64
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Posterior of the law's loss on a grid (interval kind `mean`).
+
+    params : (row,), tokens : (column,). mean, median, lower, upper : (row, column), nats per token;
+    lower and upper bound the equal-tailed interval of probability `prob`.
+    """
+
+    params: np.ndarray
+    tokens: np.ndarray
+    mean: np.ndarray
+    median: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    prob: float
+
+
+def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9) -> Surface:
+    """Posterior of the loss for every pair of `params_grid` (row,) and `tokens_grid` (column,), raw counts.
+
+    One compiled call; cells are taken a chunk at a time, so that memory stays bounded whatever the grid.
+    Raises `PlanError` where a grid is empty or not positive, or the law takes other inputs.
+    """
+    check_trades(fit.model.law)
+    rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
+    with precision():
+        theta = {p.name: jnp.asarray(fit.theta[p.name]) for p in fit.model.law.params()}
+        at_once = max(1, VALUES_AT_ONCE // (len(columns) * len(next(iter(fit.theta.values())))))
+        parts = [_reduce(fit.model.law, theta, chunk, columns, prob) for chunk in _chunks(rows, at_once)]
+    return Surface(rows, columns, *np.concatenate(parts, axis=1), prob)
+
+
+def _reduce(law: Law, theta: dict[str, Array], rows: np.ndarray, columns: np.ndarray, prob: float) -> np.ndarray:
+    """Mean, median, lower, upper over draws, (4, row, column). Quantiles on the host: XLA sorts, NumPy selects."""
+    loss = np.asarray(_losses(law, theta, jnp.asarray(rows), jnp.asarray(columns)))
+    return np.concatenate([loss.mean(-1)[None], interval(loss, prob, axis=-1)])
+
+
+@partial(jax.jit, static_argnames="law")
+def _losses(law: Law, theta: dict[str, Array], rows: Array, columns: Array) -> Array:
+    """The law's loss, (row, column, draw). Nested vmap: a term of N alone is not recomputed for every D."""
+    over_draws = jax.vmap(lambda draw, n, d: law.loss(draw, {"params": n, "tokens": d}), (0, None, None))
+    return jax.vmap(jax.vmap(over_draws, (None, None, 0)), (None, 0, None))(theta, rows, columns)
+
+
+def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _grid(name: str, values: Any) -> np.ndarray:
+    try:
+        return positive_budgets(values)
+    except ValueError as problem:
+        raise PlanError(f"{name} must hold positive counts, as in np.geomspace(1e8, 1e11, 50).") from problem

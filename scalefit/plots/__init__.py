@@ -1,0 +1,8 @@
+"""Pictures, one file each: they take a fit and return matplotlib Axes."""
+
+from scalefit.plots._axes import save
+from scalefit.plots._frontier import frontier
+from scalefit.plots._isoflops import isoflops
+from scalefit.plots._surface import surface
+
+__all__ = ["frontier", "isoflops", "save", "surface"]

@@ -1,0 +1,51 @@
+"""What the pictures share: axes on demand, counts on tick labels, saving without leaving half a file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from scalefit.errors import PlanError
+from scalefit.units import format_count
+
+ACCENT = "#c2410c"
+DATA = "#64748b"
+COLORS = "viridis"
+
+
+def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.0, 5.0)) -> Any:
+    """Axes of a new figure: one, or an array (rows, columns)."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=size, layout="constrained")[1]
+
+
+def count_axis(axis: Any, label: str) -> None:
+    """A logarithmic axis of counts, ticks written as 1B."""
+    axis.set_label_text(label)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+
+
+def save(axes: Any, path: str | Path) -> Path:
+    """Write the figure that holds `axes` to a .png, .pdf or .svg file, and close it.
+
+    Raises `PlanError` where the ending is unknown; no file is left behind then.
+    """
+    import matplotlib.pyplot as plt
+
+    path, figure = Path(path), _figure(axes)
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path
+
+
+def _figure(axes: Any) -> Figure:
+    first: Axes = np.asarray(axes, dtype=object).flat[0]
+    return first.figure  # type: ignore[return-value]

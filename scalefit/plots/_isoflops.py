@@ -1,0 +1,62 @@
+"""IsoFLOP profiles: loss against model size at fixed compute, the posterior beside the runs."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+
+from scalefit._numerics import interval
+from scalefit.counting import share_6nd
+from scalefit.fitted import Fit
+from scalefit.plots._axes import COLORS, count_axis, new_axes
+from scalefit.units import format_flops, positive_budgets
+
+NEAR = 0.15  # runs within this of a budget, in ln compute, are drawn with it
+
+
+def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+    """Loss against parameters at each budget: median and band of the law, its optimum, and the runs near that budget.
+
+    budgets : FLOP; up to eight that the runs crowd around by default. The bar at each optimum is the interval of
+    N_opt. Returns the Axes.
+    """
+    flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
+    front = fit.frontier(flops)
+    ax = ax or new_axes(size=(8.0, 5.5))
+    colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
+    for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
+        near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
+        sizes = _sizes(fit.runs.params[near], front.params[:, index])
+        loss = fit.predict({"params": sizes, "tokens": share_6nd(budget, sizes)}, kind="mean")
+        median, lower, upper = interval(loss, prob)
+        ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
+        ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")
+        ax.scatter(fit.runs.params[near], fit.runs.loss[near], s=14, color=color, edgecolor="white", lw=0.4)
+        best, low, high = interval(front.params[:, index], prob)
+        place, bar = np.median(front.loss[:, index]), [[best - low], [high - best]]
+        ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
+    count_axis(ax.xaxis, "parameters")
+    ax.set(ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {prob:.0%} bands; star: optimum")
+    ax.legend(fontsize=8, title="budget")
+    return ax
+
+
+def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
+    """Budgets with most runs within `NEAR` in ln compute, at least twice that apart, ascending."""
+    log_c, chosen = np.log(flops), []
+    left = np.ones(len(log_c), dtype=bool)
+    while left.any() and len(chosen) < most:
+        near = np.abs(log_c[:, None] - log_c[None, left]) < NEAR
+        centre = log_c[np.argmax(np.where(left, near.sum(1), -1))]
+        members = left & (np.abs(log_c - centre) < NEAR)
+        chosen.append(log_c[members].mean())
+        left &= np.abs(log_c - centre) >= 2 * NEAR
+    return np.exp(np.sort(chosen))
+
+
+def _sizes(runs: np.ndarray, optimum: np.ndarray) -> np.ndarray:
+    """Model sizes from the smallest run to the largest, and a factor 5 about the optimum at least."""
+    best = np.median(optimum)
+    ends = [*runs, best / 5, best * 5]
+    return np.geomspace(min(ends), max(ends), 80)

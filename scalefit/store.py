@@ -1,0 +1,195 @@
+"""A fit as one netCDF file and back, and as an ArviZ DataTree. xarray lives here; nothing is ever unpickled."""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import precision
+from scalefit.errors import DataError, FitError, ModelError, ScalefitError
+from scalefit.fitted import Fit
+from scalefit.health import Check, Health
+from scalefit.laws import Prior, find_law
+from scalefit.model import Data, Model, Theta
+from scalefit.noise import find_noise
+from scalefit.runs import Runs
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT = "scalefit fit"
+FORMAT_VERSION = 1
+SAMPLE = ("chain", "draw")
+
+
+def save(fit: Fit, path: str | Path) -> Path:
+    """Write a fit to one netCDF file: draws to the bit, model, priors, the table and its fingerprint, seed, versions.
+
+    The file is complete or absent: it is written beside its place and moved there. Raises `FitError` where the
+    folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(suffix=".nc", dir=path.parent)
+        os.close(handle)
+    except OSError as problem:
+        raise FitError(f"cannot write {path}: {problem.strerror}; choose a folder that exists.") from problem
+    unfinished = Path(name)
+    try:
+        _tree(fit).to_netcdf(unfinished, engine="h5netcdf")
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    except OSError as problem:
+        raise FitError(f"cannot write {path}: {problem.strerror or problem}; choose another place.") from problem
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `save` wrote. Raises `FitError` where the file is absent, corrupted, foreign or newer."""
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_file():
+        raise FitError(f"there is no file {path}; make it with `scalefit fit RUNS -o {path.name}`.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            tree = tree.load()
+    except Exception as problem:  # h5py and xarray raise anything from OSError to KeyError on a broken file
+        raise FitError(f"{path} is not a readable netCDF file ({problem}); fit again.") from problem
+    _check_origin(tree, path)
+    try:
+        return _fit(tree)
+    except (KeyError, ValueError, TypeError, AttributeError, ScalefitError) as problem:
+        raise FitError(f"{path} is damaged or was edited ({problem}); fit again.") from problem
+
+
+def to_datatree(fit: Fit) -> "xr.DataTree":
+    """The fit in ArviZ's layout, with `log_loss` the observed variable.
+
+    Groups: posterior, log_likelihood, log_prior, posterior_predictive, sample_stats, observed_data, constant_data.
+    """
+    import xarray as xr
+
+    with precision():
+        unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(fit.draws).items()}
+        # Log loss in nats, as observed: the unit-free log loss differs by a constant, its density not at all.
+        shift = np.log(fit.bound.unit["loss"])
+        keys = jax.random.split(jax.random.PRNGKey(fit.seed), next(iter(fit.draws.values())).shape)
+        density, predicted, prior = _pointwise(fit.model, unit_draws, keys, fit.bound.data)
+    tree = _tree(fit).to_dict()
+    pointwise = (*SAMPLE, "run")
+    tree["/log_likelihood"] = xr.Dataset({"log_loss": (pointwise, np.asarray(density))})
+    tree["/posterior_predictive"] = xr.Dataset({"log_loss": (pointwise, np.asarray(predicted) + shift)})
+    tree["/log_prior"] = xr.Dataset({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()})
+    for dataset in tree.values():
+        dataset.update(_coordinates(dataset))
+    return xr.DataTree.from_dict(tree)
+
+
+@partial(jax.jit, static_argnames="model")
+def _pointwise(model: Model, theta: Theta, keys: Array, data: Data) -> tuple[Array, Array, Theta]:
+    """Per draw: log likelihood and a replicate of every run, (chain, draw, run); log prior of every parameter."""
+    x, _ = data
+
+    def one(draw: Theta, key: Array) -> tuple[Array, Array, Theta]:
+        replicate = model.noise.distribution(draw, model.log_mean(draw, x)).sample(key)
+        return model.log_likelihood(draw, data), replicate, model.log_prior(draw)
+
+    return jax.vmap(jax.vmap(one))(theta, keys)
+
+
+def _coordinates(dataset: Any) -> Any:
+    return dataset.assign_coords({name: np.arange(size) for name, size in dataset.sizes.items()})
+
+
+def _tree(fit: Fit) -> "xr.DataTree":
+    """What cannot be computed again: draws, sampler statistics, the table, and how they came about."""
+    import xarray as xr
+
+    columns = {name: _storable(values) for name, values in fit.runs.columns.items()}
+    groups = {
+        "/": xr.Dataset(attrs=_attributes(fit)),
+        "/posterior": xr.Dataset({name: (SAMPLE, values) for name, values in fit.draws.items()}),
+        "/sample_stats": xr.Dataset({name: (SAMPLE, values) for name, values in fit.stats.items()}),
+        "/observed_data": xr.Dataset({"log_loss": ("run", np.log(fit.runs.loss))}),
+        "/constant_data": xr.Dataset({name: ("run", values) for name, values in columns.items()}),
+    }
+    return xr.DataTree.from_dict(groups)
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def _attributes(fit: Fit) -> dict[str, Any]:
+    model = {
+        "law": fit.model.law.name,
+        "noise": fit.model.noise.name,
+        "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in fit.model.priors},
+    }
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "kind": fit.kind,
+        "model": json.dumps(model),
+        "engine": fit.engine,
+        "seed": fit.seed,
+        "versions": json.dumps(fit.versions),
+        "health": json.dumps([asdict(check) for check in fit.health.checks]),
+        "table": fit.runs.name,
+        "notes": json.dumps(fit.runs.notes),
+        "fingerprint": fit.runs.fingerprint,
+    }
+
+
+def _check_origin(tree: "xr.DataTree", path: Path) -> None:
+    if tree.attrs.get("format") != FORMAT:
+        raise FitError(f"{path} was not written by scalefit; give a file made with `scalefit fit RUNS -o FILE`.")
+    written = int(tree.attrs.get("format_version", 0))
+    if written > FORMAT_VERSION:
+        raise FitError(f"{path} has format {written}, newer than the {FORMAT_VERSION} read here; upgrade scalefit.")
+
+
+def _fit(tree: "xr.DataTree") -> Fit:
+    attrs = tree.attrs
+    runs = Runs(
+        {str(name): _column(array.values) for name, array in tree["constant_data"].data_vars.items()},
+        name=attrs["table"],
+        notes=tuple(json.loads(attrs["notes"])),
+    )
+    if runs.fingerprint != attrs["fingerprint"]:
+        raise DataError("its table does not match its fingerprint")
+    draws = {str(name): array.values for name, array in tree["posterior"].data_vars.items()}
+    model = _model(json.loads(attrs["model"]))
+    if set(draws) != {p.name for p in model.params()}:
+        raise ModelError("its draws are not those of its model")
+    return Fit(
+        draws={p.name: draws[p.name] for p in model.params()},
+        kind=attrs["kind"],
+        model=model,
+        runs=runs,
+        stats={str(name): array.values for name, array in tree["sample_stats"].data_vars.items()},
+        engine=attrs["engine"],
+        seed=int(attrs["seed"]),
+        versions=json.loads(attrs["versions"]),
+        health=Health(tuple(Check(**check) for check in json.loads(attrs["health"]))),
+    )
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.kind == "f" else values.astype(str)
+
+
+def _model(stored: dict[str, Any]) -> Model:
+    priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
+    return Model(find_law(stored["law"]), find_noise(stored["noise"]), priors)

@@ -1,0 +1,66 @@
+"""Results in plain words: every number with its interval, every extrapolation with its caution."""
+
+import numpy as np
+
+from scalefit._numerics import interval
+from scalefit.frontier import Frontier
+from scalefit.planning import Plan
+from scalefit.units import format_count, format_flops
+
+COVERAGE_FOUND = (
+    "the law's own error is not in it: on held-out public sweeps, nominal 90% intervals of this kind held about a "
+    "third of the larger runs"
+)
+
+
+def ratio(value: float) -> str:
+    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"."""
+    return f"{float(f'{value:.2g}'):.10g}"
+
+
+def caution(flops: float, largest_run: float) -> str:
+    """How far a budget lies beyond the data, and what that means; empty inside the data."""
+    times_beyond = flops / largest_run
+    if not times_beyond > 1.005:
+        return ""
+    return (
+        f"{format_flops(flops)} FLOP is {ratio(times_beyond)} times the compute of the largest run: an extrapolation. Its interval "
+        f"carries parameter uncertainty only; {COVERAGE_FOUND}."
+    )
+
+
+def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
+    """The optimum at one budget of a frontier, with intervals."""
+    n, d, per, loss = (
+        interval(getattr(front, name)[:, index], prob) for name in ("params", "tokens", "tokens_per_param", "loss")
+    )
+    return (
+        f"At {format_flops(front.flops[index])} FLOP the optimum is {_range(n, format_count)} parameters on "
+        f"{_range(d, format_count)} tokens, {_range(per, '{:.1f}'.format)} tokens per parameter, for a loss of "
+        f"{_range(loss, '{:.3f}'.format)} nats per token (median and {prob:.0%} interval)."
+    )
+
+
+def fit_paragraph(front: Frontier, prob: float) -> str:
+    """The optimum at each budget of a frontier, and the caution where the last lies beyond the data."""
+    sentences = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
+    beyond = caution(front.flops.max(), front.largest_run)
+    return " ".join([*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."])
+
+
+def plan_paragraph(plan: Plan, prob: float) -> str:
+    """What to train, what to expect, and what being wrong costs."""
+    loss, one_run = (interval(plan.draws[name], prob) for name in ("loss", "loss_one_run"))
+    low, high = plan.near_optimal
+    waste = float(np.quantile(plan.draws["wasted_compute"], 0.95))
+    return (
+        f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
+        f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token: "
+        f"the law lies in [{loss[1]:.3f}, {loss[2]:.3f}], one run in [{one_run[1]:.3f}, {one_run[2]:.3f}] ({prob:.0%}). "
+        f"Not knowing the optimum wastes {plan.wasted_compute:.2%} of the compute on average, {waste:.1%} in one case "
+        f"of twenty. Any N from {format_count(low)} to {format_count(high)} costs at most 1% of compute more."
+    )
+
+
+def _range(values: np.ndarray, form) -> str:  # type: ignore[no-untyped-def]
+    return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"
