@@ -1,0 +1,51 @@
+"""Shared tables and fits. Compiled programs are kept for the session, so that command-line tests reuse them."""
+
+import os
+import tempfile
+
+_cache = tempfile.TemporaryDirectory(prefix="scalefit-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+os.environ["MPLBACKEND"] = "Agg"
+
+import numpy as np
+import pytest
+
+import scalefit as sf
+
+TRUTH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658, "sigma": 0.004, "nu": 4.0}
+
+
+def isoflop_design(budgets: int = 8, sizes: int = 10, width: float = 10.0) -> dict[str, np.ndarray]:
+    """params and tokens on isoFLOP lines from 1e19 to 1e21 FLOP, N within a factor `width` of sqrt(C / 120)."""
+    flops = np.repeat(np.geomspace(1e19, 1e21, budgets), sizes)
+    params = np.sqrt(flops / 120) * np.tile(np.geomspace(1 / width, width, sizes), budgets)
+    return {"params": params, "tokens": flops / 6 / params}
+
+
+def simulated(seed: int = 0, model: sf.Model | None = None, theta: dict | None = None, **design) -> sf.Runs:
+    """Runs that the model itself could have produced."""
+    x = isoflop_design(**design)
+    return sf.Runs({**x, "loss": (model or sf.Model()).simulate(theta or TRUTH, x, seed)}, name="simulated")
+
+
+@pytest.fixture(scope="session")
+def chinchilla():
+    return sf.datasets.load("chinchilla")
+
+
+@pytest.fixture(scope="session")
+def chinchilla_fit(chinchilla):
+    return sf.fit(chinchilla)
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """A small sampler for tests that look at everything but precision."""
+    return sf.NUTS(chains=4, draws=500, warmup=300)
+
+
+@pytest.fixture(scope="session")
+def small_fit(quick):
+    return sf.fit(simulated(), engine=quick)

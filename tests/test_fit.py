@@ -1,0 +1,175 @@
+"""The posterior itself: the figures of the 240 and 245 runs, prediction, and calibration on simulated tables."""
+
+import numpy as np
+import pytest
+from conftest import TRUTH, isoflop_design, simulated
+from scipy import stats
+
+import scalefit as sf
+from scalefit._numerics import precision
+from scalefit.model import BoundModel
+
+
+def sd_of(draws):
+    return float(np.asarray(draws).std())
+
+
+def monte_carlo(draws):
+    """Three standard errors of a quantile estimated from at least 1,000 effective draws, at the 5 % tail."""
+    return 3 * sd_of(draws) * 2.1 / np.sqrt(1000)
+
+
+def agrees(draws, median, lower, upper):
+    """Median and 90 % interval within 0.15 posterior sd and Monte Carlo error of the published ones."""
+    found = np.quantile(draws, [0.5, 0.05, 0.95])
+    np.testing.assert_allclose(found, [median, lower, upper], atol=0.15 * sd_of(draws) + monte_carlo(draws))
+
+
+def test_the_240_runs_give_the_known_posterior(chinchilla_fit):
+    draws = {**chinchilla_fit.draws, **chinchilla_fit.derived([5.76e23])}
+    agrees(draws["E"], 1.807, 1.781, 1.833)
+    agrees(draws["alpha"], 0.3455, 0.3295, 0.3607)
+    agrees(draws["beta"], 0.3607, 0.3436, 0.3773)
+    agrees(draws["a"], 0.5105, 0.494, 0.5275)
+    agrees(np.log(draws["N_opt[5.76e23]"]), *np.log([7.12e10, 6.00e10, 8.51e10]))
+    agrees(np.log(draws["tokens_per_param[5.76e23]"]), *np.log([18.9, 13.3, 26.7]))
+    agrees(draws["loss[5.76e23]"], 1.969, 1.957, 1.982)
+    assert np.median(draws["sigma"]) == pytest.approx(0.0041, abs=0.0001)
+    assert np.median(draws["nu"]) == pytest.approx(2.8, abs=0.1)
+
+
+def test_the_240_runs_mix_well(chinchilla_fit):
+    table = chinchilla_fit.summary(budgets=[1e21, 5.76e23])
+    assert table[["ess_bulk", "ess_tail"]].min().min() >= 400
+    assert table["r_hat"].max() <= 1.01
+    assert not chinchilla_fit.stats["diverging"].any()
+
+
+def test_five_outliers_do_not_move_a_student_t_but_do_move_a_normal(quick):
+    every = sf.datasets.load("chinchilla", outliers="keep")
+    robust = sf.fit(every).derived([5.76e23])["tokens_per_param[5.76e23]"]
+    agrees(np.log(robust), *np.log([17.5, 11.8, 25.7]))
+    fragile = sf.fit(every, sf.Model(noise=sf.Normal()), engine=quick).derived([5.76e23])
+    assert np.median(fragile["tokens_per_param[5.76e23]"]) < 5
+
+
+def test_summary_columns_and_rows(small_fit):
+    table = small_fit.summary(prob=0.5, budgets="1e21")
+    assert list(table.columns) == ["median", "lower", "upper", "ess_bulk", "ess_tail", "r_hat", "mcse_median"]
+    assert list(table.index[:9]) == ["E", "A", "B", "alpha", "beta", "sigma", "nu", "a", "b"]
+    assert "N_opt[1e21]" in table.index
+    np.testing.assert_allclose(table.loc["E", ["lower", "upper"]], np.quantile(small_fit.draws["E"], [0.25, 0.75]))
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0, 90])
+def test_probabilities_are_checked(small_fit, prob):
+    with pytest.raises(sf.ScalefitError, match="between 0 and 1"):
+        small_fit.summary(prob=prob)
+
+
+def test_prediction_of_the_law_is_the_law(small_fit):
+    x = {"N": [1e9, 2e9], "D": ["20B", "40B"]}
+    mean = small_fit.predict(x, kind="mean")
+    t = {name: values[:, None] for name, values in small_fit.theta.items()}
+    n, d = np.array([1e9, 2e9]), np.array([2e10, 4e10])
+    np.testing.assert_allclose(mean, t["E"] + t["A"] * n ** -t["alpha"] + t["B"] * d ** -t["beta"], rtol=1e-10)
+
+
+def test_prediction_of_a_run_adds_noise_and_repeats(small_fit):
+    x = simulated()
+    run, again, other = (small_fit.predict(x, seed=seed) for seed in (None, small_fit.seed, 9))
+    np.testing.assert_array_equal(run, again)
+    assert (run != other).all()
+    assert run.shape == (2000, len(x))
+    assert np.ptp(run, axis=0).min() > np.ptp(small_fit.predict(x, kind="mean"), axis=0).max()
+
+
+def test_in_sample_run_intervals_cover(small_fit):
+    """80 runs from the model itself: 90 % intervals hold 90 % of them; the range allowed fails by chance in 1 of 1,000."""
+    runs = simulated()
+    low, high = np.quantile(small_fit.predict(runs), [0.05, 0.95], axis=0)
+    inside = int(((low < runs.loss) & (runs.loss < high)).sum())
+    allowed = stats.binom(80, 0.9).ppf([0.0005, 0.9995])
+    assert allowed[0] <= inside <= allowed[1]
+
+
+def test_prediction_refuses_what_it_cannot_do(small_fit):
+    with pytest.raises(sf.DataError, match="lack tokens"):
+        small_fit.predict({"params": [1e9]})
+    with pytest.raises(sf.PlanError, match="interval kind 'form'"):
+        small_fit.predict({"params": [1e9], "tokens": [1e10]}, kind="form")
+    with pytest.raises(sf.DataError, match="row 1: tokens is not positive"):
+        small_fit.predict({"params": [1e9], "tokens": [-1e10]})
+
+
+def test_engines_options_are_checked():
+    for bad in ({"chains": 0}, {"draws": 1}, {"warmup": -1}, {"target_accept": 1.0}):
+        with pytest.raises(sf.FitError):
+            sf.NUTS(**bad)
+
+
+def test_draws_do_not_depend_on_progress(small_fit, quick, capsys):
+    shown = sf.fit(simulated(), engine=quick, progress=True)
+    for name, values in small_fit.draws.items():
+        np.testing.assert_array_equal(values, shown.draws[name])
+
+
+TABLES = 60
+
+
+@pytest.fixture(scope="module")
+def prior_ranks():
+    """Where the true value of each quantity falls among its posterior draws, (table,), truth drawn from the prior.
+
+    The unit is fixed, not the table's, so that the prior is the one the truth was drawn from.
+    """
+    model, engine = sf.Model(noise=sf.Normal()), sf.NUTS(chains=2, draws=200, warmup=150)
+    x = {name: values[::2] for name, values in isoflop_design().items()}
+    unit = {name: float(np.exp(np.log(values).mean())) for name, values in x.items()} | {"loss": 0.1}
+    import jax
+
+    with precision():
+        prior = {k: np.asarray(v) for k, v in model.sample_prior(jax.random.PRNGKey(7), TABLES).items()}
+    raw = model.law.rescale(prior, unit)
+    found = {}
+    for table in range(TABLES):
+        truth = {name: values[table] for name, values in raw.items()}
+        bound = BoundModel(model, sf.Runs({**x, "loss": model.simulate(truth, x, table)}), unit)
+        with precision():
+            draws = bound.to_raw({k: np.asarray(v) for k, v in engine.run(bound, table, lambda *_: None).draws.items()})
+        truth |= model.law.derived(truth)
+        for name, values in {**draws, **model.law.derived(draws)}.items():
+            found.setdefault(name, []).append((values.reshape(-1), truth[name]))
+    return found
+
+
+def surprise(ranks):
+    """Sum of squared normal scores: chi-square with one degree a table where the posterior is calibrated
+    (Cook, Gelman and Rubin 2006, J. Comput. Graph. Stat. 15, 675)."""
+    u = np.array([((draws < truth).sum() + 0.5) / (len(draws) + 1) for draws, truth in ranks])
+    return float((stats.norm.ppf(u) ** 2).sum())
+
+
+def test_truth_drawn_from_the_prior_falls_anywhere_in_the_posterior(prior_ranks):
+    """False-alarm rate: 1e-4 two-sided for each of 8 quantities, under 1 in 1,000 together."""
+    low, high = stats.chi2(TABLES).ppf([5e-5, 1 - 5e-5])
+    for name, ranks in prior_ranks.items():
+        assert low < surprise(ranks) < high, name
+
+
+def test_the_calibration_check_fails_a_posterior_half_as_wide(prior_ranks):
+    """Power: intervals too narrow by two, the error of published fits, are caught in every quantity."""
+    high = stats.chi2(TABLES).ppf(1 - 5e-5)
+    for name, ranks in prior_ranks.items():
+        narrow = [(np.median(draws) + 0.5 * (draws - np.median(draws)), truth) for draws, truth in ranks]
+        assert surprise(narrow) > high, name
+
+
+def test_truth_is_the_same_whichever_unit(quick):
+    """Counts in millions and loss in bits: the same exponents, draw for draw up to rounding."""
+    runs = simulated()
+    scaled = sf.Runs({"params": runs.params * 1e3, "tokens": runs.tokens * 1e3, "loss": runs.loss / np.log(2)})
+    plain, other = (sf.fit(table, engine=quick) for table in (runs, scaled))
+    assert np.median(other.draws["alpha"]) == pytest.approx(np.median(plain.draws["alpha"]), abs=1e-3)
+    assert np.median(other.draws["E"]) == pytest.approx(np.median(plain.draws["E"]) / np.log(2), rel=1e-3)
+    assert np.median(plain.draws["alpha"]) == pytest.approx(TRUTH["alpha"], abs=0.03)

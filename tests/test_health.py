@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from conftest import TRUTH, isoflop_design, simulated
+
+import scalefit as sf
+from scalefit.health import assess, convergence
+
+
+def checks(health):
+    return {check.name: check for check in health.checks}
+
+
+def assess_with(fit, draws=None, stats=None):
+    draws = draws or fit.draws
+    return assess(fit.bound, draws, fit.model.law.derived(draws), fit.stats if stats is None else stats)
+
+
+def test_a_good_fit_is_ok_and_every_check_has_a_sentence(chinchilla_fit):
+    health = chinchilla_fit.health
+    assert health.verdict == "ok"
+    assert not health.cautions
+    assert {"R-hat", "bulk ESS", "tail ESS", "divergences", "E-BFMI", "tree depth", "one ray", "learning"} <= set(checks(health))
+    assert all(check.sentence for check in health.checks)
+    assert str(health).startswith("health: ok")
+
+
+def test_convergence_agrees_with_arviz(chinchilla_fit):
+    import arviz_stats
+
+    table = arviz_stats.summary(chinchilla_fit.to_datatree(), round_to="none")
+    for name, draws in chinchilla_fit.draws.items():
+        found = convergence(draws)
+        assert found["r_hat"] == pytest.approx(float(table.loc[name, "r_hat"]), rel=1e-9)
+        assert found["ess_bulk"] == pytest.approx(float(table.loc[name, "ess_bulk"]), rel=1e-9)
+
+
+def test_chains_that_disagree_fail(small_fit):
+    apart = {name: values + np.arange(4)[:, None] * 5 * values.std() for name, values in small_fit.draws.items()}
+    assert assess_with(small_fit, apart).verdict == "fail"
+    assert checks(assess_with(small_fit, apart))["R-hat"].verdict == "fail"
+
+
+def test_a_sampler_that_barely_moves_fails(small_fit):
+    """Each chain a slow random walk: few effective draws."""
+    rng = np.random.default_rng(0)
+    walk = {n: v.mean() + v.std() * 0.05 * rng.normal(size=v.shape).cumsum(1) for n, v in small_fit.draws.items()}
+    found = checks(assess_with(small_fit, walk))
+    assert found["bulk ESS"].verdict != "ok"
+    assert "more draws" in found["bulk ESS"].sentence
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.0, "ok"), (0.002, "review"), (0.05, "fail")])
+def test_divergences(small_fit, share, verdict):
+    diverging = np.random.default_rng(0).permuted(np.arange(2000) < 2000 * share).reshape(4, 500)
+    assert checks(assess_with(small_fit, stats={"diverging": diverging}))["divergences"].verdict == verdict
+
+
+def test_saturated_trees_and_low_e_bfmi_are_named(small_fit):
+    energy = np.random.default_rng(0).normal(size=(4, 500)).cumsum(1)
+    found = checks(assess_with(small_fit, stats={"saturated": np.ones((4, 500), bool), "energy": energy}))
+    assert found["tree depth"].verdict == "review"
+    assert found["E-BFMI"].verdict == "fail"
+
+
+def test_energy_shorter_than_its_bond_is_reviewed(quick):
+    fit = sf.fit(simulated(), engine=sf.NUTS(chains=4, draws=500, warmup=300, max_tree_depth=1))
+    assert checks(fit.health)["tree depth"].verdict == "review"
+
+
+def test_a_single_ray_fails_and_says_which_run_would_help(quick):
+    params = np.geomspace(1e8, 1e10, 40)
+    x = {"params": params, "tokens": 20 * params}
+    fit = sf.fit(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)}), engine=quick)
+    ray = checks(fit.health)["one ray"]
+    assert fit.health.verdict == "fail"
+    assert ray.verdict == "fail"
+    assert "not identified" in ray.sentence
+    assert "20 tokens per parameter" in ray.sentence
+    assert "add runs off it" in ray.sentence
+
+
+def test_a_near_ray_is_reviewed():
+    rng = np.random.default_rng(0)
+    params = np.geomspace(1e8, 1e10, 40)
+    x = {"params": params, "tokens": 20 * params * np.exp(rng.normal(0, 0.2, 40))}
+    bound = sf.Model().bind(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)}))
+    from scalefit.health import _ray
+
+    assert _ray(bound).verdict == "review"
+
+
+def test_less_than_a_decade_is_reviewed_with_the_run_that_would_fix_it(quick):
+    rng = np.random.default_rng(0)
+    x = {"params": rng.uniform(1e9, 5e9, 60), "tokens": 10 ** rng.uniform(9, 11.5, 60)}
+    fit = sf.fit(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)}), engine=quick)
+    found = checks(fit.health)["range of params"]
+    assert found.verdict == "review"
+    assert "too narrow" in found.sentence
+    assert "add a run with params below" in found.sentence
+    assert checks(fit.health)["range of tokens"].verdict == "ok"
+
+
+def test_a_posterior_as_wide_as_its_prior_is_named(quick):
+    """Noise of 20 % drowns what twelve runs say."""
+    x = {name: values[::7] for name, values in isoflop_design().items()}
+    fit = sf.fit(sf.Runs({**x, "loss": sf.Model().simulate({**TRUTH, "sigma": 0.2}, x)}), engine=quick)
+    found = checks(fit.health)["learning"]
+    assert found.verdict == "review"
+    assert "alpha" in found.sentence
+    assert fit.health.verdict != "ok"

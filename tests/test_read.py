@@ -1,0 +1,131 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import scalefit as sf
+
+TABLE = {"params": [1e8, 2e8, 4e8], "tokens": [2e9, 4e9, 8e9], "loss": [3.0, 2.8, 2.6]}
+
+
+def write(tmp_path, text, name="runs.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("names", [("N", "D", "loss"), ("n_params", "n_tokens", "val_loss"), ("Model Size", "D", "Loss")])
+def test_common_names_are_recognised(names):
+    runs = sf.read_runs(dict(zip(names, TABLE.values(), strict=True)))
+    np.testing.assert_array_equal(runs.params, TABLE["params"])
+    np.testing.assert_array_equal(runs.tokens, TABLE["tokens"])
+    np.testing.assert_array_equal(runs.loss, TABLE["loss"])
+
+
+def test_every_source_gives_the_same_runs(tmp_path):
+    frame = pd.DataFrame(TABLE)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    frame.to_parquet(tmp_path / "a.parquet")
+    sources = [TABLE, frame, pl.DataFrame(TABLE), *(tmp_path / f"a.{kind}" for kind in ("csv", "tsv", "parquet"))]
+    assert len({sf.read_runs(source).fingerprint for source in sources}) == 1
+    runs = sf.read_runs(TABLE)
+    assert sf.read_runs(runs) is runs
+
+
+def test_counts_may_be_written_as_people_do(tmp_path):
+    path = write(tmp_path, "N,D,loss\n70B,1.4T,1.94\n280B,300B,1.99\n1e9,2e10,2.9\n")
+    np.testing.assert_allclose(sf.read_runs(path).params, [70e9, 280e9, 1e9])
+
+
+def test_two_candidates_are_an_error_that_names_them():
+    with pytest.raises(sf.DataError, match="'loss' and 'val_loss' could each be loss"):
+        sf.read_runs({**TABLE, "val_loss": TABLE["loss"]})
+
+
+def test_an_argument_decides_between_candidates():
+    runs = sf.read_runs({**TABLE, "val_loss": [3.1, 2.9, 2.7]}, loss="val_loss")
+    assert runs.loss.tolist() == [3.1, 2.9, 2.7]
+
+
+def test_any_column_can_be_mapped():
+    runs = sf.read_runs({"a": TABLE["params"], "b": TABLE["tokens"], "c": TABLE["loss"], "U": [1e9] * 3},
+                        params="a", tokens="b", loss="c", unique_tokens="U")  # fmt: skip
+    assert runs["unique_tokens"].tolist() == [1e9] * 3
+
+
+def test_a_mapping_to_a_column_that_is_not_there():
+    with pytest.raises(sf.DataError, match="no column 'nope' for loss, only params, tokens, loss"):
+        sf.read_runs(TABLE, loss="nope")
+
+
+def test_a_column_cannot_be_two_quantities():
+    with pytest.raises(sf.DataError, match="mapped to two"):
+        sf.read_runs(TABLE, params="loss", loss="loss")
+
+
+def test_no_loss_column_is_said():
+    with pytest.raises(sf.DataError, match="no column is a loss"):
+        sf.read_runs({"params": [1e8], "tokens": [1e9]})
+
+
+def test_perplexity_by_name_is_refused():
+    with pytest.raises(sf.DataError, match="logarithm"):
+        sf.read_runs({"N": [1e8, 2e8], "D": [1e9, 2e9], "ppl": [8.1, 9.2]}, loss="ppl")
+
+
+@pytest.mark.parametrize("absent", ["params", "tokens", "flops"])
+def test_two_of_three_give_the_third_and_say_so(absent):
+    full = {**TABLE, "flops": [6 * n * d for n, d in zip(TABLE["params"], TABLE["tokens"], strict=True)]}
+    runs = sf.read_runs({name: values for name, values in full.items() if name != absent})
+    np.testing.assert_allclose(runs[absent], full[absent], rtol=1e-15)
+    assert "6 N D" in runs.notes[0]
+    assert absent in runs.notes[0]
+
+
+def test_compute_far_from_6nd_is_said():
+    flops = [6 * n * d for n, d in zip(TABLE["params"], TABLE["tokens"], strict=True)]
+    assert not sf.read_runs({**TABLE, "flops": [1.7 * c for c in flops]}).notes
+    assert "3 to 3 times 6 N D in 1 row(s) (2)" in sf.read_runs({**TABLE, "flops": [flops[0], 3 * flops[1], flops[2]]}).notes[0]
+
+
+def test_every_bad_row_in_one_message(tmp_path):
+    path = write(tmp_path, "N,D,loss\n1e8,2e9,3\nbig,2e9,2.9\n3e8,,2.8\n4e8,2e9,nan\n5e8,-2e9,2.6\n6e8,2e9,61\n")
+    with pytest.raises(sf.DataError) as caught:
+        sf.read_runs(path)
+    words = str(caught.value)
+    assert "runs.csv: 5 bad row(s)" in words
+    for row in ("row 2: params is text ('big')", "row 3: tokens is missing", "row 4: loss is missing",
+                "row 5: tokens is not positive", "row 6: loss 61 looks like a percentage"):  # fmt: skip
+        assert row in words
+
+
+def test_duplicates_warn():
+    doubled = {name: [*values, values[0]] for name, values in TABLE.items()}
+    with pytest.warns(sf.DataWarning, match=r"repeat an earlier one exactly \(4\)"):
+        runs = sf.read_runs(doubled)
+    assert "repeat" in runs.notes[-1]
+
+
+def test_counts_in_billions_warn():
+    with pytest.warns(sf.DataWarning, match="params are all below 1000"):
+        sf.read_runs({**TABLE, "params": [0.1, 0.2, 0.4]})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [("runs.csv", "", "not a readable table"), ("runs.csv", 'a,"b\n1,2', "not a readable table"),
+     ("runs.parquet", "not parquet", "not a readable table"), ("runs.xlsx", "", "cannot tell what")],
+)  # fmt: skip
+def test_files_that_are_no_tables(tmp_path, name, text, words):
+    with pytest.raises(sf.DataError, match=words):
+        sf.read_runs(write(tmp_path, text, name))
+
+
+def test_absent_files_and_foreign_objects():
+    with pytest.raises(sf.DataError, match="no file"):
+        sf.read_runs("nowhere.csv")
+    with pytest.raises(sf.DataError, match="from a int"):
+        sf.read_runs(3)
+    with pytest.raises(sf.DataError, match="differ in length"):
+        sf.read_runs({**TABLE, "loss": [1.0]})

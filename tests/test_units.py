@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scalefit.errors import DataError
+from scalefit.units import format_count, format_flops, parse_budgets, parse_quantity, positive_budgets
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("70B", 70e9), ("1.4T", 1.4e12), ("5.76e23", 5.76e23), (" 7 m ", 7e6), ("1,000", 1e3), ("1_000", 1e3)]
+    + [("350k", 350e3), (".5B", 5e8), (7, 7.0), (np.float64(2.5), 2.5), ("1e3K", 1e6)],
+)
+def test_quantities_people_write(text, value):
+    assert parse_quantity(text) == pytest.approx(value, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["", "big", "7Q", "1.2.3", "nan", "inf", None, True, "7 billion"])
+def test_other_text_is_refused_by_name(text):
+    with pytest.raises(DataError, match="as a quantity"):
+        parse_quantity(text)
+
+
+@given(st.floats(1.0, 9.99e14))
+def test_formatted_counts_read_back_to_three_digits(value):
+    assert parse_quantity(format_count(value)) == pytest.approx(value, rel=5.1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(7.12e10, "71.2B"), (999.9e6, "1B"), (1.4e12, "1.4T"), (5.76e23, "5.76e23"), (12.34, "12.3"), (0, "0")],
+)
+def test_counts_as_people_write_them(value, text):
+    assert format_count(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(5.76e23, "5.76e23"), (1e21, "1e21"), (1.30e22, "1.3e22"), (120, "120")])
+def test_compute_as_people_write_it(value, text):
+    assert format_flops(value) == text
+
+
+def test_budgets_one_list_or_grid():
+    assert parse_budgets("5.76e23").tolist() == [5.76e23]
+    assert parse_budgets("1e21, 1e22").tolist() == [1e21, 1e22]
+    np.testing.assert_allclose(parse_budgets("1e21:1e25:5"), [1e21, 1e22, 1e23, 1e24, 1e25])
+    np.testing.assert_allclose(positive_budgets(["1e21", 2e21]), [1e21, 2e21])
+
+
+@pytest.mark.parametrize("text", ["1e21:1e25", "1e21:1e25:x", "1e21:1e25:0", "-1e21", "0", "1e999", ""])
+def test_bad_budgets_are_refused(text):
+    with pytest.raises(DataError):
+        parse_budgets(text)
