@@ -101,7 +101,9 @@ def plan(
         single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "times_beyond")}
         near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
         words = caution(answer.budget, answer.largest_run)
-        _print_json({**single, "near_optimal_params": near, "prob": prob, "caution": words, "summary": json_ready(table)})
+        _print_json(
+            {**single, "near_optimal_params": near, "prob": prob, "caution": words, "summary": json_ready(table)}
+        )
         return
     out = _console()
     if words := caution(answer.budget, answer.largest_run):
@@ -316,7 +318,12 @@ def _frontier_table(front: Any, prob: float) -> Any:
     from scalefit._numerics import interval
     from scalefit.units import format_count, format_flops
 
-    columns = {"params": format_count, "tokens": format_count, "tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
+    columns = {
+        "params": format_count,
+        "tokens": format_count,
+        "tokens_per_param": "{:.1f}".format,
+        "loss": "{:.3f}".format,
+    }
     found = {name: interval(getattr(front, name), prob) for name in columns}
     rows = [
         [format_flops(flops)]

@@ -4,12 +4,9 @@ Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: about 2N FLOP a token forwar
 Everything here is floating point: 6·N·D leaves the range of a 64-bit integer beyond 9.2e18.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from jax import Array
-from numpy import ndarray
-
-Number = TypeVar("Number", float, ndarray, Array)
+Number = TypeVar("Number", bound=Any)  # a float, or an array of NumPy or JAX: what goes in comes out
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 

@@ -73,7 +73,9 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop") -> Runs:
     if outliers == "keep":
         return runs
     kept = runs.subset(_published(name, runs))
-    left_out = f"{len(runs) - len(kept)} runs that published fits leave out are left out here (outliers='keep' keeps them)"
+    left_out = (
+        f"{len(runs) - len(kept)} runs that published fits leave out are left out here (outliers='keep' keeps them)"
+    )
     return replace(kept, notes=(*kept.notes, left_out))
 
 

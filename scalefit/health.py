@@ -5,7 +5,7 @@ divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturat
 can mend: a design that does not identify the law.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -19,7 +19,7 @@ from scalefit.model import BoundModel, Model, Theta
 from scalefit.units import format_count
 
 Verdict = Literal["ok", "review", "fail"]
-Draws = Mapping[str, np.ndarray]
+Draws = dict[str, np.ndarray]
 SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
 
 
@@ -41,7 +41,7 @@ class Health:
 
     @property
     def verdict(self) -> Verdict:
-        """"ok", "review" (usable with the cautions given) or "fail" (do not use)."""
+        """ "ok", "review" (usable with the cautions given) or "fail" (do not use)."""
         return max((check.verdict for check in self.checks), key=SEVERITY.__getitem__, default="ok")
 
     @property
@@ -169,18 +169,13 @@ def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check
     posterior = bound.to_unit(draws)
     prior_derived = {name: values for name, values in law.derived(prior).items() if name in derived}
     names = [*(p.name for p in law.params()), *prior_derived]
-    ratios = {
-        name: _width({**posterior, **derived}[name]) / _width({**prior, **prior_derived}[name]) for name in names
-    }
+    ratios = {name: _width({**posterior, **derived}[name]) / _width({**prior, **prior_derived}[name]) for name in names}
     worst = max(ratios, key=ratios.__getitem__)
     if ratios[worst] <= 0.5:
         sentence = f"the widest posterior is {ratios[worst]:.0%} of its prior ({worst})"
         return [Check("learning", "ok", ratios[worst], sentence)]
     poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > 0.5)
-    sentence = (
-        f"the runs hardly narrow the prior of {poor}: those intervals are mostly assumption; "
-        f"{_widen(bound)}"
-    )
+    sentence = f"the runs hardly narrow the prior of {poor}: those intervals are mostly assumption; {_widen(bound)}"
     return [Check("learning", "review", ratios[worst], sentence)]
 
 

@@ -7,7 +7,7 @@ decides. Two of params, tokens and flops give the third by C = 6 N D.
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ def _from_mapping(columns: Mapping[str, Any]) -> "pd.DataFrame":
 def _read_file(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    readers = {
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
         ".csv": pd.read_csv,
         ".tsv": lambda p: pd.read_csv(p, sep="\t"),
         ".parquet": pd.read_parquet,

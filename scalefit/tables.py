@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from scalefit._numerics import interval
@@ -15,7 +14,7 @@ INTERVAL = ["median", "lower", "upper"]
 
 
 def fit_table(fit: Fit, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
-    """Rows: parameters and derived quantities; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
+    """Rows: parameters and derived quantities; columns as `Fit.summary` says."""
     rows = {}
     for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
         rows[name] = dict(zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True)) | convergence(draws)
@@ -51,4 +50,3 @@ def json_ready(table: pd.DataFrame) -> dict[str, Any]:
 
 def _flat(column: Any) -> str:
     return "_".join(column) if isinstance(column, tuple) else str(column)
-

@@ -24,8 +24,8 @@ def caution(flops: float, largest_run: float) -> str:
     if not times_beyond > 1.005:
         return ""
     return (
-        f"{format_flops(flops)} FLOP is {ratio(times_beyond)} times the compute of the largest run: an extrapolation. Its interval "
-        f"carries parameter uncertainty only; {COVERAGE_FOUND}."
+        f"{format_flops(flops)} FLOP is {ratio(times_beyond)} times the compute of the largest run: an extrapolation. "
+        f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}."
     )
 
 
@@ -45,7 +45,9 @@ def fit_paragraph(front: Frontier, prob: float) -> str:
     """The optimum at each budget of a frontier, and the caution where the last lies beyond the data."""
     sentences = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
     beyond = caution(front.flops.max(), front.largest_run)
-    return " ".join([*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."])
+    return " ".join(
+        [*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."]
+    )
 
 
 def plan_paragraph(plan: Plan, prob: float) -> str:
@@ -56,7 +58,8 @@ def plan_paragraph(plan: Plan, prob: float) -> str:
     return (
         f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
         f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token: "
-        f"the law lies in [{loss[1]:.3f}, {loss[2]:.3f}], one run in [{one_run[1]:.3f}, {one_run[2]:.3f}] ({prob:.0%}). "
+        f"the law lies in [{loss[1]:.3f}, {loss[2]:.3f}], one run in [{one_run[1]:.3f}, {one_run[2]:.3f}] "
+        f"({prob:.0%}). "
         f"Not knowing the optimum wastes {plan.wasted_compute:.2%} of the compute on average, {waste:.1%} in one case "
         f"of twenty. Any N from {format_count(low)} to {format_count(high)} costs at most 1% of compute more."
     )

@@ -85,7 +85,7 @@ def test_prediction_of_a_run_adds_noise_and_repeats(small_fit):
 
 
 def test_in_sample_run_intervals_cover(small_fit):
-    """80 runs from the model itself: 90 % intervals hold 90 % of them; the range allowed fails by chance in 1 of 1,000."""
+    """90 % intervals hold 90 % of 80 runs from the model itself. False alarms: 1 in 1,000."""
     runs = simulated()
     low, high = np.quantile(small_fit.predict(runs), [0.05, 0.95], axis=0)
     inside = int(((low < runs.loss) & (runs.loss < high)).sum())

@@ -14,7 +14,9 @@ def write(tmp_path, text, name="runs.csv"):
     return path
 
 
-@pytest.mark.parametrize("names", [("N", "D", "loss"), ("n_params", "n_tokens", "val_loss"), ("Model Size", "D", "Loss")])
+@pytest.mark.parametrize(
+    "names", [("N", "D", "loss"), ("n_params", "n_tokens", "val_loss"), ("Model Size", "D", "Loss")]
+)
 def test_common_names_are_recognised(names):
     runs = sf.read_runs(dict(zip(names, TABLE.values(), strict=True)))
     np.testing.assert_array_equal(runs.params, TABLE["params"])
@@ -86,7 +88,10 @@ def test_two_of_three_give_the_third_and_say_so(absent):
 def test_compute_far_from_6nd_is_said():
     flops = [6 * n * d for n, d in zip(TABLE["params"], TABLE["tokens"], strict=True)]
     assert not sf.read_runs({**TABLE, "flops": [1.7 * c for c in flops]}).notes
-    assert "3 to 3 times 6 N D in 1 row(s) (2)" in sf.read_runs({**TABLE, "flops": [flops[0], 3 * flops[1], flops[2]]}).notes[0]
+    assert (
+        "3 to 3 times 6 N D in 1 row(s) (2)"
+        in sf.read_runs({**TABLE, "flops": [flops[0], 3 * flops[1], flops[2]]}).notes[0]
+    )
 
 
 def test_every_bad_row_in_one_message(tmp_path):

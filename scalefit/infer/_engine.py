@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scalefit._numerics import precision
 from scalefit.errors import FitError
@@ -23,8 +24,8 @@ Report = Callable[[int, int], None]
 class EngineResult:
     """Draws in unit-free coordinates and the sampler's own numbers, each name -> (chain, draw)."""
 
-    draws: Mapping[str, np.ndarray]
-    stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    draws: Mapping[str, ArrayLike]
+    stats: Mapping[str, ArrayLike] = field(default_factory=dict)
 
 
 class Engine(ABC):

@@ -146,6 +146,8 @@ def _near_optimal(waste: Any, best: float) -> tuple[float, float]:
     allowed = waste(best) + NEAR_OPTIMAL
 
     def end(direction: float) -> float:
-        return float(np.exp(best + direction * brentq(lambda d: waste(best + direction * d) - allowed, 0, SEARCH, xtol=1e-4)))
+        return float(
+            np.exp(best + direction * brentq(lambda d: waste(best + direction * d) - allowed, 0, SEARCH, xtol=1e-4))
+        )
 
     return end(-1.0), end(1.0)

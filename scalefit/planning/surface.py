@@ -46,9 +46,14 @@ def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9
     rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
     with precision():
         theta = {p.name: jnp.asarray(fit.theta[p.name]) for p in fit.model.law.params()}
-        at_once = max(1, VALUES_AT_ONCE // (len(columns) * len(next(iter(fit.theta.values())))))
-        parts = [_reduce(fit.model.law, theta, chunk, columns, prob) for chunk in _chunks(rows, at_once)]
-    return Surface(rows, columns, *np.concatenate(parts, axis=1), prob)
+        cells = max(1, VALUES_AT_ONCE // len(next(iter(theta.values()))))
+        wide = min(cells, len(columns))
+        parts = [
+            [_reduce(fit.model.law, theta, tall, chunk, prob) for chunk in _chunks(columns, wide)]
+            for tall in _chunks(rows, cells // wide)
+        ]
+    mean, median, lower, upper = np.concatenate([np.concatenate(row, axis=2) for row in parts], axis=1)
+    return Surface(rows, columns, mean, median, lower, upper, prob)
 
 
 def _reduce(law: Law, theta: dict[str, Array], rows: np.ndarray, columns: np.ndarray, prob: float) -> np.ndarray:

@@ -39,7 +39,9 @@ def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None)
         ax.margins(x=0)
     np.ravel(axes)[3].set_yscale("linear")
     np.ravel(axes)[0].legend(fontsize=8, loc="upper left")
-    np.ravel(axes)[0].figure.suptitle(f"Compute-optimal frontier, {fit.runs.name}; data end at {format_flops(high)} FLOP")
+    np.ravel(axes)[0].figure.suptitle(
+        f"Compute-optimal frontier, {fit.runs.name}; data end at {format_flops(high)} FLOP"
+    )
     return np.asarray(axes)
 
 

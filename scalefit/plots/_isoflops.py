@@ -44,7 +44,8 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
 
 def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
     """Budgets with most runs within `NEAR` in ln compute, at least twice that apart, ascending."""
-    log_c, chosen = np.log(flops), []
+    log_c = np.log(flops)
+    chosen: list[float] = []
     left = np.ones(len(log_c), dtype=bool)
     while left.any() and len(chosen) < most:
         near = np.abs(log_c[:, None] - log_c[None, left]) < NEAR

@@ -31,7 +31,7 @@ def surface(fit: Fit, grid: Surface | None = None, prob: float = 0.9, ax: Axes |
     lines = ax.contour(grid.params, grid.tokens, grid.median.T, 12, colors="white", linewidths=0.5, alpha=0.7)
     ax.clabel(lines, fontsize=7, fmt="%.2f")
     ax.figure.colorbar(filled, ax=ax, label="loss, nats per token (median)")
-    style = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
+    style: Any = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
     ax.scatter(fit.runs.params, fit.runs.tokens, c=fit.runs.loss, s=18, label="runs", **style)
     _isoflop_lines(ax, grid)
     _band(ax, fit, grid, prob)
@@ -53,9 +53,9 @@ def _default_grid(fit: Fit) -> Surface:
 
 def _isoflop_lines(ax: Axes, grid: Surface) -> None:
     low, high = (np.log10(flops_6nd(grid.params[end], grid.tokens[end])) for end in (0, -1))
-    outline = [effects.withStroke(linewidth=2, foreground="black", alpha=0.6)]
+    outline: Any = [effects.withStroke(linewidth=2, foreground="black", alpha=0.6)]
     for exponent in range(int(np.ceil(low)) + 1, int(np.floor(high))):
-        tokens = share_6nd(10.0**exponent, grid.params)
+        tokens = share_6nd(np.full_like(grid.params, 10.0**exponent), grid.params)
         ax.plot(grid.params, tokens, color="white", lw=0.8, ls=(0, (4, 3)))
         inside = np.flatnonzero((tokens < grid.tokens[-1] / 1.5) & (tokens > grid.tokens[0]))
         if inside.size:
@@ -68,6 +68,9 @@ def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
     median, lower, upper = interval(fit.frontier(flops).params, prob)
     band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {prob:.0%}"}
-    outline = np.concatenate([lower, upper[::-1]]), np.concatenate([share_6nd(flops, lower), share_6nd(flops, upper)[::-1]])
+    outline = (
+        np.concatenate([lower, upper[::-1]]),
+        np.concatenate([share_6nd(flops, lower), share_6nd(flops, upper)[::-1]]),
+    )
     ax.fill(*outline, **band)
     ax.plot(median, share_6nd(flops, median), color=ACCENT, lw=1.8, label="optimum, median")

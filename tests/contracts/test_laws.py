@@ -52,7 +52,7 @@ def test_gradients_are_finite_over_the_prior(law):
     with jax.enable_x64(True):
         theta, x = prior_draws(law), unit_free(law)
         draws = {p.name: theta[p.name] for p in law.params()}
-        total = lambda draw: jnp.log(jax.vmap(law.loss, (None, 0))(draw, x)).sum()  # noqa: E731
+        total = lambda draw: jnp.log(jax.vmap(law.loss, (None, 0))(draw, x)).sum()
         gradients = jax.vmap(jax.grad(total))(draws)
     assert all(np.isfinite(g).all() for g in gradients.values())
 
@@ -73,7 +73,7 @@ def test_float32_agrees_with_float64(law):
     with jax.enable_x64(True):
         theta, x = prior_draws(law), unit_free(law)
         exact = np.asarray(losses(law, theta, x))
-    single = lambda values: {k: jnp.asarray(np.asarray(v), dtype=jnp.float32) for k, v in values.items()}  # noqa: E731
+    single = lambda values: {k: jnp.asarray(np.asarray(v), dtype=jnp.float32) for k, v in values.items()}
     rough = losses(law, single(theta), single(x))
     assert rough.dtype == jnp.float32
     np.testing.assert_allclose(rough, exact, rtol=2e-5)

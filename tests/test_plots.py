@@ -1,0 +1,36 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import scalefit as sf
+from scalefit.plots._isoflops import crowded_budgets
+
+
+@pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface"])
+def test_every_picture_is_drawn_and_saved(small_fit, tmp_path, picture):
+    path = sf.plots.save(getattr(sf.plots, picture)(small_fit), tmp_path / "out.png")
+    image = imread(path)
+    assert image.shape[0] > 500
+    assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50, "more than an empty frame"
+    assert not plt.get_fignums()
+
+
+def test_the_frontier_band_is_the_frontier_table(small_fit):
+    budgets = np.geomspace(1e20, 1e23, 5)
+    axes = sf.plots.frontier(small_fit, budgets)
+    (line,) = [line for line in axes.flat[0].lines if line.get_label() == "optimum, median"]
+    np.testing.assert_allclose(line.get_ydata(), small_fit.frontier(budgets).summary()["params"]["median"])
+    assert "FLOP" in axes.flat[0].get_xlabel()
+    plt.close("all")
+
+
+def test_isoflop_budgets_are_where_the_runs_are(small_fit):
+    np.testing.assert_allclose(crowded_budgets(small_fit.runs.flops), np.geomspace(1e19, 1e21, 8), rtol=1e-6)
+
+
+def test_an_unknown_ending_leaves_no_file(small_fit, tmp_path):
+    with pytest.raises(sf.PlanError, match=r"cannot draw to out\.bmpp"):
+        sf.plots.save(sf.plots.isoflops(small_fit), tmp_path / "out.bmpp")
+    assert not list(tmp_path.iterdir())
+    plt.close("all")
