@@ -4,18 +4,16 @@ Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: about 2N FLOP a token forwar
 Everything here is floating point: 6·N·D leaves the range of a 64-bit integer beyond 9.2e18.
 """
 
-from typing import Any, TypeVar
-
-Number = TypeVar("Number", bound=Any)  # a float, or an array of NumPy or JAX: what goes in comes out
+from typing import Any
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 
 
-def flops_6nd(params: Number, tokens: Number) -> Number:
-    """Training compute in FLOP of `params` parameters over `tokens` tokens."""
+def flops_6nd(params: Any, tokens: Any) -> Any:
+    """Training compute in FLOP of `params` parameters over `tokens` tokens; floats or arrays, elementwise."""
     return FLOPS_PER_PARAM_TOKEN * params * tokens
 
 
-def share_6nd(flops: Number, count: Number) -> Number:
+def share_6nd(flops: Any, count: Any) -> Any:
     """The other factor of C = 6 N D: tokens from compute and parameters, or parameters from compute and tokens."""
     return flops / FLOPS_PER_PARAM_TOKEN / count

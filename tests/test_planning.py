@@ -33,9 +33,11 @@ def test_wasted_compute_is_the_closed_form(plan, chinchilla_fit):
     ("budget", "mean", "tail"), [(5.76e23, 0.0040, 0.015), (3.8e25, 0.0077, 0.030), (1e27, 0.0115, 0.044)]
 )
 def test_the_price_of_being_wrong(chinchilla_fit, budget, mean, tail):
+    """Waste is near a scaled chi-square of one degree. Three Monte Carlo standard errors at 1,500 effective draws are
+    11 % of its mean and 15 % of its 95 % quantile; the published figures are rounded by up to 3 % more."""
     found = sf.plan(chinchilla_fit, budget)
-    assert found.wasted_compute == pytest.approx(mean, rel=0.08)
-    assert np.quantile(found.draws["wasted_compute"], 0.95) == pytest.approx(tail, rel=0.1)
+    assert found.wasted_compute == pytest.approx(mean, rel=0.12)
+    assert np.quantile(found.draws["wasted_compute"], 0.95) == pytest.approx(tail, rel=0.18)
 
 
 def test_expected_waste_is_half_the_sum_of_exponents_times_the_variance(plan, chinchilla_fit):
