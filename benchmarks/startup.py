@@ -47,7 +47,7 @@ lap("trace, load and run: NUTS; diagnostics")
 sf.fit(runs, seed=1)
 fit_again = time.perf_counter() - clock
 lap("(the same fit once more, all compiled)")
-fit.summary(0.9, [fit.largest_run, 5.76e23]), fit.frontier([fit.largest_run, 5.76e23])
+fit.summary(0.9, [fit.compute_range[1], 5.76e23]), fit.frontier([fit.compute_range[1], 5.76e23])
 lap("summary, frontier")
 """
 

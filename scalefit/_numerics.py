@@ -1,7 +1,7 @@
 """Small numerical tools shared by every floor: precision, a root finder, intervals."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,15 @@ from jax import Array
 from scalefit.errors import ScalefitError
 
 
-def precision() -> AbstractContextManager:
-    """float64 on CPU; float32 on accelerators, where centred coordinates keep it exact enough."""
-    return jax.enable_x64(True) if jax.default_backend() == "cpu" else nullcontext()
+@contextmanager
+def precision() -> Iterator[None]:
+    """float64 on CPU; float32 on accelerators, where centred coordinates keep it exact enough.
+
+    Accelerators otherwise multiply matrices in 10 bits or fewer, which the whitened coordinates would feel.
+    """
+    double = jax.enable_x64(True) if jax.default_backend() == "cpu" else nullcontext()
+    with double, jax.default_matmul_precision("highest"):
+        yield
 
 
 def find_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array) -> Array:

@@ -4,6 +4,7 @@ Exit status: 0 done, 1 the fit's health verdict is "fail" (results are still wri
 """
 
 import json
+import math
 import os
 import sys
 import warnings
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalefit.errors import DataWarning, ScalefitError
+from scalefit.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +49,7 @@ def fit(
     tokens: Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")] = None,
     flops: Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")] = None,
     loss: Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")] = None,
-    outliers: Annotated[str, typer.Option(help="keep or drop what published fits drop (shipped tables).")] = "drop",
+    outliers: Annotated[str | None, typer.Option(help="drop (the default) or keep: for shipped tables only.")] = None,
     budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
     prob: Prob = 0.9,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
@@ -66,18 +68,18 @@ def fit(
 
     check_prob(prob)
     asked = parse_budgets(budget) if budget else np.array([])
-    _check_folder(output)
+    _check_target(output, runs)
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     table = _read(runs, {name: column for name, column in columns.items() if column}, outliers)
     model = sf.Model(find_law(law), find_noise(noise))
     fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
-    if output:
-        fitted.save(output)
-    budgets = [fitted.largest_run, *asked]
+    budgets = [fitted.compute_range[1], *asked]
     if as_json:
         _print_json(_fit_document(fitted, prob, budgets, output))
     else:
         _print_fit(fitted, prob, budgets, output)
+    if output:
+        fitted.save(output)
     if fitted.health.verdict == "fail":
         raise typer.Exit(1)
 
@@ -100,16 +102,16 @@ def plan(
         single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
         single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "times_beyond")}
         near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
-        words = caution(answer.budget, answer.largest_run)
+        words = caution(answer.budget, answer.compute_range)
         _print_json(
             {**single, "near_optimal_params": near, "prob": prob, "caution": words, "summary": json_ready(table)}
         )
         return
     out = _console()
-    if words := caution(answer.budget, answer.largest_run):
+    if words := caution(answer.budget, answer.compute_range):
         out.print(f"{words}\n")
     out.print(f"{plan_paragraph(answer, prob)}\n")
-    out.print(_rich(table, f"plan at {budget} FLOP; intervals {prob:.0%}", _cell_by_row))
+    out.print(_rich(table, f"plan at {budget} FLOP; intervals {percent(prob)}", _cell_by_row))
 
 
 @app.command()
@@ -128,12 +130,12 @@ def frontier(
     from scalefit.units import parse_budgets
     from scalefit.wording import caution
 
-    _check_folder(plot)
+    _check_target(plot, str(fit))
     fitted = sf.load(fit)
-    smallest, largest = fitted.runs.flops.min(), fitted.largest_run
+    smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
     front = fitted.frontier(wanted)
-    table, words = front.summary(prob), caution(wanted.max(), largest)
+    table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range)
     if plot:
         _draw_frontier(fitted, wanted, prob, plot)
     if as_json:
@@ -199,6 +201,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("scalefit: interrupted; nothing was written.", file=sys.stderr)
         sys.exit(130)
+    except Exception as problem:
+        if os.environ.get("SCALEFIT_TRACEBACK"):
+            raise
+        words = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        print(f"scalefit: unexpected {words}; please report it with SCALEFIT_TRACEBACK=1 set.", file=sys.stderr)
+        sys.exit(2)
 
 
 def _use_compilation_cache() -> None:
@@ -214,20 +222,28 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
         print(f"note: {message}", file=sys.stderr)
 
 
-def _read(runs: str, columns: dict[str, str], outliers: str) -> "Runs":
+def _read(runs: str, columns: dict[str, str], outliers: str | None) -> "Runs":
+    """A file of that name if there is one, else a shipped table."""
     import scalefit as sf
 
-    if runs in sf.datasets.names() and not Path(runs).is_file() and not columns:
-        return sf.datasets.load(runs, outliers=outliers)  # type: ignore[arg-type]
-    if not Path(runs).suffix:
-        runs = str(sf.datasets.path(runs))
-    return sf.read_runs(runs, **columns)
+    is_file = Path(runs).is_file() or bool(Path(runs).suffix)
+    if is_file and outliers:
+        raise ScalefitError(f"--outliers is for shipped tables; leave rows out of {runs} itself.")
+    if is_file:
+        return sf.read_runs(runs, **columns)
+    return sf.datasets.load(runs, outliers or "drop", **columns)  # type: ignore[arg-type]
 
 
-def _check_folder(path: Path | None) -> None:
-    """Refuse before the work what would fail after it."""
-    if path is not None and not path.absolute().parent.is_dir():
+def _check_target(path: Path | None, source: str) -> None:
+    """Refuse before the work what would fail after it, or would overwrite what is being read."""
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
         raise ScalefitError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise ScalefitError(f"cannot write {path}: it is a folder, or its folder is read-only; name a file elsewhere.")
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise ScalefitError(f"{path} is what is being read; write to another file.")
 
 
 def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
@@ -260,13 +276,13 @@ def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | 
     out.print(fitted.runs.describe(), soft_wrap=True)
     for note in fitted.runs.notes:
         out.print(f"note: {note}")
-    title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {prob:.0%}"
+    title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {percent(prob)}"
     table = fitted.summary(prob, budgets).drop(columns="mcse_median")
     out.print(_rich(table, title, _cell_by_row))
     out.print(f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
     out.print(f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
     if output:
-        out.print(f"Written to {output}.")
+        out.print(f"The fit goes to {output}.")
 
 
 def _law_document(law: Any) -> dict[str, Any]:
@@ -286,7 +302,18 @@ def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path) -> None
 
 
 def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, allow_nan=False, default=float))
+    print(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same document with null where a number is not finite, since JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, str | bool | int | None):
+        return value
+    return float(value) if math.isfinite(value) else None
 
 
 def _console() -> "Console":
@@ -300,6 +327,8 @@ def _cell_by_row(row: str, column: str, value: float) -> str:
     """A number as this quantity is read: counts with suffixes, shares in percent, the rest to four digits."""
     from scalefit.units import format_count
 
+    if math.isnan(value):
+        return "–"
     if column.startswith("ess"):
         return f"{value:.0f}"
     if column == "r_hat":
@@ -330,7 +359,7 @@ def _frontier_table(front: Any, prob: float) -> Any:
         + ["{} [{}, {}]".format(*(form(v) for v in found[name][:, index])) for name, form in columns.items()]
         for index, flops in enumerate(front.flops)
     ]
-    return _grid(["flops", *columns], rows, title=f"compute-optimal frontier; median and {prob:.0%} interval")
+    return _grid(["flops", *columns], rows, title=f"compute-optimal frontier; median and {percent(prob)} interval")
 
 
 def _grid(header: Iterable[str], rows: Iterable[list[str]], title: str | None = None, left: int = 1) -> Any:

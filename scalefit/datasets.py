@@ -58,8 +58,8 @@ def path(name: str) -> Path:
     return folder / f"{name}.csv"
 
 
-def load(name: str, outliers: Literal["drop", "keep"] = "drop") -> Runs:
-    """Training runs of a shipped table.
+def load(name: str, outliers: Literal["drop", "keep"] = "drop", **columns: str) -> Runs:
+    """Training runs of a shipped table; **columns are mapped as by `read_runs`.
 
     outliers : "drop" leaves out the runs that published fits leave out (chinchilla: the five highest losses;
     repeated_data: all but the official fit set), "keep" gives every run.
@@ -69,7 +69,7 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop") -> Runs:
         raise DataError(f"outliers is 'drop' or 'keep', not {outliers!r}.")
     if name == "hoffmann_tables":
         raise DataError("hoffmann_tables holds published allocations, not runs; read its CSV at datasets.path(...).")
-    runs = read_runs(path(name), name=name)
+    runs = read_runs(path(name), name=name, **columns)
     if outliers == "keep":
         return runs
     kept = runs.subset(_published(name, runs))

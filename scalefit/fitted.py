@@ -18,7 +18,7 @@ from scalefit.health import Health
 from scalefit.model import BoundModel, Model, Theta
 from scalefit.read import read_inputs
 from scalefit.runs import Runs
-from scalefit.units import format_flops, positive_budgets
+from scalefit.units import distinct_labels, positive_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +59,9 @@ class Fit:
         return {name: values.reshape(-1) for name, values in self.draws.items()}
 
     @property
-    def largest_run(self) -> float:
-        """Compute of the largest run in the data, FLOP."""
-        return float(self.runs.flops.max())
+    def compute_range(self) -> tuple[float, float]:
+        """Compute of the smallest and the largest run in the data, FLOP."""
+        return float(self.runs.flops.min()), float(self.runs.flops.max())
 
     @cached_property
     def bound(self) -> BoundModel:
@@ -79,12 +79,12 @@ class Fit:
 
     def derived(self, budgets: Any = None) -> dict[str, np.ndarray]:
         """What follows from the draws, name -> (chain, draw): the law's own, and the optimum at each budget."""
-        wanted = [self.largest_run] if budgets is None else positive_budgets(budgets)
-        return derived(self.model, self.draws, np.asarray(wanted), self.largest_run)
+        wanted = self.compute_range[1:] if budgets is None else budgets
+        return derived(self.model, self.draws, positive_budgets(wanted), self.compute_range)
 
     def frontier(self, budgets: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget (FLOP), per draw; interval kind `mean`."""
-        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.largest_run)
+        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.compute_range)
 
     def predict(self, new_runs: Any, kind: Literal["mean", "run"] = "run", seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
@@ -115,18 +115,20 @@ class Fit:
         return to_datatree(self)
 
 
-def derived(model: Model, draws: Theta, budgets: np.ndarray, largest_run: float) -> dict[str, np.ndarray]:
+def derived(
+    model: Model, draws: Theta, budgets: np.ndarray, compute_range: tuple[float, float]
+) -> dict[str, np.ndarray]:
     """The law's derived quantities and its optimum at each budget, name -> (chain, draw)."""
     found = dict(model.law.derived(draws))
     if set(model.law.inputs) != {"params", "tokens"}:
         return found
     shape = next(iter(draws.values())).shape
-    front = frontier(model.law, {name: values.reshape(-1) for name, values in draws.items()}, budgets, largest_run)
+    front = frontier(model.law, {name: values.reshape(-1) for name, values in draws.items()}, budgets, compute_range)
     columns = {"N_opt": front.params, "D_opt": front.tokens}
     columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
-    for index, budget in enumerate(budgets):
+    for index, label in enumerate(distinct_labels(budgets)):
         for name, values in columns.items():
-            found[f"{name}[{format_flops(budget)}]"] = values[:, index].reshape(shape)
+            found[f"{name}[{label}]"] = values[:, index].reshape(shape)
     return found
 
 

@@ -18,6 +18,7 @@ from scalefit._numerics import find_root, precision
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
 from scalefit.errors import PlanError
 from scalefit.laws import Law
+from scalefit.units import format_flops
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,14 +92,14 @@ class Frontier:
     """The compute-optimal allocation at each budget, per draw.
 
     flops : (budget,); params, tokens, loss : (draw, budget), loss being the law's at the optimum (interval kind
-    `mean`: parameter uncertainty only). largest_run : compute of the largest run in the data.
+    `mean`: parameter uncertainty only). compute_range : compute of the smallest and largest run in the data, FLOP.
     """
 
     flops: np.ndarray
     params: np.ndarray
     tokens: np.ndarray
     loss: np.ndarray
-    largest_run: float
+    compute_range: tuple[float, float]
 
     @property
     def tokens_per_param(self) -> np.ndarray:
@@ -112,10 +113,11 @@ class Frontier:
         return frontier_table(self, prob)
 
 
-def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, largest_run: float) -> Frontier:
+def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, compute_range: tuple[float, float]) -> Frontier:
     """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
 
-    Raises `PlanError` where the law does not trade parameters against tokens.
+    Raises `PlanError` where the law does not trade parameters against tokens, or a budget is so small that half
+    of the draws put its optimum at less than one parameter or token.
     """
     check_trades(law)
     log_c = np.log(np.asarray(flops, dtype=float))
@@ -125,7 +127,13 @@ def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, largest_
         blocks = [_optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
-    return Frontier(flops, params, share_6nd(flops, params), loss, largest_run)
+    front = Frontier(flops, params, share_6nd(flops, params), loss, compute_range)
+    at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
+    if at_end.any():
+        raise PlanError(
+            f"{format_flops(flops[at_end][0])} FLOP has no optimum of a parameter and a token; ask for more."
+        )
+    return front
 
 
 def check_trades(law: Law) -> None:

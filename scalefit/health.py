@@ -16,7 +16,7 @@ import numpy as np
 from scalefit._numerics import precision
 from scalefit.counting import share_6nd
 from scalefit.model import BoundModel, Model, Theta
-from scalefit.units import format_count
+from scalefit.units import format_count, format_flops
 
 Verdict = Literal["ok", "review", "fail"]
 Draws = dict[str, np.ndarray]
@@ -151,6 +151,13 @@ def _ray(bound: BoundModel) -> Check:
     factor = float(np.exp(spread / np.sqrt(len(log_n))))
     if factor >= 1.3:
         return Check("one ray", "ok", factor, f"runs lie a factor {factor:.1f} off any single path of N against D")
+    if np.corrcoef(log_n, log_d)[0, 1] < 0:
+        flops = bound.runs.flops.mean()
+        sentence = (
+            f"all runs spend about the same compute ({format_flops(flops)} FLOP): the best size there can be seen, how "
+            f"it grows cannot; add runs at other budgets, such as {format_flops(flops / 10)} FLOP"
+        )
+        return Check("one ray", "review", factor, sentence)
     n, d = np.exp(log_n.mean()), np.exp(log_d.mean())
     off = format_count(n * 3), format_count(share_6nd(6 * n * d, n * 3))
     sentence = (

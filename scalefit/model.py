@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from jax import Array
 from scalefit._numerics import precision
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
-from scalefit.noise import Noise, StudentT
+from scalefit.noise import Noise, StudentT, find_noise
 from scalefit.runs import Runs
 
 Theta = dict[str, Any]
@@ -25,7 +24,7 @@ Data = tuple[dict[str, Array], Array]
 class Model:
     """A scaling law, the noise around it, and priors over both.
 
-    law : what the expected loss is; noise : how ln loss scatters around ln law.
+    law : what the expected loss is; noise : how ln loss scatters around ln law; either may be given by name.
     priors : overrides by parameter name, as `Prior` or a scalar NumPyro distribution, in the coordinates of
         `Law.rescale`: inputs and loss in units of the table's geometric means, so that they carry no unit.
 
@@ -37,6 +36,10 @@ class Model:
     priors: Any = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.law, str):
+            object.__setattr__(self, "law", find_law(self.law))
+        if isinstance(self.noise, str):
+            object.__setattr__(self, "noise", find_noise(self.noise))
         given = dict(self.priors)
         known = {p.name for p in (*self.law.params(), *self.noise.params())}
         if unknown := sorted(set(given) - known):
@@ -126,7 +129,7 @@ class BoundModel:
     runs: Runs
     unit: Mapping[str, float]
 
-    @cached_property
+    @property
     def data(self) -> Data:
         """What the density is evaluated on; made inside the precision in force."""
         x = {name: jnp.asarray(self.runs[name] / self.unit[name]) for name in self.model.law.inputs}

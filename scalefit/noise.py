@@ -70,8 +70,8 @@ class Normal(Noise):
         return distributions.Normal(log_loss, theta["sigma"])
 
 
-def find_noise(name: str) -> Noise:
+def find_noise(name: str, **options: Any) -> Noise:
     """The noise of that name; raises `ModelError` that lists the names there are."""
     if name not in Noise.registry:
         raise ModelError(f"there is no noise {name!r}; choose from {', '.join(sorted(Noise.registry))}.")
-    return Noise.registry[name]()
+    return Noise.registry[name](**options)

@@ -64,21 +64,25 @@ def read_inputs(source: Any, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
 
     Raises `DataError` where one is missing or a value cannot be used.
     """
-    columns = dict(source.columns) if isinstance(source, Runs) else _numbers(*_frame(source))
+    columns = dict(source.columns) if isinstance(source, Runs) else _numbers(*_frame(source), inputs)
     missing = [name for name in inputs if name not in columns]
     if missing:
         raise DataError(f"the new runs lack {', '.join(missing)}; give columns {', '.join(inputs)}.")
     return {name: np.atleast_1d(np.asarray(columns[name], dtype=float)) for name in inputs}
 
 
-def _numbers(frame: "pd.DataFrame", name: str) -> dict[str, np.ndarray]:
-    columns, cells = _parse(_rename(frame, {}, name))
+def _numbers(frame: "pd.DataFrame", name: str, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The inputs that the table has, and what completes them; its other columns are not looked at."""
+    frame = _rename(frame, {}, name, {*inputs, "flops"})
+    columns, cells = _parse(frame[[column for column in frame.columns if column in {*inputs, "flops"}]])
     refuse(cells, name)
     return columns | complete_6nd(columns)[0]
 
 
 def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> Runs:
-    frame = _rename(frame, mapping, name)
+    frame = _rename(frame, mapping, name, {*COMMON_NAMES, *mapping})
+    if frame.empty:
+        raise DataError(f"{name}: there is no run in it; give a table with a row for every run.")
     if "loss" not in frame.columns:
         raise DataError(f"{name}: no column is a loss among {_listed(frame)}; name it, as in loss='final_loss'.")
     columns, cells = _parse(frame)
@@ -92,13 +96,15 @@ def _frame(source: Any) -> "tuple[pd.DataFrame, str]":
     import pandas as pd
 
     if isinstance(source, (str, Path)):
-        return _read_file(Path(source)), Path(source).name
-    if isinstance(source, pd.DataFrame):
-        return source, "the table"
+        return _plain_frame(_read_file(Path(source)), Path(source).name)
     if isinstance(source, Mapping):
-        return _from_mapping(source), "the table"
-    if hasattr(source, "__dataframe__") or hasattr(source, "__arrow_c_stream__"):
-        return _from_mapping({c: source[c].to_numpy() for c in source.columns}), "the table"
+        return _plain_frame(_from_mapping(source), "the table")
+    if hasattr(source, "to_pandas"):  # polars, pyarrow
+        source = source.to_pandas()
+    elif hasattr(source, "__dataframe__") and not isinstance(source, pd.DataFrame):
+        source = pd.api.interchange.from_dataframe(source)
+    if isinstance(source, pd.DataFrame):
+        return _plain_frame(source, "the table")
     raise DataError(f"cannot read runs from a {type(source).__name__}; give a file, a DataFrame or a dict of arrays.")
 
 
@@ -106,6 +112,8 @@ def _from_mapping(columns: Mapping[str, Any]) -> "pd.DataFrame":
     import pandas as pd
 
     arrays = {str(key): np.atleast_1d(np.asarray(values)) for key, values in columns.items()}
+    if deep := [key for key, values in arrays.items() if values.ndim > 1]:
+        raise DataError(f"column {deep[0]!r} has shape {arrays[deep[0]].shape}; give one value a run.")
     lengths = {key: len(values) for key, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"the columns differ in length: {lengths}; give every run one row.")
@@ -116,8 +124,8 @@ def _read_file(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".csv": pd.read_csv,
-        ".tsv": lambda p: pd.read_csv(p, sep="\t"),
+        ".csv": _read_text,
+        ".tsv": lambda p: _read_text(p, "\t"),
         ".parquet": pd.read_parquet,
         ".pq": pd.read_parquet,
     }
@@ -128,13 +136,38 @@ def _read_file(path: Path) -> "pd.DataFrame":
     try:
         return readers[path.suffix.lower()](path)
     except (ValueError, OSError) as problem:  # pandas' and pyarrow's parsers raise subclasses of these
-        first_line = str(problem).strip().splitlines()[0]
+        first_line = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise DataError(f"{path.name} is not a readable table: {first_line}") from problem
 
 
-def _rename(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> "pd.DataFrame":
+def _read_text(path: Path, separator: str = ",") -> "pd.DataFrame":
+    """A delimited file; one without a comma but with semicolons in its header is read by those."""
+    import pandas as pd
+
+    header = [str(name) for name in pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
+    if len(header) == 1 and ";" in header[0]:
+        return _read_text(path, ";")
+    if repeated := sorted({name for name in header if header.count(name) > 1 and name != "nan"}):
+        raise DataError(f"{path.name}: its header names {', '.join(repeated)} more than once; rename one of them.")
+    frame = pd.read_csv(path, sep=separator)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift every column by one
+        raise DataError(f"{path.name}: its rows have more fields than its header names; name every column.")
+    return frame.drop(columns=[name for name in frame.columns if str(name).startswith("Unnamed: ")])
+
+
+def _plain_frame(frame: "pd.DataFrame", name: str) -> "tuple[pd.DataFrame, str]":
+    """A frame with text for column names, each once, and a named index as a column."""
+    if frame.index.name is not None:
+        frame = frame.reset_index()
     frame = frame.rename(columns=str)
-    chosen = {canonical: _choose(frame, canonical, mapping, name) for canonical in {**COMMON_NAMES, **mapping}}
+    if frame.columns.nlevels > 1 or frame.columns.has_duplicates:
+        raise DataError(f"{name}: column names must be plain and different; there are {_listed(frame)}.")
+    return frame, name
+
+
+def _rename(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str, wanted: set[str]) -> "pd.DataFrame":
+    """The frame with the `wanted` columns it has under their canonical names."""
+    chosen = {canonical: _choose(frame, canonical, mapping, name) for canonical in sorted(wanted)}
     sources = {column: canonical for canonical, column in chosen.items() if column is not None}
     if len(sources) < sum(column is not None for column in chosen.values()):
         raise DataError(f"{name}: one column is mapped to two quantities ({dict(mapping)}); map each once.")
@@ -150,7 +183,7 @@ def _choose(frame: "pd.DataFrame", canonical: str, mapping: Mapping[str, str], n
         _refuse_other_metric(canonical, mapping[canonical], name)
         return mapping[canonical]
     taken = set(mapping.values())
-    names = COMMON_NAMES[canonical]
+    names = COMMON_NAMES.get(canonical, (canonical,))
     candidates = [c for c in frame.columns if _plain(c) in names and c not in taken]
     if len(candidates) > 1:
         raise DataError(
@@ -182,19 +215,21 @@ def _parse(frame: "pd.DataFrame") -> tuple[dict[str, np.ndarray], list[BadCell]]
     problems: list[BadCell] = []
     for name in frame.columns:
         values = frame[name].to_numpy()
-        if name in POSITIVE_COLUMNS and values.dtype.kind not in "fiub":
+        if name in POSITIVE_COLUMNS and values.dtype.kind not in "fiu":
             values, bad = _parse_text(name, values)
             problems += bad
-        columns[name] = values.astype(float) if values.dtype.kind in "fiub" else values.astype(str)
+        columns[name] = values.astype(float) if values.dtype.kind in "fiub" else np.array([str(v) for v in values])
     known = {(cell.row, cell.column) for cell in problems}
     missing = [cell for cell in bad_cells(columns) if (cell.row, cell.column) not in known]
     return columns, problems + missing
 
 
 def _parse_text(name: str, values: np.ndarray) -> tuple[np.ndarray, list[BadCell]]:
+    import pandas as pd
+
     numbers, problems = np.full(len(values), np.nan), []
     for index, value in enumerate(values):
-        if value is None or (isinstance(value, float) and np.isnan(value)) or not str(value).strip():
+        if value is None or value is pd.NA or value != value or not str(value).strip():
             continue  # missing: reported as such with the other numbers
         try:
             numbers[index] = parse_quantity(value)

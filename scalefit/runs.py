@@ -41,7 +41,8 @@ def refuse(cells: Iterable[BadCell], table: str) -> None:
     if not cells:
         return
     shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:20])
-    more = f"; and {len(cells) - 20} more" if len(cells) > 20 else ""
+    others = sorted({c.row for c in cells[20:]} - {c.row for c in cells[:20]})
+    more = f"; and rows {', '.join(map(str, others))}" if others else ""
     raise DataError(
         f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
         "Correct or remove them."
@@ -88,6 +89,9 @@ class Runs:
             raise DataError(f"{self.name}: there is no run in it; give a table with a loss for every run.")
         refuse(bad_cells(columns), self.name)
         object.__setattr__(self, "columns", MappingProxyType(columns))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (dict(self.columns), self.name, self.notes)  # a read-only mapping cannot be pickled
 
     def __len__(self) -> int:
         return len(self.columns["loss"])
@@ -155,9 +159,10 @@ class Runs:
 
 def _frozen(name: str, values: object) -> np.ndarray:
     array = np.array(values)
-    if name in POSITIVE_COLUMNS or array.dtype.kind in "iub":
-        array = array.astype(float)
     if array.ndim != 1:
         raise DataError(f"column {name!r} has shape {array.shape}; give one value a run.")
+    if name in POSITIVE_COLUMNS and array.size and array.dtype.kind not in "fiu":
+        raise DataError(f"column {name!r} holds {array.dtype}, not numbers; read the table with `read_runs`.")
+    array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
     array.flags.writeable = False
     return array

@@ -1,5 +1,6 @@
 """A fit as one netCDF file and back, and as an ArviZ DataTree. xarray lives here; nothing is ever unpickled."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -47,8 +48,8 @@ def save(fit: Fit, path: str | Path) -> Path:
         _tree(fit).to_netcdf(unfinished, engine="h5netcdf")
         unfinished.chmod(0o644)
         unfinished.replace(path)
-    except OSError as problem:
-        raise FitError(f"cannot write {path}: {problem.strerror or problem}; choose another place.") from problem
+    except (OSError, ValueError) as problem:
+        raise FitError(f"cannot write {path}: {problem}; choose another place.") from problem
     finally:
         unfinished.unlink(missing_ok=True)
     return path
@@ -86,14 +87,15 @@ def to_datatree(fit: Fit) -> "xr.DataTree":
         shift = np.log(fit.bound.unit["loss"])
         keys = jax.random.split(jax.random.PRNGKey(fit.seed), next(iter(fit.draws.values())).shape)
         density, predicted, prior = _pointwise(fit.model, unit_draws, keys, fit.bound.data)
-    tree = _tree(fit).to_dict()
+    tree = {f"/{name}": group.to_dataset() for name, group in _tree(fit).children.items() if name != "table"}
+    inputs = {name: ("run", fit.runs[name]) for name in (*fit.model.law.inputs, "loss")}
+    tree["/observed_data"] = xr.Dataset({"log_loss": ("run", np.log(fit.runs.loss))})
+    tree["/constant_data"] = xr.Dataset(inputs)
     pointwise = (*SAMPLE, "run")
     tree["/log_likelihood"] = xr.Dataset({"log_loss": (pointwise, np.asarray(density))})
     tree["/posterior_predictive"] = xr.Dataset({"log_loss": (pointwise, np.asarray(predicted) + shift)})
     tree["/log_prior"] = xr.Dataset({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()})
-    for dataset in tree.values():
-        dataset.update(_coordinates(dataset))
-    return xr.DataTree.from_dict(tree)
+    return xr.DataTree.from_dict({name: _numbered(dataset) for name, dataset in tree.items()})
 
 
 @partial(jax.jit, static_argnames="model")
@@ -108,7 +110,7 @@ def _pointwise(model: Model, theta: Theta, keys: Array, data: Data) -> tuple[Arr
     return jax.vmap(jax.vmap(one))(theta, keys)
 
 
-def _coordinates(dataset: Any) -> Any:
+def _numbered(dataset: "xr.Dataset") -> "xr.Dataset":
     return dataset.assign_coords({name: np.arange(size) for name, size in dataset.sizes.items()})
 
 
@@ -116,13 +118,13 @@ def _tree(fit: Fit) -> "xr.DataTree":
     """What cannot be computed again: draws, sampler statistics, the table, and how they came about."""
     import xarray as xr
 
-    columns = {name: _storable(values) for name, values in fit.runs.columns.items()}
+    # Columns may be called anything, dimensions and slashes included: they go by number, their names by attribute.
+    columns = {f"column_{index}": ("run", _storable(v)) for index, v in enumerate(fit.runs.columns.values())}
     groups = {
         "/": xr.Dataset(attrs=_attributes(fit)),
         "/posterior": xr.Dataset({name: (SAMPLE, values) for name, values in fit.draws.items()}),
         "/sample_stats": xr.Dataset({name: (SAMPLE, values) for name, values in fit.stats.items()}),
-        "/observed_data": xr.Dataset({"log_loss": ("run", np.log(fit.runs.loss))}),
-        "/constant_data": xr.Dataset({name: ("run", values) for name, values in columns.items()}),
+        "/table": xr.Dataset(columns, attrs={"columns": json.dumps(list(fit.runs.columns))}),
     }
     return xr.DataTree.from_dict(groups)
 
@@ -133,8 +135,8 @@ def _storable(values: np.ndarray) -> np.ndarray:
 
 def _attributes(fit: Fit) -> dict[str, Any]:
     model = {
-        "law": fit.model.law.name,
-        "noise": fit.model.noise.name,
+        "law": {"name": fit.model.law.name, "options": dict(vars(fit.model.law))},
+        "noise": {"name": fit.model.noise.name, "options": dict(vars(fit.model.noise))},
         "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in fit.model.priors},
     }
     return {
@@ -149,27 +151,38 @@ def _attributes(fit: Fit) -> dict[str, Any]:
         "table": fit.runs.name,
         "notes": json.dumps(fit.runs.notes),
         "fingerprint": fit.runs.fingerprint,
+        "draws_digest": _digest({**fit.draws, **fit.stats}),
     }
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of names, shapes and values: a damaged file is noticed."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name}:{arrays[name].shape}:".encode() + np.ascontiguousarray(arrays[name], float).tobytes())
+    return digest.hexdigest()
 
 
 def _check_origin(tree: "xr.DataTree", path: Path) -> None:
     if tree.attrs.get("format") != FORMAT:
         raise FitError(f"{path} was not written by scalefit; give a file made with `scalefit fit RUNS -o FILE`.")
-    written = int(tree.attrs.get("format_version", 0))
-    if written > FORMAT_VERSION:
+    written = np.asarray(tree.attrs.get("format_version", 0)).item()
+    if not isinstance(written, int) or written > FORMAT_VERSION:
         raise FitError(f"{path} has format {written}, newer than the {FORMAT_VERSION} read here; upgrade scalefit.")
 
 
 def _fit(tree: "xr.DataTree") -> Fit:
     attrs = tree.attrs
-    runs = Runs(
-        {str(name): _column(array.values) for name, array in tree["constant_data"].data_vars.items()},
-        name=attrs["table"],
-        notes=tuple(json.loads(attrs["notes"])),
-    )
+    names = json.loads(tree["table"].attrs["columns"])
+    table = tree["table"].to_dataset()
+    columns = {name: _column(table[f"column_{index}"].values) for index, name in enumerate(names)}
+    runs = Runs(columns, name=attrs["table"], notes=tuple(json.loads(attrs["notes"])))
     if runs.fingerprint != attrs["fingerprint"]:
         raise DataError("its table does not match its fingerprint")
     draws = {str(name): array.values for name, array in tree["posterior"].data_vars.items()}
+    stats = {str(name): array.values for name, array in tree["sample_stats"].data_vars.items()}
+    if _digest({**draws, **stats}) != attrs["draws_digest"]:
+        raise DataError("its draws do not match their digest")
     model = _model(json.loads(attrs["model"]))
     if set(draws) != {p.name for p in model.params()}:
         raise ModelError("its draws are not those of its model")
@@ -178,7 +191,7 @@ def _fit(tree: "xr.DataTree") -> Fit:
         kind=attrs["kind"],
         model=model,
         runs=runs,
-        stats={str(name): array.values for name, array in tree["sample_stats"].data_vars.items()},
+        stats=stats,
         engine=attrs["engine"],
         seed=int(attrs["seed"]),
         versions=json.loads(attrs["versions"]),
@@ -192,4 +205,5 @@ def _column(values: np.ndarray) -> np.ndarray:
 
 def _model(stored: dict[str, Any]) -> Model:
     priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
-    return Model(find_law(stored["law"]), find_noise(stored["noise"]), priors)
+    law, noise = stored["law"], stored["noise"]
+    return Model(find_law(law["name"], **law["options"]), find_noise(noise["name"], **noise["options"]), priors)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scalefit._numerics import interval
@@ -32,18 +33,22 @@ def frontier_table(front: Frontier, prob: float = 0.9) -> pd.DataFrame:
 
 
 def plan_table(plan: Plan, prob: float = 0.9) -> pd.DataFrame:
-    """Rows: loss (of the law, and of one run with noise), regret, wasted compute, optimum; mean and interval."""
+    """Rows: loss (of the law, and of one run with noise), regret, wasted compute, optimum; mean and interval.
+
+    The mean of one run's loss is left out: under Student-t noise on ln loss it has no finite expectation.
+    """
     rows = {
         name: {"mean": plan.draws[name].mean(), **dict(zip(INTERVAL, interval(plan.draws[name], prob), strict=True))}
         for name in ("loss", "loss_one_run", "regret", "wasted_compute", "N_opt", "D_opt")
     }
+    rows["loss_one_run"]["mean"] = np.nan
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 
 def json_ready(table: pd.DataFrame) -> dict[str, Any]:
-    """A table as nested dictionaries of plain numbers, outer key the row; NaN becomes None."""
+    """A table as nested dictionaries of plain numbers, outer key the row."""
     return {
-        str(row): {_flat(column): (None if pd.isna(v) else float(v)) for column, v in values.items()}
+        str(row): {_flat(column): float(value) for column, value in values.items()}
         for row, values in table.to_dict("index").items()
     }
 

@@ -1,13 +1,16 @@
 """Quantities as people write them: "70B", "1.4T", "5.76e23" to float and back."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from scalefit.errors import DataError
 
 _SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbt]?)", re.IGNORECASE)
+_DIGITS = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"  # separators only between thousands: 1,5 may be meant as 1.5
+_QUANTITY = re.compile(rf"([+-]?(?:{_DIGITS}\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbt]?)", re.IGNORECASE)
 
 
 def parse_quantity(text: object) -> float:
@@ -15,12 +18,12 @@ def parse_quantity(text: object) -> float:
 
     Suffixes, in either case: K 1e3, M 1e6, B 1e9, T 1e12. Raises `DataError` on anything else.
     """
-    if isinstance(text, (int, float, np.number)) and not isinstance(text, bool):
+    if isinstance(text, (float, np.number)):
         return float(text)
-    match = _QUANTITY.fullmatch(str(text).strip().replace(",", "").replace("_", ""))
+    match = _QUANTITY.fullmatch(str(text).strip())
     if match is None:
-        raise DataError(f"cannot read {str(text)!r} as a quantity; write it like 70B, 1.4T or 5.76e23")
-    return float(match[1]) * _SUFFIX[match[2].lower()]
+        raise DataError(f"cannot read {str(text)[:40]!r} as a quantity; write it like 70B, 1.4T or 5.76e23")
+    return float(re.sub("[,_]", "", match[1])) * _SUFFIX[match[2].lower()]
 
 
 def parse_budgets(text: str) -> np.ndarray:
@@ -37,13 +40,13 @@ def parse_budgets(text: str) -> np.ndarray:
     return np.geomspace(low, high, int(parts[2]))
 
 
-def positive_budgets(budgets: object) -> np.ndarray:
-    """Budgets as a float array (budget,) in FLOP; a number, a text or a list of either.
+def positive_budgets(budgets: Any) -> np.ndarray:
+    """Budgets as a float array (budget,) in FLOP; a number, a text, or a list or array of either.
 
     Raises `DataError` where a budget is not a positive, finite number, or there is none.
     """
-    items = [budgets] if np.isscalar(budgets) else list(budgets)  # type: ignore[call-overload]
-    values = np.array([parse_quantity(item) for item in items], dtype=float)
+    items = np.atleast_1d(np.asarray(budgets, dtype=object))
+    values = np.array([parse_quantity(item) for item in items.tolist()], dtype=float)
     if values.size == 0 or not np.all(np.isfinite(values) & (values > 0)):
         raise DataError(f"a budget must be a positive number of FLOP, as in 5.76e23; got {budgets!r}")
     return values
@@ -60,10 +63,25 @@ def format_count(value: float) -> str:
     return format_flops(value) if abs(value) >= 1e15 else f"{value:.3g}"
 
 
-def format_flops(value: float) -> str:
+def format_flops(value: float, digits: int = 3) -> str:
     """Write compute as people do: 5.76e23, without a plus sign or trailing zeros."""
-    mantissa, exponent = f"{value:.3g}".partition("e")[::2]
+    mantissa, exponent = f"{value:.{digits}g}".partition("e")[::2]
     if not exponent:
         return mantissa
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+def distinct_labels(budgets: Iterable[float]) -> list[str]:
+    """Each budget as `format_flops` writes it, with as many digits as it takes to tell them apart."""
+    values = [float(budget) for budget in budgets]
+    for digits in range(3, 18):
+        labels = [format_flops(value, digits) for value in values]
+        if len(set(labels)) == len(set(values)):
+            break
+    return labels
+
+
+def percent(prob: float) -> str:
+    """A probability in percent, never rounded up to certainty: 0.9 as "90%", 0.995 as "99.5%"."""
+    return f"{100 * prob:.10g}%"

@@ -5,7 +5,7 @@ import numpy as np
 from scalefit._numerics import interval
 from scalefit.frontier import Frontier
 from scalefit.planning import Plan
-from scalefit.units import format_count, format_flops
+from scalefit.units import format_count, format_flops, percent
 
 COVERAGE_FOUND = (
     "the law's own error is not in it: on held-out public sweeps, nominal 90% intervals of this kind held about a "
@@ -18,13 +18,16 @@ def ratio(value: float) -> str:
     return f"{float(f'{value:.2g}'):.10g}"
 
 
-def caution(flops: float, largest_run: float) -> str:
+def caution(flops: float, compute_range: tuple[float, float]) -> str:
     """How far a budget lies beyond the data, and what that means; empty inside the data."""
-    times_beyond = flops / largest_run
-    if not times_beyond > 1.005:
+    smallest, largest = compute_range
+    if smallest <= flops <= 1.005 * largest:
         return ""
+    times, end = (
+        (ratio(flops / largest), "largest") if flops > largest else (f"1/{ratio(smallest / flops)}", "smallest")
+    )
     return (
-        f"{format_flops(flops)} FLOP is {ratio(times_beyond)} times the compute of the largest run: an extrapolation. "
+        f"{format_flops(flops)} FLOP is {times} times the compute of the {end} run: an extrapolation. "
         f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}."
     )
 
@@ -37,14 +40,14 @@ def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
     return (
         f"At {format_flops(front.flops[index])} FLOP the optimum is {_range(n, format_count)} parameters on "
         f"{_range(d, format_count)} tokens, {_range(per, '{:.1f}'.format)} tokens per parameter, for a loss of "
-        f"{_range(loss, '{:.3f}'.format)} nats per token (median and {prob:.0%} interval)."
+        f"{_range(loss, '{:.3f}'.format)} nats per token (median and {percent(prob)} interval)."
     )
 
 
 def fit_paragraph(front: Frontier, prob: float) -> str:
     """The optimum at each budget of a frontier, and the caution where the last lies beyond the data."""
     sentences = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
-    beyond = caution(front.flops.max(), front.largest_run)
+    beyond = caution(front.flops.max(), front.compute_range)
     return " ".join(
         [*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."]
     )
@@ -59,7 +62,7 @@ def plan_paragraph(plan: Plan, prob: float) -> str:
         f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
         f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token: "
         f"the law lies in [{loss[1]:.3f}, {loss[2]:.3f}], one run in [{one_run[1]:.3f}, {one_run[2]:.3f}] "
-        f"({prob:.0%}). "
+        f"({percent(prob)}). "
         f"Not knowing the optimum wastes {plan.wasted_compute:.2%} of the compute on average, {waste:.1%} in one case "
         f"of twenty. Any N from {format_count(low)} to {format_count(high)} costs at most 1% of compute more."
     )

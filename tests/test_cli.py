@@ -58,7 +58,7 @@ def test_fit_json_is_one_document_that_agrees_with_the_api(run, chinchilla_fit):
     assert (code, err) == (0, "")
     assert document["runs"] == 240
     assert document["health"]["verdict"] == "ok"
-    expected = chinchilla_fit.summary(budgets=[chinchilla_fit.largest_run, 5.76e23])
+    expected = chinchilla_fit.summary(budgets=[chinchilla_fit.compute_range[1], 5.76e23])
     assert set(document["summary"]) == set(expected.index)
     for name in ("alpha", "N_opt[5.76e23]"):
         assert document["summary"][name]["median"] == pytest.approx(expected.loc[name, "median"], rel=1e-12)
@@ -143,6 +143,8 @@ def test_laws_and_data_tell_their_sources(run):
         (["fit", "chinchilla", "-o", "no/such/folder/fit.nc"], "there is no folder"),
         (["fit", "hoffmann_tables"], "not runs"),
         (["plan", "absent.nc", "--budget", "1e21"], "no file absent.nc"),
+        (["fit", "nowhere.csv", "--outliers", "keep"], "--outliers is for shipped tables"),
+        (["fit", "chinchilla", "-o", "."], "it is a folder"),
         (["data", "nope"], "shipped are"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -156,6 +158,26 @@ def test_bad_input_is_one_sentence_and_exit_2(run, tmp_path, monkeypatch, argume
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_fit_never_overwrites_its_table(run, table):
+    before = table.read_bytes()
+    code, _, err = run("fit", table, "--params", "size", "--tokens", "seen", "-o", table)
+    assert code == 2
+    assert "is what is being read" in err
+    assert table.read_bytes() == before
+
+
+def test_numbers_that_are_not_finite_become_null_in_json(capsys):
+    cli._print_json({"a": [1.0, float("nan")], "b": {"c": np.inf, "d": np.float64(2), "e": True, "f": None}})
+    assert json.loads(capsys.readouterr().out) == {"a": [1.0, None], "b": {"c": None, "d": 2.0, "e": True, "f": None}}
+
+
+def test_what_nobody_foresaw_is_still_one_sentence(run, monkeypatch):
+    monkeypatch.setattr(sf.datasets, "load", lambda *_: 1 / 0)
+    code, _, err = run("fit", "chinchilla")
+    assert code == 2
+    assert "unexpected ZeroDivisionError" in err
 
 
 def test_usage_errors_exit_with_2(run):

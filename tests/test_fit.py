@@ -102,6 +102,19 @@ def test_prediction_refuses_what_it_cannot_do(small_fit):
         small_fit.predict({"params": [1e9], "tokens": [-1e10]})
 
 
+def test_planned_runs_need_only_their_inputs(small_fit):
+    planned = {"N": [1e9], "D": [2e10], "loss": [np.nan], "val_loss": [np.nan], "note": ["later"]}
+    assert small_fit.predict(planned, kind="mean").shape == (2000, 1)
+
+
+def test_names_will_do_and_seeds_are_checked(quick):
+    assert sf.Model(law="chinchilla", noise="normal") == sf.Model(noise=sf.Normal())
+    with pytest.raises(sf.FitError, match="no engine 'magic'"):
+        sf.fit(simulated(), engine="magic")
+    with pytest.raises(sf.FitError, match="seed must be"):
+        sf.fit(simulated(), engine=quick, seed=-1)
+
+
 def test_engines_options_are_checked():
     for bad in ({"chains": 0}, {"draws": 1}, {"warmup": -1}, {"target_accept": 1.0}):
         with pytest.raises(sf.FitError):

@@ -41,7 +41,9 @@ def test_optimum_matches_the_closed_form_over_wide_parameters(alpha, beta, log_r
     log_k = log10_flops * np.log(10) - np.log(6)
     if not 0 < exact < log_k:
         return  # an optimum of less than one parameter or token is none
-    found = frontier(CHINCHILLA, {k: np.array([v]) for k, v in theta.items()}, np.array([10**log10_flops]), 1e22)
+    found = frontier(
+        CHINCHILLA, {k: np.array([v]) for k, v in theta.items()}, np.array([10**log10_flops]), (1e19, 1e22)
+    )
     assert np.log(found.params[0, 0]) == pytest.approx(exact, abs=1e-9)
 
 
@@ -52,7 +54,7 @@ def test_optimum_matches_the_closed_form_over_wide_parameters(alpha, beta, log_r
     ids=["besiroglu", "hoffmann-tex", "hoffmann-rounded"],
 )  # fmt: skip
 def test_published_constants_at_the_gopher_budget(theta, params, per_param, rel):
-    found = frontier(CHINCHILLA, {k: np.array([v]) for k, v in theta.items()}, np.array([5.76e23]), 1e22)
+    found = frontier(CHINCHILLA, {k: np.array([v]) for k, v in theta.items()}, np.array([5.76e23]), (1e19, 1e22))
     assert found.params[0, 0] == pytest.approx(params, rel=rel)
     assert found.tokens_per_param[0, 0] == pytest.approx(per_param, rel=2 * rel)
     if theta is BESIROGLU:
@@ -107,7 +109,7 @@ def test_any_law_of_params_and_tokens_has_a_frontier(monkeypatch):
         def reference(self):
             return CHINCHILLA.reference()
 
-    found = frontier(Outer(), {k: np.array([v]) for k, v in BESIROGLU.items()}, np.array([1e21]), 1e22)
+    found = frontier(Outer(), {k: np.array([v]) for k, v in BESIROGLU.items()}, np.array([1e21]), (1e19, 1e22))
     grid = np.geomspace(1e8, 1e11, 200_001)
     dense = Outer().loss(BESIROGLU, {"params": grid, "tokens": 1e21 / 6 / grid})
     assert found.params[0, 0] == pytest.approx(grid[np.argmin(dense)], rel=1e-4)
@@ -116,9 +118,15 @@ def test_any_law_of_params_and_tokens_has_a_frontier(monkeypatch):
 
 def test_a_nan_draw_stays_nan_and_harms_no_other():
     theta = {k: np.array([v, np.nan]) for k, v in BESIROGLU.items()}
-    found = frontier(CHINCHILLA, theta, np.array([1e21]), 1e22)
+    found = frontier(CHINCHILLA, theta, np.array([1e21]), (1e19, 1e22))
     assert np.isfinite(found.params[0, 0])
     assert np.isnan(found.params[1, 0])
+
+
+def test_a_budget_too_small_for_any_model_is_refused():
+    theta = {k: np.array([v]) for k, v in BESIROGLU.items()}
+    with pytest.raises(sf.PlanError, match="100 FLOP has no optimum"):
+        frontier(CHINCHILLA, theta, np.array([100.0, 1e21]), (1e19, 1e22))
 
 
 def test_summary_has_flops_for_rows_and_intervals_for_columns(small_fit):

@@ -3,7 +3,7 @@ import pytest
 from conftest import TRUTH, isoflop_design, simulated
 
 import scalefit as sf
-from scalefit.health import assess, convergence
+from scalefit.health import _ray, assess, convergence
 
 
 def checks(health):
@@ -86,9 +86,16 @@ def test_a_near_ray_is_reviewed():
     params = np.geomspace(1e8, 1e10, 40)
     x = {"params": params, "tokens": 20 * params * np.exp(rng.normal(0, 0.2, 40))}
     bound = sf.Model().bind(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)}))
-    from scalefit.health import _ray
-
     assert _ray(bound).verdict == "review"
+
+
+def test_a_single_budget_is_not_called_a_ray():
+    """One isoFLOP line shows its own optimum; what it lacks is another budget."""
+    params = np.geomspace(1e8, 1e10, 40)
+    x = {"params": params, "tokens": 1e20 / 6 / params}
+    check = _ray(sf.Model().bind(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)})))
+    assert check.verdict == "review"
+    assert "add runs at other budgets" in check.sentence
 
 
 def test_less_than_a_decade_is_reviewed_with_the_run_that_would_fix_it(quick):

@@ -134,3 +134,51 @@ def test_absent_files_and_foreign_objects():
         sf.read_runs(3)
     with pytest.raises(sf.DataError, match="differ in length"):
         sf.read_runs({**TABLE, "loss": [1.0]})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("N,D,loss\n1e8,2e9,3,7\n2e8,4e9,2.9,8\n", "more fields than its header"),
+        ("N,D,loss,loss\n1e8,2e9,3,7\n", "names loss more than once"),
+        ("N,D,loss\n", "no run in it"),
+        ('N,D,loss\n"1,5e9",2e9,3\n2e8,4e9,2.9\n', r"row 1: params is text \('1,5e9'\)"),
+        ("N,D,loss\n1e8,2e9,True\n2e8,4e9,False\n", "row 1: loss is text"),
+    ],
+    ids=["shifted", "repeated", "empty", "decimal-comma", "bool"],
+)
+def test_tables_that_would_be_misread_are_refused(tmp_path, text, words):
+    with pytest.raises(sf.DataError, match=words):
+        sf.read_runs(write(tmp_path, text))
+
+
+def test_semicolons_and_an_index_column_are_read(tmp_path):
+    plain = sf.read_runs(TABLE)
+    body = [f"{n};{d};{y}" for n, d, y in zip(*TABLE.values(), strict=True)]
+    assert sf.read_runs(write(tmp_path, "\n".join(["N;D;loss", *body]))).fingerprint == plain.fingerprint
+    pd.DataFrame(TABLE).to_csv(tmp_path / "indexed.csv")
+    assert sf.read_runs(tmp_path / "indexed.csv").fingerprint == plain.fingerprint
+
+
+def test_missing_values_of_every_library_are_missing():
+    frame = pd.DataFrame(TABLE).astype({"params": "Int64"})
+    frame.loc[1, "params"] = pd.NA
+    with pytest.raises(sf.DataError, match="row 2: params is missing"):
+        sf.read_runs(frame)
+    with pytest.raises(sf.DataError, match="row 2: loss is missing"):
+        sf.read_runs(pl.DataFrame({**TABLE, "loss": [3.0, None, 2.6]}))
+
+
+def test_every_bad_row_is_named_however_many():
+    loss = [3.0] * 60
+    loss[::2] = [float("nan")] * 30
+    with pytest.raises(sf.DataError, match="30 bad row.*rows 41, 43, .*59"):
+        sf.read_runs({"N": np.geomspace(1e8, 1e9, 60), "D": np.geomspace(1e9, 1e11, 60), "loss": loss})
+
+
+def test_frames_that_cannot_be_a_table():
+    frame = pd.DataFrame(TABLE)
+    with pytest.raises(sf.DataError, match="plain and different"):
+        sf.read_runs(pd.concat([frame, frame[["loss"]]], axis=1))
+    with pytest.raises(sf.DataError, match="one value a run"):
+        sf.read_runs({**TABLE, "note": np.zeros((3, 2))})

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,12 @@ def test_split_keeps_every_run_once():
     small, large = sf.Runs(COLUMNS).split(np.array([True, False, True]))
     assert small.params.tolist() == [1e8, 4e8]
     assert large.params.tolist() == [2e8]
+
+
+def test_runs_can_be_pickled_and_hold_only_numbers_and_text():
+    runs = sf.Runs({**COLUMNS, "when": np.array(["2024-01-01", "2024-01-02", None], dtype=object)})
+    back = pickle.loads(pickle.dumps(runs))
+    assert back.fingerprint == runs.fingerprint
+    assert runs["when"].dtype.kind == "U"
+    with pytest.raises(sf.DataError, match="not numbers"):
+        sf.Runs({**COLUMNS, "loss": ["3", "2.8", "2.6"]})

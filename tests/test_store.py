@@ -28,13 +28,15 @@ def test_a_fit_comes_back_to_the_bit(small_fit, saved):
 
 def test_priors_notes_and_text_columns_come_back(tmp_path, quick):
     runs = simulated()
-    runs = sf.Runs({**runs.columns, "group": np.repeat(["a", "bé"], 40)}, name="mine", notes=("a note",))
+    awkward = {"group": np.repeat(["a", "bé"], 40), "run": np.arange(80), "tokens/param": np.ones(80)}
+    runs = sf.Runs({**runs.columns, **awkward}, name="mine", notes=("a note",))
     model = sf.Model(noise=sf.Normal(), priors={"alpha": sf.Prior.of("LogNormal", loc=-1.0, scale=0.3)})
     back = sf.load(sf.fit(runs, model, engine=quick).save(tmp_path / "fit.nc"))
     assert back.model == model
     assert back.runs.notes == ("a note",)
     assert back.runs.name == "mine"
     assert set(back.runs["group"]) == {"a", "bé"}
+    assert back.runs["run"].tolist() == list(range(80))
 
 
 def test_arviz_works_on_the_tree_as_it_is(chinchilla_fit):
@@ -68,7 +70,7 @@ def test_log_likelihood_is_the_noise_around_the_law(small_fit):
 def test_the_file_is_netcdf_that_others_can_read(saved):
     with xr.open_datatree(saved, engine="h5netcdf") as tree:
         assert tree["posterior"]["alpha"].dims == ("chain", "draw")
-        assert json.loads(tree.attrs["model"])["law"] == "chinchilla"
+        assert json.loads(tree.attrs["model"])["law"]["name"] == "chinchilla"
         assert "scalefit" in json.loads(tree.attrs["versions"])
 
 
@@ -120,8 +122,14 @@ def test_foreign_newer_and_broken_files_are_refused(saved, tmp_path):
 
 
 def test_an_edited_table_is_noticed(saved):
-    edit(saved, lambda file: file["constant_data/loss"].__setitem__(0, 2.0))
+    edit(saved, lambda file: file["table/column_2"].__setitem__(0, 2.0))
     with pytest.raises(sf.FitError, match="fingerprint"):
+        sf.load(saved)
+
+
+def test_damaged_draws_are_noticed(saved):
+    edit(saved, lambda file: file["posterior/alpha"].__setitem__((0, 0), 1e206))
+    with pytest.raises(sf.FitError, match="digest"):
         sf.load(saved)
 
 

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalefit.errors import DataError
-from scalefit.units import format_count, format_flops, parse_budgets, parse_quantity, positive_budgets
+from scalefit.units import (
+    distinct_labels,
+    format_count,
+    format_flops,
+    parse_budgets,
+    parse_quantity,
+    percent,
+    positive_budgets,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +24,9 @@ def test_quantities_people_write(text, value):
     assert parse_quantity(text) == pytest.approx(value, rel=1e-15)
 
 
-@pytest.mark.parametrize("text", ["", "big", "7Q", "1.2.3", "nan", "inf", None, True, "7 billion"])
+@pytest.mark.parametrize(
+    "text", ["", "big", "7Q", "1.2.3", "1,5", "1,5e9", "1_0", "nan", "inf", None, True, "7 billion"]
+)
 def test_other_text_is_refused_by_name(text):
     with pytest.raises(DataError, match="as a quantity"):
         parse_quantity(text)
@@ -51,3 +61,13 @@ def test_budgets_one_list_or_grid():
 def test_bad_budgets_are_refused(text):
     with pytest.raises(DataError):
         parse_budgets(text)
+
+
+def test_labels_take_as_many_digits_as_they_need():
+    assert distinct_labels([1e21, 5.76e23]) == ["1e21", "5.76e23"]
+    assert distinct_labels([5.76e23, 5.763e23]) == ["5.76e23", "5.763e23"]
+    assert distinct_labels([1e21, 1e21]) == ["1e21", "1e21"]
+
+
+def test_probabilities_are_not_rounded_to_certainty():
+    assert [percent(p) for p in (0.9, 0.975, 0.999)] == ["90%", "97.5%", "99.9%"]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from scalefit._numerics import precision
 from scalefit.errors import FitError
-from scalefit.fitted import Fit, Kind, current_versions, derived
-from scalefit.health import assess
+from scalefit.fitted import Fit, Kind, current_versions
+from scalefit.health import Health, assess
 from scalefit.infer._progress import progress_report
 from scalefit.model import BoundModel, Model
 from scalefit.read import read_runs
@@ -55,20 +55,22 @@ def fit(
     runs: Any,
     model: Model | None = None,
     *,
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
     """Fit a scaling law to training runs.
 
     runs : `Runs`, or anything `read_runs` takes. model : the Chinchilla law with Student-t noise by default.
-    engine : `NUTS()` by default. seed : the same seed gives the same draws on one platform. progress : show a bar on
-    standard error; by default where that is a terminal.
+    engine : `NUTS()` by default; or a name. seed : the same seed gives the same draws on one platform.
+    progress : show a bar on standard error; by default where that is a terminal.
 
     Raises `DataError` where the table cannot carry the model. Read `health` of the result before its numbers.
     """
     model = model or Model()
-    engine = engine or find_engine("nuts")
+    engine = find_engine(engine or "nuts") if not isinstance(engine, Engine) else engine
+    if not 0 <= seed < 2**63:
+        raise FitError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed}.")
     bound = model.bind(read_runs(runs))
     with precision(), progress_report(engine.name, progress) as report:
         result = engine.run(bound, seed, report)
@@ -77,6 +79,5 @@ def fit(
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     if not all(np.isfinite(values).all() for values in raw.values()):
         raise FitError(f"{engine} reached draws that are not finite; check the table for a run far from all others.")
-    largest = float(bound.runs.flops.max()) if {"params", "tokens"} <= set(bound.runs.columns) else np.nan
-    health = assess(bound, raw, derived(model, raw, np.array([largest]), largest), stats)
-    return Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, current_versions(), health)
+    unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, current_versions(), Health(()))
+    return replace(unchecked, health=assess(bound, raw, unchecked.derived(), stats))

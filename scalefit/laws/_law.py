@@ -37,8 +37,13 @@ class Prior:
     @classmethod
     def from_numpyro(cls, distribution: "Distribution") -> "Prior":
         """The prior that a scalar NumPyro distribution describes."""
-        names = distribution.arg_constraints
-        return cls.of(type(distribution).__name__, **{name: float(getattr(distribution, name)) for name in names})
+        try:
+            settings = {name: float(getattr(distribution, name)) for name in distribution.arg_constraints}
+        except (AttributeError, TypeError) as problem:
+            raise ModelError(
+                f"{distribution!r} is no scalar NumPyro distribution; use Prior.of(family, ...)."
+            ) from problem
+        return cls.of(type(distribution).__name__, **settings)
 
     def distribution(self) -> "Distribution":
         """The NumPyro distribution itself."""
@@ -118,8 +123,8 @@ class Law(ABC):
         """Published constants, the one to simulate from first; raw units."""
 
 
-def find_law(name: str) -> Law:
-    """The law of that name with its default options; raises `ModelError` that lists the names there are."""
+def find_law(name: str, **options: Any) -> Law:
+    """The law of that name; raises `ModelError` that lists the names there are."""
     if name not in Law.registry:
         raise ModelError(f"there is no law {name!r}; choose from {', '.join(sorted(Law.registry))}.")
-    return Law.registry[name]()
+    return Law.registry[name](**options)

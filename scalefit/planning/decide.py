@@ -6,6 +6,7 @@ For the Chinchilla form C'_s/C is [(a m^-alpha + b m^beta)]^(-1/gamma), m = N/N*
 here it is solved for numerically, so that any law will do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class Plan:
     draws : name -> (draw,): `loss` (kind mean), `loss_one_run` (kind run), `regret` (nats), `wasted_compute`
         (fraction of the budget), and the optimum of each draw, `N_opt` and `D_opt`.
     near_optimal : smallest and largest N that waste at most 1 % of compute more than the plan, on average.
-    largest_run : compute of the largest run in the data, FLOP.
+    compute_range : compute of the smallest and largest run in the data, FLOP.
     """
 
     budget: float
@@ -52,12 +53,12 @@ class Plan:
     loss: float
     draws: dict[str, np.ndarray]
     near_optimal: tuple[float, float]
-    largest_run: float
+    compute_range: tuple[float, float]
 
     @property
     def times_beyond(self) -> float:
         """The budget in multiples of the largest run's compute: above 1 the plan is an extrapolation."""
-        return self.budget / self.largest_run
+        return self.budget / self.compute_range[1]
 
     @property
     def tokens_per_param(self) -> float:
@@ -91,6 +92,7 @@ def plan(fit: Fit, budget: Any) -> Plan:
     flops = positive_budgets(budget)
     if flops.size != 1:
         raise PlanError("a plan is for one budget; ask `fit.frontier` for several.")
+    fit.frontier(flops)  # refuses a budget without an optimum
     with precision():
         law, theta = fit.model.law, {name: jnp.asarray(fit.theta[name]) for name in _names(fit.model.law)}
         log_c = jnp.log(jnp.asarray(flops[0], dtype=float))
@@ -101,7 +103,7 @@ def plan(fit: Fit, budget: Any) -> Plan:
     one_run = fit.predict({"params": [params], "tokens": [tokens]}, kind="run")[:, 0]
     draws |= {"loss_one_run": one_run, "D_opt": share_6nd(flops[0], draws["N_opt"])}
     expected = float(draws["loss"].mean())
-    return Plan(float(flops[0]), params, tokens, expected, draws, near, fit.largest_run)
+    return Plan(float(flops[0]), params, tokens, expected, draws, near, fit.compute_range)
 
 
 def _names(law: Law) -> list[str]:
@@ -139,15 +141,16 @@ def _expected_waste(law: Law, theta: dict[str, Array], log_n: Array, log_c: Arra
     return _price(law, theta, log_n, log_c)["wasted_compute"].mean()
 
 
-def _near_optimal(waste: Any, best: float) -> tuple[float, float]:
+def _near_optimal(waste: Callable[[float], float], best: float) -> tuple[float, float]:
     """The N on each side of the plan where expected waste is `NEAR_OPTIMAL` more than at the plan."""
     from scipy.optimize import brentq
 
     allowed = waste(best) + NEAR_OPTIMAL
 
-    def end(direction: float) -> float:
-        return float(
-            np.exp(best + direction * brentq(lambda d: waste(best + direction * d) - allowed, 0, SEARCH, xtol=1e-4))
-        )
+    def end(reach: float) -> float:
+        def excess(log_n: float) -> float:
+            return waste(log_n) - allowed
 
-    return end(-1.0), end(1.0)
+        return best + reach if excess(best + reach) < 0 else brentq(excess, best, best + reach, xtol=1e-4)
+
+    return float(np.exp(end(-SEARCH))), float(np.exp(end(SEARCH)))

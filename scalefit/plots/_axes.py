@@ -33,7 +33,7 @@ def count_axis(axis: Any, label: str) -> None:
 def save(axes: Any, path: str | Path) -> Path:
     """Write the figure that holds `axes` to a .png, .pdf or .svg file, and close it.
 
-    Raises `PlanError` where the ending is unknown; no file is left behind then.
+    Raises `PlanError` where the ending is unknown or the place cannot be written; no half file is left behind.
     """
     import matplotlib.pyplot as plt
 
@@ -41,7 +41,14 @@ def save(axes: Any, path: str | Path) -> Path:
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
         raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
-    figure.savefig(path, dpi=150)
+    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        figure.savefig(unfinished, dpi=150)
+        unfinished.replace(path)
+    except OSError as problem:
+        raise PlanError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
+    finally:
+        unfinished.unlink(missing_ok=True)
     plt.close(figure)
     return path
 

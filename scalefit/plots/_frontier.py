@@ -7,7 +7,7 @@ import numpy as np
 from scalefit._numerics import interval
 from scalefit.fitted import Fit
 from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
-from scalefit.units import format_flops
+from scalefit.units import format_flops, percent
 
 PANELS = {
     "params": "parameters",
@@ -23,14 +23,14 @@ def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None)
     budgets : FLOP; from the smallest run to a hundred times the largest by default. The region beyond the data is
     shaded: there the band leaves out the law's own error. Returns the four Axes.
     """
-    low, high = fit.runs.flops.min(), fit.largest_run
+    low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
     front = fit.frontier(budgets)
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         median, lower, upper = interval(getattr(front, name), prob)
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
-        ax.fill_between(budgets, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{prob:.0%} interval (mean)")
+        ax.fill_between(budgets, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{percent(prob)} interval (mean)")
         ax.plot(budgets, median, color=ACCENT, lw=1.6, label="optimum, median")
         if budgets.max() > high:
             ax.axvspan(high, budgets.max(), color="black", alpha=0.05, lw=0, label="beyond the data")

@@ -10,7 +10,7 @@ from scalefit._numerics import interval
 from scalefit.counting import share_6nd
 from scalefit.fitted import Fit
 from scalefit.plots._axes import COLORS, count_axis, new_axes
-from scalefit.units import format_flops, positive_budgets
+from scalefit.units import format_flops, percent, positive_budgets
 
 NEAR = 0.15  # runs within this of a budget, in ln compute, are drawn with it
 
@@ -37,7 +37,9 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
         place, bar = np.median(front.loss[:, index]), [[best - low], [high - best]]
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
     count_axis(ax.xaxis, "parameters")
-    ax.set(ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {prob:.0%} bands; star: optimum")
+    ax.set(
+        ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands; star: optimum"
+    )
     ax.legend(fontsize=8, title="budget")
     return ax
 

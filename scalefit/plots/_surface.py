@@ -12,7 +12,7 @@ from scalefit.counting import flops_6nd, share_6nd
 from scalefit.fitted import Fit
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
-from scalefit.units import format_flops
+from scalefit.units import format_flops, percent
 
 CELLS = 60
 BEYOND = 10.0  # the default grid reaches this factor beyond the runs
@@ -67,7 +67,7 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
 def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
     median, lower, upper = interval(fit.frontier(flops).params, prob)
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {prob:.0%}"}
+    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)}"}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([share_6nd(flops, lower), share_6nd(flops, upper)[::-1]]),
