@@ -1,6 +1,14 @@
+from . import approaches as approaches
+from . import check as check
 from . import datasets as datasets
 from . import laws as laws
 from . import plots as plots
+from .check import above_compute as above_compute
+from .check import backtest as backtest
+from .check import by_group as by_group
+from .check import compare_methods as compare_methods
+from .check import random_folds as random_folds
+from .check import rolling_origin as rolling_origin
 from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
 from .errors import FitError as FitError
@@ -10,7 +18,12 @@ from .errors import ScalefitError as ScalefitError
 from .fitted import Fit as Fit
 from .frontier import Frontier as Frontier
 from .health import Health as Health
+from .infer import MAP as MAP
 from .infer import NUTS as NUTS
+from .infer import VPNLS as VPNLS
+from .infer import Bootstrap as Bootstrap
+from .infer import Huber as Huber
+from .infer import LeastSquares as LeastSquares
 from .infer import fit as fit
 from .laws import Prior as Prior
 from .model import Model as Model

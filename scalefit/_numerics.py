@@ -54,6 +54,12 @@ def check_prob(prob: float) -> float:
 
 
 def interval(draws: np.ndarray, prob: float, axis: int | tuple[int, ...] = 0) -> np.ndarray:
-    """Median, lower and upper end of the equal-tailed interval, stacked on a new first axis."""
+    """Median, lower and upper end of the equal-tailed interval, stacked on a new first axis.
+
+    One draw, a point estimate, has no interval: its ends are NaN.
+    """
     tail = (1 - check_prob(prob)) / 2
-    return np.quantile(draws, [0.5, tail, 1 - tail], axis=axis)
+    found = np.quantile(draws, [0.5, tail, 1 - tail], axis=axis)
+    if np.prod(np.take(draws.shape, axis)) == 1:
+        found[1:] = np.nan
+    return found

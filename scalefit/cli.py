@@ -35,6 +35,12 @@ app = typer.Typer(
 
 RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
 FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by `scalefit fit RUNS -o FIT`.")]
+Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
+Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]
+Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
+Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")]
+Outliers = Annotated[str | None, typer.Option(help="drop (the default) or keep: for shipped tables only.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same draws.")]
 Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -44,15 +50,15 @@ def fit(
     runs: RunsArgument,
     law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
     noise: Annotated[str, typer.Option(help="student-t or normal, on ln loss.")] = "student-t",
-    engine: Annotated[str, typer.Option(help="nuts.")] = "nuts",
-    params: Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")] = None,
-    tokens: Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")] = None,
-    flops: Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")] = None,
-    loss: Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")] = None,
-    outliers: Annotated[str | None, typer.Option(help="drop (the default) or keep: for shipped tables only.")] = None,
+    engine: Annotated[str, typer.Option(help="nuts, map, huber, least-squares, vpnls or bootstrap.")] = "nuts",
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    loss: Loss = None,
+    outliers: Outliers = None,
     budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
     prob: Prob = 0.9,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    seed: Seed = 0,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the fit to this netCDF file.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,8 +75,7 @@ def fit(
     check_prob(prob)
     asked = parse_budgets(budget) if budget else np.array([])
     _check_target(output, runs)
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = _read(runs, {name: column for name, column in columns.items() if column}, outliers)
+    table = _read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
     model = sf.Model(find_law(law), find_noise(noise))
     fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
     budgets = [fitted.compute_range[1], *asked]
@@ -109,8 +114,8 @@ def plan(
         return
     out = _console()
     if words := caution(answer.budget, answer.compute_range):
-        out.print(f"{words}\n")
-    out.print(f"{plan_paragraph(answer, prob)}\n")
+        _say(out, f"{words}\n")
+    _say(out, f"{plan_paragraph(answer, prob)}\n")
     out.print(_rich(table, f"plan at {budget} FLOP; intervals {percent(prob)}", _cell_by_row))
 
 
@@ -145,7 +150,81 @@ def frontier(
     out = _console()
     out.print(_frontier_table(front, prob))
     if words:
-        out.print(f"\n{words}")
+        _say(out, f"\n{words}")
+
+
+@app.command()
+def compare(
+    runs: RunsArgument,
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    loss: Loss = None,
+    outliers: Outliers = None,
+    budget: Annotated[str | None, typer.Option(help="FLOP; the largest run's by default.")] = None,
+    prob: Prob = 0.9,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The posterior beside every point-estimate fit, at one budget."""
+    import scalefit as sf
+    from scalefit._numerics import check_prob
+    from scalefit.tables import json_ready
+    from scalefit.units import format_flops
+    from scalefit.wording import caution
+
+    check_prob(prob)
+    table = _read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    found = sf.compare_methods(table, budget=budget, seed=seed, progress=False if as_json else None)
+    words = caution(found.budget, (table.flops.min(), table.flops.max()))
+    if as_json:
+        rows = json_ready(found.summary(prob))
+        _print_json({"budget": found.budget, "prob": prob, "caution": words, "methods": rows})
+        return
+    out = _console()
+    if words:
+        out.print(f"{words}\n")
+    out.print(
+        _comparison_grid(found, prob, f"at {format_flops(found.budget)} FLOP; median and {percent(prob)} interval")
+    )
+    for name, entry in found.entries.items():
+        if entry.failure:
+            out.print(f"{name}: {entry.failure}")
+
+
+@app.command()
+def backtest(
+    runs: RunsArgument,
+    above: Annotated[str, typer.Option(help="Train up to this compute, FLOP, predict the larger runs; or a list.")],
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    loss: Loss = None,
+    outliers: Outliers = None,
+    seed: Seed = 0,
+    plot: Annotated[Path | None, typer.Option(help="Also draw promised against found coverage here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train on the smaller runs, predict the larger ones, and say what the intervals were worth."""
+    import scalefit as sf
+    from scalefit import plots
+    from scalefit.tables import json_ready
+    from scalefit.units import parse_budgets
+    from scalefit.wording import coverage_sentence
+
+    _check_target(plot, runs)
+    table = _read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    cuts = sf.above_compute(parse_budgets(above))
+    found = sf.backtest(table, holdout=cuts, seed=seed, progress=False if as_json else None)
+    if plot:
+        plots.save(plots.calibration(found), plot)
+    if as_json:
+        tables = {"summary": found.summary(), "by_distance": found.by_distance(), "drift": found.drift_summary()}
+        failures = [{"split": split, "method": name, "why": why} for (split, name), why in found.failures.items()]
+        documents = {name: json_ready(value) for name, value in tables.items()}
+        _print_json({"words": coverage_sentence(found), **documents, "target": found.target, "failures": failures})
+        return
+    _print_backtest(found)
 
 
 @app.command()
@@ -222,10 +301,11 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
         print(f"note: {message}", file=sys.stderr)
 
 
-def _read(runs: str, columns: dict[str, str], outliers: str | None) -> "Runs":
+def _read(runs: str, outliers: str | None, **mapping: str | None) -> "Runs":
     """A file of that name if there is one, else a shipped table."""
     import scalefit as sf
 
+    columns = {name: column for name, column in mapping.items() if column}
     is_file = Path(runs).is_file() or bool(Path(runs).suffix)
     if is_file and outliers:
         raise ScalefitError(f"--outliers is for shipped tables; leave rows out of {runs} itself.")
@@ -279,10 +359,63 @@ def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | 
     title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {percent(prob)}"
     table = fitted.summary(prob, budgets).drop(columns="mcse_median")
     out.print(_rich(table, title, _cell_by_row))
-    out.print(f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
-    out.print(f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
+    _say(out, f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
+    _say(out, f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
     if output:
         out.print(f"The fit goes to {output}.")
+
+
+def _comparison_grid(found: Any, prob: float, title: str) -> Any:
+    """One row a method: the quantities a planner compares, each with its interval."""
+    from scalefit._numerics import interval
+    from scalefit.units import format_count
+
+    forms = {
+        "E": "{:.3f}",
+        "alpha": "{:.3f}",
+        "beta": "{:.3f}",
+        "a": "{:.3f}",
+        "tokens_per_param": "{:.1f}",
+        "loss": "{:.3f}",
+    }
+
+    def cell(entry: Any, name: str) -> str:
+        if name not in entry.draws:
+            return "–"
+        form = format_count if name == "N_opt" else forms[name].format
+        middle, low, high = interval(entry.draws[name], prob)
+        return form(middle) if math.isnan(low) else f"{form(middle)}\n[{form(low)}, {form(high)}]"
+
+    columns = ["E", "alpha", "beta", "a", "N_opt", "tokens_per_param", "loss"]
+    rows = [
+        [name, *(cell(entry, column) for column in columns), entry.kind, f"{entry.seconds:.1f}"]
+        for name, entry in found.entries.items()
+    ]
+    return _grid(["method", *columns, "kind", "seconds"], rows, title=title)
+
+
+def _print_backtest(found: Any) -> None:
+    from scalefit.units import format_flops
+    from scalefit.wording import coverage_sentence
+
+    out = _console()
+    _say(out, f"{coverage_sentence(found)}\n")
+    table = found.summary()
+    names = ["bias", "mae", "crps", "log_score", "cover_mean_90", "cover_run_50", "cover_run_90"]
+    rows = [
+        [method, f"{row['runs']:.0f}"]
+        + ["–" if math.isnan(row[n]) else f"{row[n]:.2g} ± {row[f'{n}_se']:.1g}" for n in names]
+        for method, row in table.iterrows()
+    ]
+    out.print(
+        _grid(["method", "runs", *names], rows, title="ln loss of held-out runs; mean ± standard error by budget")
+    )
+    drift = found.drift_summary().map(lambda value: _cell_by_row("N_opt", "", value))
+    rows = [[*map(str, key), *row] for key, row in zip(drift.index, drift.to_numpy().tolist(), strict=True)]
+    title = f"N_opt at {format_flops(found.target)} FLOP as the cut rises"
+    out.print(_grid(["split", "method", "median", "lower", "upper"], rows, title=title, left=2))
+    for (split, method), why in found.failures.items():
+        out.print(f"{split}, {method}: {why}")
 
 
 def _law_document(law: Any) -> dict[str, Any]:
@@ -319,8 +452,13 @@ def _finite(value: Any) -> Any:
 def _console() -> "Console":
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 110
+    width = None if sys.stdout.isatty() else 160
     return Console(highlight=False, width=width, markup=False, emoji=False)
+
+
+def _say(out: "Console", words: str) -> None:
+    """A paragraph, no wider than is pleasant to read."""
+    out.print(words, width=min(110, out.width))
 
 
 def _cell_by_row(row: str, column: str, value: float) -> str:
@@ -369,7 +507,7 @@ def _grid(header: Iterable[str], rows: Iterable[list[str]], title: str | None = 
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right", no_wrap=left == 1)
+        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

@@ -23,3 +23,11 @@ class PlanError(ScalefitError, ValueError):
 
 class DataWarning(UserWarning):
     """The table can be used, but something in it looks like a mistake."""
+
+
+class NoMinimumError(PlanError):
+    """Runs at one budget show no best model size between the smallest and the largest."""
+
+
+class TooFewRunsError(PlanError):
+    """There are fewer than three model sizes at a budget."""

@@ -102,6 +102,13 @@ class Fit:
             key = jax.random.PRNGKey(self.seed if seed is None else seed)
             return np.exp(np.asarray(_log_loss(self.model, theta, x, key if kind == "run" else None)))
 
+    def log_density(self, new_runs: Runs) -> np.ndarray:
+        """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included."""
+        with precision():
+            x = {name: jnp.asarray(new_runs[name]) for name in self.model.law.inputs}
+            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
+            return np.asarray(_log_predictive(self.model, theta, x, jnp.log(jnp.asarray(new_runs.loss))))
+
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file; see `scalefit.store.save`."""
         from scalefit.store import save
@@ -148,3 +155,14 @@ def _log_loss(model: Model, theta: Theta, x: dict[str, Array], key: Array | None
     count = len(next(iter(theta.values())))
     keys = None if key is None else jax.random.split(key, count)
     return jax.vmap(one)(theta, keys)
+
+
+@partial(jax.jit, static_argnames="model")
+def _log_predictive(model: Model, theta: Theta, x: dict[str, Array], log_loss: Array) -> Array:
+    """ln of the mean over draws of the density of every run's ln loss, (run,)."""
+
+    def one(draw: Theta) -> Array:
+        return model.noise.distribution(draw, model.log_mean(draw, x)).log_prob(log_loss)
+
+    count = len(next(iter(theta.values())))
+    return jax.scipy.special.logsumexp(jax.vmap(one)(theta), axis=0) - jnp.log(count)

@@ -73,19 +73,15 @@ def convergence(draws: np.ndarray) -> dict[str, float]:
     }
 
 
-def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws) -> Health:
-    """Every check that these draws allow.
+def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: str = "posterior") -> Health:
+    """Every check that these draws allow; chains and priors are a posterior's alone.
 
     draws : raw parameters, derived : what follows from them, stats : the sampler's own; each name -> (chain, draw).
     """
-    return Health(
-        (
-            *_mixing({**draws, **derived}),
-            *_sampler(stats),
-            *_design(bound),
-            *_learning(bound, draws, derived),
-        )
-    )
+    design = tuple(_design(bound))
+    if kind != "posterior":
+        return Health(design)
+    return Health((*_mixing({**draws, **derived}), *_sampler(stats), *design, *_learning(bound, draws, derived)))
 
 
 def _grade(value: float, ok: bool, usable: bool) -> Verdict:

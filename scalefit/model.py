@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,20 @@ from scalefit.noise import Noise, StudentT, find_noise
 from scalefit.runs import Runs
 
 Theta = dict[str, Any]
-Data = tuple[dict[str, Array], Array]
-"""Inputs in units of their geometric means, name -> (run,), and the ln of the loss in its unit, (run,)."""
+ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
+
+
+class Data(NamedTuple):
+    """What the density is evaluated on, each (padded run,): inputs and ln loss in units of their geometric means.
+
+    weight : how often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
+    unit : those geometric means, scalars by name.
+    """
+
+    x: dict[str, Array]
+    log_loss: Array
+    weight: Array
+    unit: dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -58,37 +70,37 @@ class Model:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""
         return jnp.log(jax.vmap(self.law.loss, in_axes=(None, 0))(theta, dict(x)))
 
-    def numpyro_model(self, x: Mapping[str, Array], log_loss: Array | None = None) -> None:
+    def numpyro_model(self, x: Mapping[str, Array], log_loss: Array | None = None, weight: Array | float = 1.0) -> None:
         """The NumPyro model: one sample site a parameter, and `log_loss` observed for every run."""
         import numpyro
 
         theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in self.params()}
         mean = self.log_mean(theta, x)
-        with numpyro.plate("run", len(mean)):
+        with numpyro.plate("run", len(mean)), numpyro.handlers.scale(scale=weight):
             numpyro.sample("log_loss", self.noise.distribution(theta, mean), obs=log_loss)
 
     def potential(self, z: Theta, data: Data) -> Array:
         """Minus the log posterior density of unconstrained parameters, up to a constant."""
         from numpyro.infer.util import potential_energy
 
-        return potential_energy(self.numpyro_model, data, {}, z)
+        return potential_energy(self.numpyro_model, (data.x, data.log_loss, data.weight), {}, z)
 
     def constrain(self, z: Theta) -> Theta:
-        """From the whole real line to each prior's support."""
+        """From the whole real line to each prior's support, for the parameters given."""
         from numpyro.distributions.transforms import biject_to
 
-        return {p.name: biject_to(p.prior.distribution().support)(z[p.name]) for p in self.params()}
+        return {p.name: biject_to(p.prior.distribution().support)(z[p.name]) for p in self.params() if p.name in z}
 
     def unconstrain(self, theta: Theta) -> Theta:
         """The inverse of `constrain`."""
         from numpyro.distributions.transforms import biject_to
 
-        return {p.name: biject_to(p.prior.distribution().support).inv(theta[p.name]) for p in self.params()}
+        supports = {p.name: p.prior.distribution().support for p in self.params() if p.name in theta}
+        return {name: biject_to(support).inv(theta[name]) for name, support in supports.items()}
 
     def log_likelihood(self, theta: Theta, data: Data) -> Array:
-        """Log density of every run's ln loss, (run,)."""
-        x, log_loss = data
-        return self.noise.distribution(theta, self.log_mean(theta, x)).log_prob(log_loss)
+        """Log density of every run's ln loss, (run,), whatever its weight."""
+        return self.noise.distribution(theta, self.log_mean(theta, data.x)).log_prob(data.log_loss)
 
     def log_prior(self, theta: Theta) -> Theta:
         """Log prior density of every parameter, by name."""
@@ -131,9 +143,12 @@ class BoundModel:
 
     @property
     def data(self) -> Data:
-        """What the density is evaluated on; made inside the precision in force."""
-        x = {name: jnp.asarray(self.runs[name] / self.unit[name]) for name in self.model.law.inputs}
-        return x, jnp.log(jnp.asarray(self.runs.loss / self.unit["loss"]))
+        """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
+        rows = np.pad(np.arange(len(self.runs)), (0, -len(self.runs) % ROWS), mode="edge")
+        x = {name: jnp.asarray((self.runs[name] / self.unit[name])[rows]) for name in self.model.law.inputs}
+        log_loss = jnp.log(jnp.asarray((self.runs.loss / self.unit["loss"])[rows]))
+        weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
+        return Data(x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
 
     def to_raw(self, theta: Theta) -> Theta:
         """From unit-free coordinates to raw counts and nats; noise parameters stay."""

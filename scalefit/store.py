@@ -92,8 +92,9 @@ def to_datatree(fit: Fit) -> "xr.DataTree":
     tree["/observed_data"] = xr.Dataset({"log_loss": ("run", np.log(fit.runs.loss))})
     tree["/constant_data"] = xr.Dataset(inputs)
     pointwise = (*SAMPLE, "run")
-    tree["/log_likelihood"] = xr.Dataset({"log_loss": (pointwise, np.asarray(density))})
-    tree["/posterior_predictive"] = xr.Dataset({"log_loss": (pointwise, np.asarray(predicted) + shift)})
+    real = slice(len(fit.runs))  # without the padding
+    tree["/log_likelihood"] = xr.Dataset({"log_loss": (pointwise, np.asarray(density)[..., real])})
+    tree["/posterior_predictive"] = xr.Dataset({"log_loss": (pointwise, np.asarray(predicted)[..., real] + shift)})
     tree["/log_prior"] = xr.Dataset({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()})
     return xr.DataTree.from_dict({name: _numbered(dataset) for name, dataset in tree.items()})
 
@@ -101,10 +102,9 @@ def to_datatree(fit: Fit) -> "xr.DataTree":
 @partial(jax.jit, static_argnames="model")
 def _pointwise(model: Model, theta: Theta, keys: Array, data: Data) -> tuple[Array, Array, Theta]:
     """Per draw: log likelihood and a replicate of every run, (chain, draw, run); log prior of every parameter."""
-    x, _ = data
 
     def one(draw: Theta, key: Array) -> tuple[Array, Array, Theta]:
-        replicate = model.noise.distribution(draw, model.log_mean(draw, x)).sample(key)
+        replicate = model.noise.distribution(draw, model.log_mean(draw, data.x)).sample(key)
         return model.log_likelihood(draw, data), replicate, model.log_prior(draw)
 
     return jax.vmap(jax.vmap(one))(theta, keys)

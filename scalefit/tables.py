@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 
 from scalefit._numerics import interval
+from scalefit.approaches import Path
+from scalefit.check import Backtest, Comparison
+from scalefit.check.backtest import PROBS
+from scalefit.check.methods import QUANTITIES
+from scalefit.check.scores import clustered_error, inside
 from scalefit.fitted import Fit
 from scalefit.frontier import Frontier
 from scalefit.health import convergence
 from scalefit.planning import Plan
 
 INTERVAL = ["median", "lower", "upper"]
+CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
 
 def fit_table(fit: Fit, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
@@ -48,10 +54,83 @@ def plan_table(plan: Plan, prob: float = 0.9) -> pd.DataFrame:
 def json_ready(table: pd.DataFrame) -> dict[str, Any]:
     """A table as nested dictionaries of plain numbers, outer key the row."""
     return {
-        str(row): {_flat(column): float(value) for column, value in values.items()}
+        _flat(row): {_flat(column): _plain(value) for column, value in values.items()}
         for row, values in table.to_dict("index").items()
     }
 
 
 def _flat(column: Any) -> str:
-    return "_".join(column) if isinstance(column, tuple) else str(column)
+    return "_".join(filter(None, column)) if isinstance(column, tuple) else str(column)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str) else float(value)
+
+
+def estimate_table(quantities: dict[str, np.ndarray], prob: float = 0.9) -> pd.DataFrame:
+    """Rows: quantities, first entry the estimate, the others its resamples; columns estimate, lower, upper."""
+    rows = {
+        name: {"estimate": values[0], "lower": interval(values, prob)[1], "upper": interval(values, prob)[2]}
+        for name, values in quantities.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+
+def path_table(path: Path, budgets: np.ndarray, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: a, b, and the optimum at each budget; columns estimate, lower, upper."""
+    return estimate_table(path.quantities(budgets), prob)
+
+
+def comparison_table(comparison: Comparison, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: methods; columns: (quantity, median/lower/upper), then kind, seconds and failure."""
+    rows = {}
+    for method, entry in comparison.entries.items():
+        row: dict[tuple[str, str], Any] = {}
+        for name in QUANTITIES:
+            found = interval(entry.draws[name], prob) if name in entry.draws else np.full(3, np.nan)
+            row |= {(name, statistic): value for statistic, value in zip(INTERVAL, found, strict=True)}
+        rows[method] = row | {("kind", ""): entry.kind, ("seconds", ""): entry.seconds, ("failure", ""): entry.failure}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
+
+
+def backtest_table(result: Backtest) -> pd.DataFrame:
+    """Rows: methods; means over held-out runs, and the standard error of each clustered by budget."""
+    records, rows = pd.DataFrame(result.records), {}
+    for method, group in records.groupby("method", sort=False):
+        cluster = np.round(np.log(group["flops"].to_numpy()) / CLUSTER).astype(int)
+        row: dict[str, float] = {"runs": len(group)}
+        for name, values in _scored(group).items():
+            row |= {name: values.mean(), f"{name}_se": clustered_error(values, cluster)}
+        rows[method] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def _scored(group: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Per run: error, its size, scores, and whether each interval held."""
+    columns = {name: group[name].to_numpy() for name in ("error", "crps", "log_score", "interval_score")}
+    found = {"bias": columns.pop("error"), "mae": group["error"].abs().to_numpy(), **columns}
+    for kind in ("mean", "run"):
+        values = group[f"pit_{kind}"].to_numpy()
+        for prob in PROBS:
+            held = np.where(np.isnan(values), np.nan, inside(values, prob))
+            found[f"cover_{kind}_{100 * prob:.0f}"] = held
+    return found
+
+
+def distance_table(result: Backtest, edges: Any) -> pd.DataFrame:
+    """Rows: (method, distance band in ln compute); runs, CRPS, bias, and coverage of the 90 % intervals."""
+    records = pd.DataFrame(result.records)
+    band = pd.cut(records["distance"], [-np.inf, *edges, np.inf]).astype(str)
+    rows = {}
+    for key, group in records.groupby(["method", band], sort=False):
+        scored = _scored(group)
+        names = ("bias", "crps", "cover_mean_90", "cover_run_90")
+        rows[key] = {"runs": len(group)} | {name: scored[name].mean() for name in names}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "distance"])
+
+
+def drift_table(result: Backtest, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: (split, method); N_opt at the target: median, lower, upper."""
+    rows = {key: dict(zip(INTERVAL, interval(draws, prob), strict=True)) for key, draws in result.drift.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["split", "method"])

@@ -1,8 +1,12 @@
 """Results in plain words: every number with its interval, every extrapolation with its caution."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from scalefit._numerics import interval
+from scalefit.check import Backtest
+from scalefit.check.scores import inside
 from scalefit.frontier import Frontier
 from scalefit.planning import Plan
 from scalefit.units import format_count, format_flops, percent
@@ -68,5 +72,22 @@ def plan_paragraph(plan: Plan, prob: float) -> str:
     )
 
 
-def _range(values: np.ndarray, form) -> str:  # type: ignore[no-untyped-def]
+def coverage_sentence(result: Backtest, prob: float = 0.9) -> str:
+    """What happened to the promise of an interval, method by method."""
+    records, kept = result.records, []
+    for method in dict.fromkeys(records["method"]):
+        chosen = records["method"] == method
+        mean_pit = records["pit_mean"][chosen]
+        law = "" if np.isnan(mean_pit).any() else f" ({inside(mean_pit, prob).mean():.0%} without noise)"
+        kept.append(f"{method} {inside(records['pit_run'][chosen], prob).mean():.0%}{law}")
+    furthest = ratio(np.exp(records["distance"].max()))
+    return (
+        f"Of {len(set(records['row']))} held-out runs, up to {furthest} times the compute of the training runs, "
+        f"nominal {percent(prob)} intervals held: {'; '.join(kept)}."
+    )
+
+
+def _range(values: np.ndarray, form: Callable[[float], str]) -> str:
+    if np.isnan(values[1]):
+        return f"{form(values[0])} [no interval]"
     return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"

@@ -92,6 +92,7 @@ def test_any_law_of_params_and_tokens_has_a_frontier(monkeypatch):
         name: ClassVar = "outer"
         equation: ClassVar = "E + ((A/N^alpha)^1.5 + (B/D^beta)^1.5)^(2/3)"
         inputs: ClassVar = ("params", "tokens")
+        linear: ClassVar = ()
 
         def params(self):
             return CHINCHILLA.params()

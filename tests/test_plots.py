@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 import scalefit as sf
-from scalefit.plots._isoflops import crowded_budgets
+from scalefit.approaches import crowded_budgets
 
 
 @pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface"])

@@ -75,9 +75,9 @@ def fit(
     with precision(), progress_report(engine.name, progress) as report:
         result = engine.run(bound, seed, report)
     # Numbers leave JAX here: float64 on the host, raw units.
-    raw = bound.to_raw({name: np.asarray(values, dtype=float) for name, values in result.draws.items()})
+    raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     if not all(np.isfinite(values).all() for values in raw.values()):
         raise FitError(f"{engine} reached draws that are not finite; check the table for a run far from all others.")
     unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, current_versions(), Health(()))
-    return replace(unchecked, health=assess(bound, raw, unchecked.derived(), stats))
+    return replace(unchecked, health=assess(bound, raw, unchecked.derived(), stats, engine.kind))

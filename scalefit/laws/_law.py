@@ -91,6 +91,7 @@ class Law(ABC):
     name: ClassVar[str]
     equation: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
+    linear: ClassVar[tuple[str, ...]]  # parameters in which the loss is linear, all positive; may be empty
     registry: ClassVar[dict[str, type["Law"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -21,6 +21,7 @@ class Chinchilla(Law):
     name: ClassVar[str] = "chinchilla"
     equation: ClassVar[str] = "L(N, D) = E + A/N^alpha + B/D^beta"
     inputs: ClassVar[tuple[str, ...]] = ("params", "tokens")
+    linear: ClassVar[tuple[str, ...]] = ("E", "A", "B")
 
     def params(self) -> tuple[Param, ...]:
         """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""

@@ -1,8 +1,9 @@
 """Pictures, one file each: they take a fit and return matplotlib Axes."""
 
 from scalefit.plots._axes import save
+from scalefit.plots._calibration import calibration
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
 from scalefit.plots._surface import surface
 
-__all__ = ["frontier", "isoflops", "save", "surface"]
+__all__ = ["calibration", "frontier", "isoflops", "save", "surface"]

@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefit._numerics import interval
+from scalefit.approaches import NEAR, crowded_budgets
 from scalefit.counting import share_6nd
 from scalefit.fitted import Fit
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
-
-NEAR = 0.15  # runs within this of a budget, in ln compute, are drawn with it
 
 
 def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None = None) -> Axes:
@@ -42,20 +41,6 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     )
     ax.legend(fontsize=8, title="budget")
     return ax
-
-
-def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
-    """Budgets with most runs within `NEAR` in ln compute, at least twice that apart, ascending."""
-    log_c = np.log(flops)
-    chosen: list[float] = []
-    left = np.ones(len(log_c), dtype=bool)
-    while left.any() and len(chosen) < most:
-        near = np.abs(log_c[:, None] - log_c[None, left]) < NEAR
-        centre = log_c[np.argmax(np.where(left, near.sum(1), -1))]
-        members = left & (np.abs(log_c - centre) < NEAR)
-        chosen.append(log_c[members].mean())
-        left &= np.abs(log_c - centre) >= 2 * NEAR
-    return np.exp(np.sort(chosen))
 
 
 def _sizes(runs: np.ndarray, optimum: np.ndarray) -> np.ndarray:

@@ -1,0 +1,132 @@
+"""Train on some runs, predict the others, and score what was promised. Everything is in ln loss."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalefit.check.holdout import Holdout, checked
+from scalefit.check.scores import crps, interval_score, pit
+from scalefit.errors import ScalefitError
+from scalefit.fitted import Fit
+from scalefit.infer import NUTS, Bootstrap, Engine, Huber, LeastSquares, fit
+from scalefit.model import Model
+from scalefit.read import read_runs
+from scalefit.runs import Runs
+from scalefit.units import positive_budgets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROBS = (0.5, 0.8, 0.9)
+LEAST_DRAWS = 1000  # a point estimate predicts with its noise alone, from this many draws
+
+
+def default_engines() -> dict[str, Engine]:
+    """The posterior and the point estimates people use, each with its bootstrap."""
+    return {
+        "posterior": NUTS(),
+        "huber": Huber(),
+        "huber bootstrap": Bootstrap(Huber(), resamples=1000),
+        "least-squares bootstrap": Bootstrap(LeastSquares(), resamples=1000),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """One record a held-out run, split and method.
+
+    records : name -> (record,): split, method, kind, row (from 1), flops; distance, ln(C / C_max of the training
+        runs); error, median ln loss minus observed; crps, log_score, interval_score (90 %); pit_run and pit_mean
+        (NaN for a point estimate, which has no mean interval).
+    target : the budget of `drift`; drift : (split, method) -> draws of N_opt there.
+    failures : (split, method) -> why.
+    """
+
+    records: dict[str, np.ndarray]
+    target: float
+    drift: dict[tuple[str, str], np.ndarray]
+    failures: dict[tuple[str, str], str]
+
+    def summary(self) -> "pd.DataFrame":
+        """Rows: methods. Bias, MAE, CRPS, scores and coverage, each mean with a standard error clustered by budget."""
+        from scalefit.tables import backtest_table
+
+        return backtest_table(self)
+
+    def by_distance(self, edges: Any = (0.0, 1.0, 2.0, 4.0)) -> "pd.DataFrame":
+        """Coverage and CRPS by how far beyond the training runs, in ln compute; rows (method, distance)."""
+        from scalefit.tables import distance_table
+
+        return distance_table(self, edges)
+
+    def drift_summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """N_opt at the target as the cut rises; rows (split, method), columns median, lower, upper."""
+        from scalefit.tables import drift_table
+
+        return drift_table(self, prob)
+
+
+def backtest(
+    runs: Any,
+    model: Model | None = None,
+    engines: Mapping[str, Engine] | None = None,
+    *,
+    holdout: Holdout,
+    target: Any = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Backtest:
+    """Fit every engine to the training runs of every split and score its predictions of the others.
+
+    holdout : `above_compute(1e21)`, `rolling_origin()`, `by_group(column)` or `random_folds()`. target : the budget
+    (FLOP) at which N_opt is followed, ten times the largest run by default. An engine that refuses a split is recorded
+    in `failures`, not raised. Raises `DataError` where a split is empty.
+    """
+    table, model = read_runs(runs), model or Model()
+    budget = float(positive_budgets(10 * table.flops.max() if target is None else target)[0])
+    parts: list[dict[str, np.ndarray]] = []
+    drift, failures = {}, {}
+    for split, train in checked(holdout, table):
+        for method, engine in (engines or default_engines()).items():
+            try:
+                fitted = fit(table.subset(train), model, engine=engine, seed=seed, progress=progress)
+                parts.append(_score(fitted, table, ~train, split, method))
+                drift[split, method] = fitted.frontier(budget).params[:, 0]
+            except ScalefitError as refusal:
+                failures[split, method] = str(refusal)
+    if not parts:
+        raise ScalefitError(f"no method could be fitted: {next(iter(failures.values()))}")
+    return Backtest({k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, budget, drift, failures)
+
+
+def _score(fitted: Fit, table: Runs, held: np.ndarray, split: str, method: str) -> dict[str, np.ndarray]:
+    """Records of one fit on the held-out runs, each (run,)."""
+    test = table.subset(held)
+    full = _replicated(fitted)
+    observed = np.log(test.loss)
+    run, mean = (np.log(full.predict(test, kind=kind)) for kind in ("run", "mean"))
+    lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
+    same = np.full(len(test), 1.0)
+    return {
+        "split": np.full(len(test), split, dtype=object),
+        "method": np.full(len(test), method, dtype=object),
+        "kind": np.full(len(test), fitted.kind, dtype=object),
+        "row": np.flatnonzero(held) + 1.0,
+        "flops": test.flops,
+        "distance": np.log(test.flops / fitted.compute_range[1]),
+        "error": np.median(mean, axis=0) - observed,
+        "crps": crps(run, observed),
+        "log_score": -full.log_density(test),
+        "interval_score": interval_score(lower, upper, observed, 0.9),
+        "pit_run": pit(run, observed),
+        "pit_mean": same * np.nan if fitted.kind == "point" else pit(mean, observed),
+    }
+
+
+def _replicated(fitted: Fit) -> Fit:
+    """A point estimate repeated, so that its noise is drawn often enough; other fits as they are."""
+    count = len(next(iter(fitted.theta.values())))
+    copies = -(-LEAST_DRAWS // count) if count < LEAST_DRAWS else 1
+    return replace(fitted, draws={name: np.tile(values, copies) for name, values in fitted.draws.items()})

@@ -1,0 +1,153 @@
+"""Point estimates of a law: Huber's loss on ln residuals, where to start, and the noise that is left over.
+
+Flat vectors hold the law's parameters in order, unconstrained and unit-free. Everything is written for one table and
+vectorises over tables and resamples.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from scalefit.infer._newton import descend, lowest
+from scalefit.model import Data, Model, Theta
+
+CANDIDATES = 64
+POLISHED = 4
+STEPS = 300
+FLOOR = 1e-4  # a linear coefficient that least squares puts at zero starts here, in units of the mean loss
+
+
+def constrain_law(model: Model, flat: Array) -> Theta:
+    """The law's parameters by name from a flat vector."""
+    return model.constrain({p.name: value for p, value in zip(model.law.params(), flat, strict=True)})
+
+
+def flatten_law(model: Model, theta: Mapping[str, Any]) -> Array:
+    """The inverse of `constrain_law`; parameters of the noise are left out."""
+    law = model.unconstrain({p.name: theta[p.name] for p in model.law.params()})
+    return jnp.stack([law[p.name] for p in model.law.params()])
+
+
+def residuals(model: Model, data: Data, flat: Array) -> Array:
+    """ln law - ln loss of every run, (run,)."""
+    return model.log_mean(constrain_law(model, flat), data.x) - data.log_loss
+
+
+def huber_sum(r: Array, weight: Array, delta: Array | float) -> Array:
+    """Sum of Huber's loss (1964, Ann. Math. Stat. 35, 73): r^2/2 up to |r| = delta, then straight."""
+    size = jnp.abs(r)
+    return (weight * jnp.where(size <= delta, 0.5 * r**2, delta * (size - 0.5 * delta))).sum()
+
+
+def minimise_huber(model: Model, data: Data, start: Array, deltas: Array, steps: int = STEPS) -> Array:
+    """Local minimum of `huber_sum` at the last of `deltas`, reached through those before it, from smooth to sharp.
+
+    Levenberg-Marquardt. The curvature is that of the runs within delta (Newton's, exact for the quadratic part);
+    it is damped by the curvature of iteratively reweighted least squares, which bounds the objective from above.
+    """
+    r_of = jax.jit(partial(residuals, model, data))
+
+    def stage(flat: Array, delta: Array) -> tuple[Array, None]:
+        return _levenberg_marquardt(r_of, data.weight, flat, delta, steps), None
+
+    return jax.lax.scan(stage, start, deltas)[0]
+
+
+def _levenberg_marquardt(
+    r_of: Callable[[Array], Array], weight: Array, start: Array, delta: Array, steps: int
+) -> Array:
+    def step(state: tuple) -> tuple:
+        flat, damping, _, count = state
+        r, jacobian = r_of(flat), jax.jacfwd(r_of)(flat)
+        pull = weight * jnp.minimum(1.0, delta / jnp.abs(r))
+        gradient = jacobian.T @ (pull * r)
+        newton = (jacobian.T * (weight * (jnp.abs(r) <= delta))) @ jacobian
+        bound = (jacobian.T * pull) @ jacobian
+        tiny = 1e-12 * jnp.trace(bound) * jnp.eye(flat.size)
+        move = jnp.linalg.solve(newton + damping * bound + tiny, gradient)
+        now, then = huber_sum(r, weight, delta), huber_sum(r_of(flat - move), weight, delta)
+        better = then < now
+        damping = jnp.where(better, 0.2 * damping, 4 * jnp.maximum(damping, 1e-6))
+        return jnp.where(better, flat - move, flat), damping, gradient @ move / now, count + 1
+
+    def unfinished(state: tuple) -> Array:
+        _, damping, gain, count = state
+        return (gain > 1e-10) & (damping < 1e10) & (count < steps)
+
+    one = jnp.ones((), start.dtype)
+    return jax.lax.while_loop(unfinished, step, (start, one, one, 0))[0]
+
+
+def basis(model: Model, theta: Theta, x: Mapping[str, Array]) -> Array:
+    """The loss of every run per unit of each linear parameter, (run, linear)."""
+    zero = {**theta, **dict.fromkeys(model.law.linear, jnp.zeros(()))}
+    over_runs = jax.vmap(model.law.loss, (None, 0))
+    return jnp.stack([over_runs({**zero, name: jnp.ones(())}, dict(x)) for name in model.law.linear], axis=-1)
+
+
+def nonnegative(phi: Array, target: Array, weight: Array) -> Array:
+    """Non-negative least squares, (linear,): the best of all sets of active columns, exact for a handful of them."""
+    gram, moment = (phi.T * weight) @ phi, (phi.T * weight) @ target
+    active = jnp.asarray([a for a in product((0.0, 1.0), repeat=phi.shape[1]) if any(a)])
+    squares = active[:, :, None] * active[:, None, :] * gram + jax.vmap(jnp.diag)(1 - active)
+    found = jnp.linalg.solve(squares, (active * moment)[..., None])[..., 0]
+    misfit = jnp.einsum("sa,ab,sb->s", found, gram, found) - 2 * found @ moment
+    return found[lowest(jnp.where((found >= 0).all(-1), misfit, jnp.inf))]
+
+
+def project(model: Model, data: Data, theta: Theta) -> Theta:
+    """Variable projection: the linear parameters that fit best, in relative error, given the others."""
+    if not model.law.linear:
+        return theta
+    loss = jnp.exp(data.log_loss)
+    phi = basis(model, theta, data.x) / loss[:, None]
+    best = jnp.maximum(nonnegative(phi, jnp.ones_like(loss), data.weight), FLOOR)
+    return {**theta, **dict(zip(model.law.linear, best, strict=True))}
+
+
+def projected_starts(model: Model, data: Data) -> Array:
+    """Prior draws whose linear parameters are projected, (CANDIDATES, dim)."""
+    draws = model.sample_prior(jax.random.PRNGKey(0), CANDIDATES)
+    return jax.vmap(lambda theta: flatten_law(model, project(model, data, theta)))(draws)
+
+
+def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polished: int = POLISHED) -> Array:
+    """The lowest minimum reached from the best few of `starts`, (start, dim)."""
+    height = jax.vmap(lambda flat: huber_sum(residuals(model, data, flat), data.weight, deltas[-1]))
+    heights = height(starts)
+    best = jnp.argsort(jnp.where(jnp.isfinite(heights), heights, jnp.inf))[:polished]
+    ends = jax.lax.map(lambda flat: minimise_huber(model, data, flat, deltas), starts[best])
+    return ends[lowest(height(ends))]
+
+
+def with_noise(model: Model, data: Data, law: Theta, start: Theta | None = None) -> Theta:
+    """The law's parameters and the posterior mode of the noise's, given the law's residuals.
+
+    start : parameters of the noise to begin from, scalars; four prior draws otherwise.
+    """
+    law_z = model.unconstrain(law)
+    starts = _prior_noise(model) if start is None else {name: value[None] for name, value in start.items()}
+    flats, unravel = _ravel_each(model.unconstrain(starts))
+
+    def potential(flat: Array) -> Array:
+        return model.potential({**law_z, **unravel(flat)}, data)
+
+    ends = jax.lax.map(partial(descend, potential), flats)
+    return {**law, **model.constrain(unravel(ends[lowest(jax.lax.map(potential, ends))]))}
+
+
+def _ravel_each(draws: Theta) -> tuple[Array, Callable[[Array], Theta]]:
+    """Draws (draw,) by name as rows of a matrix, and the way back for one row."""
+    unravel = ravel_pytree({name: values[0] for name, values in draws.items()})[1]
+    return jax.vmap(lambda one: ravel_pytree(one)[0])(draws), unravel
+
+
+def _prior_noise(model: Model) -> Theta:
+    draws = model.sample_prior(jax.random.PRNGKey(1), 4)
+    return {p.name: draws[p.name] for p in model.noise.params()}

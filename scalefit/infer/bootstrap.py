@@ -1,0 +1,87 @@
+"""The bootstrap of a point estimate (Efron and Tibshirani 1993): every refit in one compiled program."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit.errors import DataError, FitError
+from scalefit.infer._engine import Engine, EngineResult, Report
+from scalefit.infer._point import PointEngine, search
+from scalefit.infer.huber import Huber
+from scalefit.model import BoundModel, Data, Model, Theta
+
+BATCH = 250  # refits that advance together: bounds memory, and a slow one holds up few others
+
+
+@final
+@dataclass(frozen=True)
+class Bootstrap(Engine):
+    """Refits of `of` on resampled runs, each started from the fit to all runs.
+
+    resamples : how many. cluster : a column; whole groups of runs with one value are drawn instead of runs.
+    residual : keep every run's inputs and draw ln residuals instead, for designs where each run is needed.
+    Raises `FitError` on options out of range, `DataError` where the column is absent or holds one group.
+    """
+
+    of: PointEngine = field(default_factory=Huber)
+    resamples: int = 4000
+    cluster: str | None = None
+    residual: bool = False
+
+    name: ClassVar[str] = "bootstrap"
+    kind: ClassVar = "bootstrap"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.of, PointEngine) or self.resamples < 2:
+            raise FitError(f"{self}: `of` must be a point estimate such as Huber(), resamples at least 2.")
+        if self.cluster is not None and self.residual:
+            raise FitError("residuals are drawn one by one; leave out cluster or residual.")
+
+    def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
+        """One chain of `resamples` refits."""
+        start = search(self.of, bound.model, bound.data)
+        counts = _counts(bound, self, np.random.default_rng(seed))
+        counts = np.pad(counts, ((0, 0), (0, len(bound.data.weight) - counts.shape[1])))
+        parts = []
+        for done in range(0, self.resamples, BATCH):
+            block = np.resize(counts[done : done + BATCH], (BATCH, counts.shape[1]))  # the last one padded
+            parts.append(jax.tree.map(np.asarray, _refits(self, bound.model, bound.data, start, jnp.asarray(block))))
+            report(min(done + BATCH, self.resamples), self.resamples)
+        return EngineResult(jax.tree.map(lambda *a: np.concatenate(a)[None, : self.resamples], *parts))
+
+
+def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> np.ndarray:
+    """How often each run counts, or (residual) which run's residual it takes: (resample, run)."""
+    runs = len(bound.runs)
+    if options.residual:
+        return rng.integers(0, runs, (options.resamples, runs)).astype(float)
+    groups = np.arange(runs)
+    if options.cluster is not None:
+        groups = np.unique(bound.runs[options.cluster], return_inverse=True)[1]
+    many = int(groups.max()) + 1
+    if many < 2:
+        raise DataError(f"{bound.runs.name}: {options.cluster} holds one group; a bootstrap needs several.")
+    return rng.multinomial(many, np.full(many, 1 / many), options.resamples)[:, groups].astype(float)
+
+
+@partial(jax.jit, static_argnames=("options", "model"))
+def _refits(options: Bootstrap, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
+    """One refit a row of `counts`."""
+    remake: Callable[[Array], Data] = _residual_table(model, data, start) if options.residual else _pairs_table(data)
+    return jax.vmap(lambda row: options.of.refine(model, remake(row), start))(counts)
+
+
+def _pairs_table(data: Data) -> Callable[[Array], Data]:
+    return lambda row: data._replace(weight=row)
+
+
+def _residual_table(model: Model, data: Data, start: Theta) -> Callable[[Array], Data]:
+    fitted = model.log_mean(start, data.x)
+    left = data.log_loss - fitted
+    return lambda row: data._replace(log_loss=fitted + left[row.astype(int)])

@@ -1,0 +1,78 @@
+"""Hoffmann et al.'s Approach 3 (2022, arXiv 2203.15556, section 3.3): Huber's loss on ln loss."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar, Literal, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit.errors import FitError
+from scalefit.infer._point import PointEngine, sharpening
+from scalefit.infer._robust import (
+    constrain_law,
+    flatten_law,
+    minimise_huber,
+    projected_starts,
+    search_huber,
+    with_noise,
+)
+from scalefit.model import Data, Model, Theta
+
+GLANCE = 10
+
+
+@final
+@dataclass(frozen=True)
+class Huber(PointEngine):
+    """Minimum of the sum of Huber's loss of ln law - ln loss, threshold `delta`.
+
+    starts : "projection" solves for the linear parameters at prior draws of the others and polishes the best;
+    "grid" takes a few steps from each of the published 4,500 points and polishes the best (the Chinchilla law only;
+    exponents of 0 start at 0.01, since exponents are positive here). delta towards 0 gives least absolute
+    deviations. Raises `FitError` on other options.
+    """
+
+    delta: float = 1e-3
+    starts: Literal["projection", "grid"] = "projection"
+
+    name: ClassVar[str] = "huber"
+
+    def __post_init__(self) -> None:
+        if not self.delta > 0 or self.starts not in ("projection", "grid"):
+            raise FitError(f"{self}: delta must be positive, and starts 'projection' or 'grid'.")
+
+    def search(self, model: Model, data: Data) -> Theta:
+        """The lowest minimum reached."""
+        deltas = sharpening(self.delta)
+        if self.starts == "grid":
+            flat = search_huber(model, data, _descended(model, data, published_grid(model, data)), deltas, polished=32)
+        else:
+            flat = search_huber(model, data, projected_starts(model, data), deltas)
+        return with_noise(model, data, constrain_law(model, flat))
+
+    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+        """The minimum next to `start`."""
+        flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
+        noise = {p.name: start[p.name] for p in model.noise.params()}
+        return with_noise(model, data, constrain_law(model, flat), noise)
+
+
+def published_grid(model: Model, data: Data) -> Array:
+    """The 4,500 starts of Hoffmann et al. 2022 (section D.2) as flat vectors, (4500, 5)."""
+    if model.law.name != "chinchilla":
+        raise FitError("the grid of 4,500 starts is for the chinchilla law; use starts='projection'.")
+    exponents, levels = (0.01, 0.5, 1.0, 1.5, 2.0), (-1.0, -0.5, 0.0, 0.5, 1.0)
+    sizes = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
+    e, a, b, alpha, beta = np.array(list(product(levels, sizes, sizes, exponents, exponents))).T
+    raw = {"E": np.exp(e), "A": np.exp(a), "B": np.exp(b), "alpha": alpha, "beta": beta}
+    theta = model.law.rescale({k: jnp.asarray(v) for k, v in raw.items()}, {k: 1 / v for k, v in data.unit.items()})
+    return jax.vmap(lambda one: flatten_law(model, one))(theta)
+
+
+def _descended(model: Model, data: Data, starts: Array) -> Array:
+    """Every start taken `GLANCE` steps downhill on a smooth objective, a batch at a time, (start, dim)."""
+    smooth = jnp.asarray([0.1])
+    return jax.lax.map(lambda flat: minimise_huber(model, data, flat, smooth, GLANCE), starts, batch_size=250)
