@@ -126,10 +126,9 @@ def test_methods_side_by_side(engines):
 
 
 def test_compare_and_backtest_on_the_command_line(engines, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("scalefit.check.backtest.default_engines", lambda: engines)
-    monkeypatch.setattr(
-        "scalefit.check.methods.default_methods", lambda: {**engines, "envelope": sf.approaches.envelope}
-    )
+    monkeypatch.setattr(sys.modules["scalefit.check.backtest"], "default_engines", lambda: engines)
+    every = {**engines, "envelope": sf.approaches.envelope}
+    monkeypatch.setattr(sys.modules["scalefit.check.methods"], "default_methods", lambda: every)
     runs, path = simulated(), tmp_path / "runs.csv"
     rows = [
         f"{n!r},{d!r},{y!r}" for n, d, y in zip(*(runs[c].tolist() for c in ("params", "tokens", "loss")), strict=True)

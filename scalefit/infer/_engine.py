@@ -37,7 +37,8 @@ class Engine(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Engine.registry[cls.name] = cls
+        if "name" in vars(cls):  # an intermediate contract has none
+            Engine.registry[cls.name] = cls
 
     @abstractmethod
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:

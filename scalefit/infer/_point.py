@@ -17,7 +17,6 @@ from scalefit.model import BoundModel, Data, Model, Theta
 class PointEngine(Engine):
     """An engine whose fit holds one draw. Noise parameters are the posterior mode given the law's residuals."""
 
-    name: ClassVar[str] = ""
     kind: ClassVar = "point"
 
     @abstractmethod
