@@ -76,7 +76,13 @@ class Model:
 
         theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in self.params()}
         mean = self.log_mean(theta, x)
-        with numpyro.plate("run", len(mean)), numpyro.handlers.scale(scale=weight):
+        counts = jnp.asarray(weight) > 0
+        # NumPyro scales by positive numbers only: weightless runs are masked instead.
+        masked, scaled = (
+            numpyro.handlers.mask(mask=counts),
+            numpyro.handlers.scale(scale=jnp.where(counts, weight, 1.0)),
+        )
+        with numpyro.plate("run", len(mean)), masked, scaled:
             numpyro.sample("log_loss", self.noise.distribution(theta, mean), obs=log_loss)
 
     def potential(self, z: Theta, data: Data) -> Array:

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import TRUTH, isoflop_design, simulated
@@ -100,6 +101,7 @@ def test_backtest_tables(honest):
     assert honest.by_distance()["runs"].sum() == len(honest.records["row"])
     assert list(honest.drift_summary().columns) == ["median", "lower", "upper"]
     assert sf.plots.calibration(honest).get_xlabel() == "nominal probability"
+    plt.close("all")
 
 
 def test_an_engine_that_refuses_is_recorded(engines):

@@ -65,10 +65,10 @@ def test_fit_json_is_one_document_that_agrees_with_the_api(run, chinchilla_fit):
 
 
 def test_columns_can_be_named(run, table):
-    code, out, _ = run("fit", table, "--params", "size", "--tokens", "seen", "--json", "--noise", "normal")
+    code, out, _ = run("fit", table, "--params", "size", "--tokens", "seen", "--json")
     document = json.loads(out)
     assert code == 0
-    assert document["noise"] == "normal"
+    assert document["noise"] == "student-t"
     assert "6 N D" in document["notes"][0]
     assert document["summary"]["alpha"]["lower"] < 0.3478 < document["summary"]["alpha"]["upper"]
 
@@ -79,7 +79,7 @@ def test_failing_health_exits_with_1_and_still_writes(run, tmp_path):
     loss = sf.Model().simulate({"E": 1.8, "A": 482, "B": 2085, "alpha": 0.35, "beta": 0.37, "sigma": 0.004, "nu": 4}, x)
     lines = [f"{n},{20 * n},{y}" for n, y in zip(params, loss, strict=True)]
     (tmp_path / "ray.csv").write_text("\n".join(["N,D,loss", *lines]))
-    code, out, _ = run("fit", tmp_path / "ray.csv", "-o", tmp_path / "ray.nc")
+    code, out, _ = run("fit", tmp_path / "ray.csv", "-o", tmp_path / "ray.nc", "--engine", "huber")
     assert code == 1
     assert "health: fail" in out
     assert "not identified" in " ".join(out.split())

@@ -45,15 +45,21 @@ class Bootstrap(Engine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """One chain of `resamples` refits."""
-        start = search(self.of, bound.model, bound.data)
-        counts = _counts(bound, self, np.random.default_rng(seed))
-        counts = np.pad(counts, ((0, 0), (0, len(bound.data.weight) - counts.shape[1])))
-        parts = []
-        for done in range(0, self.resamples, BATCH):
-            block = np.resize(counts[done : done + BATCH], (BATCH, counts.shape[1]))  # the last one padded
-            parts.append(jax.tree.map(np.asarray, _refits(self, bound.model, bound.data, start, jnp.asarray(block))))
-            report(min(done + BATCH, self.resamples), self.resamples)
-        return EngineResult(jax.tree.map(lambda *a: np.concatenate(a)[None, : self.resamples], *parts))
+        return EngineResult(refit(self, bound, _counts(bound, self, np.random.default_rng(seed)), report))
+
+
+def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report) -> dict[str, np.ndarray]:
+    """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters by name, (1, resample)."""
+    data, many = bound.data, len(counts)
+    start = search(options.of, bound.model, data)
+    counts = np.pad(counts, ((0, 0), (0, len(data.weight) - counts.shape[1])))
+    counts = counts[np.arange(many + -many % BATCH) % many]  # whole batches: the first rows again
+    parts = []
+    for done in range(0, many, BATCH):
+        block = jnp.asarray(counts[done : done + BATCH])
+        parts.append(jax.tree.map(np.asarray, _refits(options, bound.model, data, start, block)))
+        report(min(done + BATCH, many), many)
+    return jax.tree.map(lambda *a: np.concatenate(a)[None, :many], *parts)
 
 
 def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> np.ndarray:
