@@ -429,9 +429,13 @@ def _law_document(law: Any) -> dict[str, Any]:
 
 
 def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path) -> None:
+    """The range of the budgets asked for, drawn smoothly; the default range for a single one."""
+    import numpy as np
+
     from scalefit import plots
 
-    plots.save(plots.frontier(fitted, budgets, prob), path)
+    smooth = np.geomspace(budgets.min(), budgets.max(), 60) if len(budgets) > 1 else None
+    plots.save(plots.frontier(fitted, smooth, prob), path)
 
 
 def _print_json(document: Any) -> None:

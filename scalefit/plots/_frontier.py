@@ -33,7 +33,7 @@ def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None)
         ax.fill_between(budgets, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{percent(prob)} interval (mean)")
         ax.plot(budgets, median, color=ACCENT, lw=1.6, label="optimum, median")
         if budgets.max() > high:
-            ax.axvspan(high, budgets.max(), color="black", alpha=0.05, lw=0, label="beyond the data")
+            ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
         count_axis(ax.xaxis, "training compute, FLOP")
         count_axis(ax.yaxis, label)
         ax.margins(x=0)
