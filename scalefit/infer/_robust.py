@@ -129,10 +129,11 @@ def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polishe
 def with_noise(model: Model, data: Data, law: Theta, start: Theta | None = None) -> Theta:
     """The law's parameters and the posterior mode of the noise's, given the law's residuals.
 
-    start : parameters of the noise to begin from, scalars; four prior draws otherwise.
+    start : an estimate whose noise to begin from, scalars; four prior draws otherwise.
     """
     law_z = model.unconstrain(law)
-    starts = _prior_noise(model) if start is None else {name: value[None] for name, value in start.items()}
+    names = [p.name for p in model.noise.params()]
+    starts = _prior_noise(model) if start is None else {name: start[name][None] for name in names}
     flats, unravel = _ravel_each(model.unconstrain(starts))
 
     def potential(flat: Array) -> Array:

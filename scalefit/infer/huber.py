@@ -56,8 +56,7 @@ class Huber(PointEngine):
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to `start`."""
         flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
-        noise = {p.name: start[p.name] for p in model.noise.params()}
-        return with_noise(model, data, constrain_law(model, flat), noise)
+        return with_noise(model, data, constrain_law(model, flat), start)
 
 
 def published_grid(model: Model, data: Data) -> Array:

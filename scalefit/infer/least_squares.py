@@ -32,5 +32,4 @@ class LeastSquares(PointEngine):
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to `start`."""
         flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([jnp.inf]))
-        noise = {p.name: start[p.name] for p in model.noise.params()}
-        return with_noise(model, data, constrain_law(model, flat), noise)
+        return with_noise(model, data, constrain_law(model, flat), start)

@@ -43,7 +43,7 @@ class VPNLS(PointEngine):
         """The minimum next to the exponents of `start`."""
         z = {name: value for name, value in model.unconstrain(start).items() if name in _curved(model)}
         theta = _solve(model, data, _descend(model, data, z))
-        return with_noise(model, data, theta, {p.name: start[p.name] for p in model.noise.params()})
+        return with_noise(model, data, theta, start)
 
 
 def _curved(model: Model) -> list[str]:
