@@ -108,7 +108,6 @@ def _score(fitted: Fit, table: Runs, held: np.ndarray, split: str, method: str) 
     observed = np.log(test.loss)
     run, mean = (np.log(full.predict(test, kind=kind)) for kind in ("run", "mean"))
     lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
-    same = np.full(len(test), 1.0)
     return {
         "split": np.full(len(test), split, dtype=object),
         "method": np.full(len(test), method, dtype=object),
@@ -121,7 +120,7 @@ def _score(fitted: Fit, table: Runs, held: np.ndarray, split: str, method: str) 
         "log_score": -full.log_density(test),
         "interval_score": interval_score(lower, upper, observed, 0.9),
         "pit_run": pit(run, observed),
-        "pit_mean": same * np.nan if fitted.kind == "point" else pit(mean, observed),
+        "pit_mean": np.full(len(test), np.nan) if fitted.kind == "point" else pit(mean, observed),
     }
 
 

@@ -21,7 +21,6 @@ from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
 from scalefit.frontier import (
-    check_trades,
     equivalent_log_flops,
     log_loss_of,
     optimal_log_params,
@@ -88,11 +87,10 @@ def plan(fit: Fit, budget: Any) -> Plan:
     Never the mean of the optima. Intervals carry parameter uncertainty (and noise, for one run), not the law's own
     error: read `times_beyond` with them. Raises `PlanError` where the law has no allocation.
     """
-    check_trades(fit.model.law)
     flops = positive_budgets(budget)
     if flops.size != 1:
         raise PlanError("a plan is for one budget; ask `fit.frontier` for several.")
-    fit.frontier(flops)  # refuses a budget without an optimum
+    fit.frontier(flops)  # refuses a law without an allocation, and a budget without an optimum
     with precision():
         law, theta = fit.model.law, {name: jnp.asarray(fit.theta[name]) for name in _names(fit.model.law)}
         log_c = jnp.log(jnp.asarray(flops[0], dtype=float))
