@@ -1,7 +1,9 @@
 """Small numerical tools shared by every floor: precision, a root finder, intervals."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +12,32 @@ from jax import Array
 
 from scalefit.errors import ScalefitError
 
+Precision = Literal["float32", "float64"]
+_asked: ContextVar[Precision | None] = ContextVar("precision", default=None)
+
 
 @contextmanager
-def precision() -> Iterator[None]:
-    """float64 on CPU; float32 on accelerators, where centred coordinates keep it exact enough.
+def precision(kind: Precision | None = None) -> Iterator[None]:
+    """The precision of everything computed inside: `with sf.precision("float32"): sf.fit(runs)`.
 
-    Accelerators otherwise multiply matrices in 10 bits or fewer, which the whitened coordinates would feel.
+    By default float64 on CPU, and float32 on accelerators, where centred coordinates keep it exact enough. Matrices
+    are multiplied in full, since accelerators otherwise use 10 bits or fewer, which whitened coordinates would feel.
+    Raises `ScalefitError` on another kind.
     """
-    double = jax.enable_x64(True) if jax.default_backend() == "cpu" else nullcontext()
-    with double, jax.default_matmul_precision("highest"):
-        yield
+    if kind not in (None, "float32", "float64"):
+        raise ScalefitError(f"precision is float32 or float64, not {kind!r}.")
+    kind = kind or _asked.get()
+    token = _asked.set(kind)
+    try:
+        with jax.enable_x64(precision_in_force() == "float64"), jax.default_matmul_precision("highest"):
+            yield
+    finally:
+        _asked.reset(token)
+
+
+def precision_in_force() -> Precision:
+    """What is asked for, or what suits the device."""
+    return _asked.get() or ("float64" if jax.default_backend() == "cpu" else "float32")
 
 
 def find_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array) -> Array:

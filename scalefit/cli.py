@@ -50,7 +50,7 @@ def fit(
     runs: RunsArgument,
     law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
     noise: Annotated[str, typer.Option(help="student-t or normal, on ln loss.")] = "student-t",
-    engine: Annotated[str, typer.Option(help="nuts, map, huber, least-squares, vpnls or bootstrap.")] = "nuts",
+    engine: Annotated[str, typer.Option(help="auto, ais, hmc, nuts, map, huber, vpnls, bootstrap ...")] = "auto",
     params: Params = None,
     tokens: Tokens = None,
     flops: Flops = None,
@@ -245,6 +245,24 @@ def data(
     for entry in wanted:
         out.print(f"{entry.name}: {entry.about}\n  source   {entry.source}\n  licence  {entry.licence}")
         out.print(f"  file     {datasets.path(entry.name)}\n", soft_wrap=True)
+
+
+@app.command()
+def devices(as_json: Json = False) -> None:
+    """What will be computed on, in which precision, and where compiled programs are kept."""
+    from dataclasses import asdict
+
+    import scalefit as sf
+
+    found, kept = sf.devices(), os.environ["JAX_COMPILATION_CACHE_DIR"]
+    if as_json:
+        _print_json({**asdict(found), "compiled_programs": kept})
+        return
+    out = _console()
+    _say(out, f"{found}.")
+    _say(out, f"Compiled programs are kept in {kept}.")
+    if found.platform == "cpu":
+        _say(out, "For an NVIDIA GPU: pip install 'scalefit[cuda]'; for a TPU: pip install 'scalefit[tpu]'.")
 
 
 @app.command()

@@ -14,12 +14,14 @@ import jax
 import numpy as np
 
 from scalefit._numerics import precision
+from scalefit.convergence import convergence, superchains
 from scalefit.counting import share_6nd
 from scalefit.model import BoundModel, Model, Theta
 from scalefit.units import format_count, format_flops
 
 Verdict = Literal["ok", "review", "fail"]
 Draws = dict[str, np.ndarray]
+PARETO_K = 0.7  # above this, importance weights are not to be trusted (Vehtari et al. 2024)
 SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
 
 
@@ -55,24 +57,6 @@ class Health:
         return "\n".join([f"health: {self.verdict}", *lines])
 
 
-def convergence(draws: np.ndarray) -> dict[str, float]:
-    """Rank-normalised split R-hat, bulk and tail ESS, and the Monte Carlo error of the median.
-
-    draws : (chain, draw). Constant draws, as of a point fit, give NaN.
-    """
-    from arviz_stats.base.array import array_stats
-
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    if draws.shape[1] < 4 or np.ptp(draws) == 0:
-        return dict.fromkeys(("r_hat", "ess_bulk", "ess_tail", "mcse_median"), float("nan"))
-    return {
-        "r_hat": float(array_stats.rhat(draws, method="rank", **axes)),
-        "ess_bulk": float(array_stats.ess(draws, method="bulk", **axes)),
-        "ess_tail": float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)),
-        "mcse_median": float(array_stats.mcse(draws, method="median", **axes)),
-    }
-
-
 def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: str = "posterior") -> Health:
     """Every check that these draws allow; chains and priors are a posterior's alone.
 
@@ -81,7 +65,7 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: 
     design = tuple(_design(bound))
     if kind != "posterior":
         return Health(design)
-    return Health((*_mixing({**draws, **derived}), *_sampler(stats), *design, *_learning(bound, draws, derived)))
+    return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *_learning(bound, draws, derived)))
 
 
 def _grade(value: float, ok: bool, usable: bool) -> Verdict:
@@ -90,8 +74,8 @@ def _grade(value: float, ok: bool, usable: bool) -> Verdict:
     return "ok" if ok else "review"
 
 
-def _mixing(draws: Draws) -> Iterable[Check]:
-    found = {name: convergence(values) for name, values in draws.items()}
+def _mixing(draws: Draws, stats: Draws) -> Iterable[Check]:
+    found = convergence(draws, superchains(stats))
     worst = max(found, key=lambda name: np.nan_to_num(found[name]["r_hat"], nan=np.inf))
     r_hat = found[worst]["r_hat"]
     advice = "" if r_hat <= 1.01 else "; the chains disagree: run longer, or look for two modes"
@@ -105,6 +89,10 @@ def _mixing(draws: Draws) -> Iterable[Check]:
 
 
 def _sampler(stats: Draws) -> Iterable[Check]:
+    if "pareto_k" in stats:
+        yield _weights(float(stats["pareto_k"].flat[0]))
+    if "modes" in stats:
+        yield _modes(int(stats["modes"].flat[0]))
     if "diverging" in stats:
         count, share = int(stats["diverging"].sum()), float(stats["diverging"].mean())
         advice = "" if count == 0 else "; the posterior has a corner the sampler cannot follow: raise target_accept"
@@ -119,11 +107,20 @@ def _sampler(stats: Draws) -> Iterable[Check]:
         yield Check("tree depth", _grade(share, share == 0, True), share, f"{share:.1%} of draws at the limit{advice}")
 
 
+def _weights(k: float) -> Check:
+    """Whether importance weights can be averaged: Pareto k (Vehtari et al. 2024, arXiv 1507.02646)."""
+    advice = "" if k <= PARETO_K else "; a few draws carry much of the weight: ask for more, or use engine nuts"
+    return Check("Pareto k", _grade(k, k <= PARETO_K, k <= 1.0), k, f"{k:.2f} for the importance weights{advice}")
+
+
+def _modes(count: int) -> Check:
+    advice = "" if count == 1 else ": the runs allow different laws; look at a plot of the draws, and add runs"
+    return Check("modes", "ok" if count == 1 else "review", count, f"{count} found{advice}")
+
+
 def _e_bfmi(energy: np.ndarray) -> float:
     """Energy Bayesian fraction of missing information, the least over chains (Betancourt 2016, section 3)."""
-    from arviz_stats.base.array import array_stats
-
-    return float(np.min(array_stats.bfmi(energy, chain_axis=0, draw_axis=1)))
+    return float(np.min((np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)))
 
 
 def _design(bound: BoundModel) -> Iterable[Check]:
@@ -184,7 +181,9 @@ def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check
 
 @partial(jax.jit, static_argnames="model")
 def _prior_draws(model: Model) -> Theta:
-    return model.sample_prior(jax.random.PRNGKey(0), 4000)
+    """Of the law's parameters; those of the noise are dropped before they are ever drawn."""
+    draws = model.sample_prior(jax.random.PRNGKey(0), 4000)
+    return {p.name: draws[p.name] for p in model.law.params()}
 
 
 def _widen(bound: BoundModel) -> str:

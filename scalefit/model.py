@@ -1,8 +1,8 @@
 """Model = law + noise + priors; bound to a table it is a NumPyro model in centred, unit-free coordinates."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,20 +16,59 @@ from scalefit.noise import Noise, StudentT, find_noise
 from scalefit.runs import Runs
 
 Theta = dict[str, Any]
+T = TypeVar("T")
+TILE = 4096  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
 ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
 
 
 class Data(NamedTuple):
-    """What the density is evaluated on, each (padded run,): inputs and ln loss in units of their geometric means.
+    """What the density is evaluated on, each (padded run,): ln inputs and ln loss in units of their geometric means.
 
     weight : how often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
     unit : those geometric means, scalars by name.
     """
 
-    x: dict[str, Array]
+    log_x: dict[str, Array]
     log_loss: Array
     weight: Array
     unit: dict[str, Array]
+
+    @property
+    def x(self) -> dict[str, Array]:
+        """The inputs. Kept as logarithms, because the compiler then sees through `laws._forms.power`."""
+        return {name: jnp.exp(values) for name, values in self.log_x.items()}
+
+
+def over_tiles(f: Callable[[Data], T], data: Data) -> T:
+    """The sum of `f` over a large table's tiles, one after another, so that memory does not grow with the table.
+
+    f : Data -> any tree of arrays. A table of up to two tiles is taken whole.
+    """
+    rows = len(data.weight)
+    if rows <= 2 * TILE:
+        return f(data)
+    tiles = jax.tree.map(lambda leaf: leaf.reshape(-1, TILE), (data.log_x, data.log_loss, data.weight))
+
+    def of_tile(tile: tuple) -> T:
+        log_x, log_loss, weight = tile
+        return f(Data(log_x, log_loss, weight, data.unit))
+
+    @jax.checkpoint
+    def add(total: T, tile: tuple) -> tuple[T, None]:
+        return jax.tree.map(jnp.add, total, of_tile(tile)), None
+
+    shapes = jax.eval_shape(of_tile, jax.tree.map(lambda leaf: leaf[0], tiles))
+    return jax.lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), tiles)[0]
+
+
+def thinned(data: Data) -> Data:
+    """About a tile of runs evenly from a large table, for rough work; a small table as it is."""
+    rows = len(data.weight)
+    if rows <= 2 * TILE:
+        return data
+    some = slice(None, None, rows // TILE)
+    log_x = {name: values[some] for name, values in data.log_x.items()}
+    return Data(log_x, data.log_loss[some], data.weight[some], data.unit)
 
 
 @dataclass(frozen=True)
@@ -86,10 +125,22 @@ class Model:
             numpyro.sample("log_loss", self.noise.distribution(theta, mean), obs=log_loss)
 
     def potential(self, z: Theta, data: Data) -> Array:
-        """Minus the log posterior density of unconstrained parameters, up to a constant."""
-        from numpyro.infer.util import potential_energy
+        """Minus the log posterior density of unconstrained parameters: of `numpyro_model`, written out.
 
-        return potential_energy(self.numpyro_model, (data.x, data.log_loss, data.weight), {}, z)
+        Tracing is then many times quicker than through NumPyro's handlers.
+        """
+        theta = self.constrain(z)
+        log_likelihood = over_tiles(lambda tile: (tile.weight * self.log_likelihood(theta, tile)).sum(), data)
+        return self.prior_potential(z) - log_likelihood
+
+    def prior_potential(self, z: Theta) -> Array:
+        """Minus the log prior density of unconstrained parameters."""
+        from numpyro.distributions.transforms import biject_to
+
+        theta = self.constrain(z)
+        volume = {p.name: biject_to(p.prior.distribution().support) for p in self.params()}
+        log_volume = sum(t.log_abs_det_jacobian(z[name], theta[name]) for name, t in volume.items())
+        return -(sum(self.log_prior(theta).values()) + log_volume)
 
     def constrain(self, z: Theta) -> Theta:
         """From the whole real line to each prior's support, for the parameters given."""
@@ -106,7 +157,7 @@ class Model:
 
     def log_likelihood(self, theta: Theta, data: Data) -> Array:
         """Log density of every run's ln loss, (run,), whatever its weight."""
-        return self.noise.distribution(theta, self.log_mean(theta, data.x)).log_prob(data.log_loss)
+        return self.noise.log_density(theta, data.log_loss - self.log_mean(theta, data.x))
 
     def log_prior(self, theta: Theta) -> Theta:
         """Log prior density of every parameter, by name."""
@@ -116,6 +167,17 @@ class Model:
         """Draws from the prior, name -> (draw,), in unit-free coordinates."""
         keys = jax.random.split(key, len(self.params()))
         return {p.name: p.prior.distribution().sample(k, (draws,)) for p, k in zip(self.params(), keys, strict=True)}
+
+    def spread_prior(self, count: int) -> Theta:
+        """The law's parameters spread evenly over their priors, name -> (count,): where searches may start.
+
+        Quantiles on the R sequence (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences").
+        """
+        params = self.law.params()
+        root = max(np.roots([1.0, *[0.0] * (len(params) - 1), -1.0, -1.0]).real)
+        steps = root ** -np.arange(1.0, len(params) + 1)
+        quantile = (0.5 + np.outer(np.arange(1.0, count + 1), steps)) % 1.0
+        return {p.name: p.prior.quantile(q) for p, q in zip(params, quantile.T, strict=True)}
 
     def simulate(self, theta: Theta, inputs: Mapping[str, Any], seed: int = 0) -> np.ndarray:
         """Losses of new runs, (run,), with noise: what this model says could be seen.
@@ -148,13 +210,19 @@ class BoundModel:
     unit: Mapping[str, float]
 
     @property
+    def rows(self) -> int:
+        """Length of the padded table: four sizes an octave, so that tables of about one size share programs."""
+        step = max(ROWS, 2 ** (len(self.runs) - 1).bit_length() // 4)
+        return -(-len(self.runs) // step) * step
+
+    @property
     def data(self) -> Data:
         """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
-        rows = np.pad(np.arange(len(self.runs)), (0, -len(self.runs) % ROWS), mode="edge")
-        x = {name: jnp.asarray((self.runs[name] / self.unit[name])[rows]) for name in self.model.law.inputs}
-        log_loss = jnp.log(jnp.asarray((self.runs.loss / self.unit["loss"])[rows]))
+        rows = np.minimum(np.arange(self.rows), len(self.runs) - 1)
+        log_x = {name: jnp.log(self.runs[name] / self.unit[name])[rows] for name in self.model.law.inputs}
+        log_loss = jnp.log(self.runs.loss / self.unit["loss"])[rows]
         weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
-        return Data(x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
+        return Data(log_x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
 
     def to_raw(self, theta: Theta) -> Theta:
         """From unit-free coordinates to raw counts and nats; noise parameters stay."""

@@ -4,6 +4,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+import jax
+import jax.numpy as jnp
+from jax import Array
+
 from scalefit.errors import ModelError
 from scalefit.laws._law import Param, Prior, Values
 
@@ -29,6 +33,19 @@ class Noise(ABC):
     def distribution(self, theta: Values, log_loss: Any) -> "Distribution":
         """NumPyro distribution of the observed ln loss, given the law's."""
 
+    @abstractmethod
+    def log_density(self, theta: Values, r: Any) -> Array:
+        """ln density of ln residuals `r`: that of `distribution`, without its constants computed for every run."""
+
+    @abstractmethod
+    def guess(self, size: Any) -> dict[str, Any]:
+        """Parameters to start a search from, where ln residuals have the mean absolute value `size`."""
+
+    @final
+    def _peak(self, theta: Values) -> Array:
+        """ln density at zero; the compiler is kept from repeating it for every run."""
+        return jax.lax.optimization_barrier(self.distribution(theta, 0.0).log_prob(0.0))
+
 
 SCALE = Param("sigma", Prior.of("HalfNormal", scale=0.05), "scale of the noise on ln loss")
 
@@ -51,6 +68,15 @@ class StudentT(Noise):
 
         return distributions.StudentT(theta["nu"], log_loss, theta["sigma"])
 
+    def log_density(self, theta: Values, r: Any) -> Array:
+        """That at zero, less (nu + 1)/2 ln(1 + r^2 / (nu sigma^2))."""
+        nu, scaled = theta["nu"], r / theta["sigma"]
+        return self._peak(theta) - 0.5 * (nu + 1) * jnp.log1p(scaled * scaled / nu)
+
+    def guess(self, size: Any) -> dict[str, Any]:
+        """Moderately heavy tails."""
+        return {"sigma": size, "nu": 5.0 + 0.0 * size}
+
 
 @final
 @dataclass(frozen=True)
@@ -68,6 +94,15 @@ class Normal(Noise):
         from numpyro import distributions
 
         return distributions.Normal(log_loss, theta["sigma"])
+
+    def log_density(self, theta: Values, r: Any) -> Array:
+        """That at zero, less r^2 / (2 sigma^2)."""
+        scaled = r / theta["sigma"]
+        return self._peak(theta) - 0.5 * scaled * scaled
+
+    def guess(self, size: Any) -> dict[str, Any]:
+        """sqrt(pi / 2) mean absolute deviations are a standard deviation."""
+        return {"sigma": 1.2533 * size}
 
 
 def find_noise(name: str, **options: Any) -> Noise:

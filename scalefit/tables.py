@@ -11,9 +11,10 @@ from scalefit.check import Backtest, Comparison
 from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
+from scalefit.convergence import convergence, superchains
 from scalefit.fitted import Fit
 from scalefit.frontier import Frontier
-from scalefit.health import convergence
+from scalefit.infer import Fits
 from scalefit.planning import Plan
 
 INTERVAL = ["median", "lower", "upper"]
@@ -22,11 +23,26 @@ CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
 def fit_table(fit: Fit, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
     """Rows: parameters and derived quantities; columns as `Fit.summary` says."""
-    rows = {}
-    for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
-        rows[name] = dict(zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True)) | convergence(draws)
+    quantities = {**fit.draws, **fit.derived(budgets)}
+    rows = convergence(quantities, superchains(fit.stats))
+    for name, draws in quantities.items():
+        rows[name] |= dict(zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True))
     columns = [*INTERVAL, "ess_bulk", "ess_tail", "r_hat", "mcse_median"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("quantity")
+
+
+def fits_table(fits: Fits, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
+    """Rows: tables by index; columns: (quantity, median/lower/upper) of parameters and derived, verdict, failure."""
+    rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(fits))}
+    for i, fit in fits.fitted():
+        for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
+            found = zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True)
+            rows[i] |= {(name, statistic): value for statistic, value in found}
+        rows[i]["verdict", ""] = fit.health.verdict
+    for i in rows:
+        rows[i]["failure", ""] = fits.failures.get(i, "")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("table")
+    return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
 
 
 def frontier_table(front: Frontier, prob: float = 0.9) -> pd.DataFrame:

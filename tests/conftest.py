@@ -42,8 +42,13 @@ def chinchilla_fit(chinchilla):
 
 @pytest.fixture(scope="session")
 def quick():
-    """A small sampler for tests that look at everything but precision."""
-    return sf.NUTS(chains=4, draws=500, warmup=300)
+    """A small engine for tests that look at everything but precision."""
+    return sf.AIS(chains=4, draws=500, block=500, rounds=8)
+
+
+@pytest.fixture(scope="session")
+def nuts_fit():
+    return sf.fit(simulated(), engine="nuts")
 
 
 @pytest.fixture(scope="session")

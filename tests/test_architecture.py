@@ -13,10 +13,10 @@ MODULES = sorted(
 )
 
 FLOORS = {
-    "errors": 0, "units": 0, "_numerics": 0, "counting": 0,
+    "errors": 0, "units": 0, "_numerics": 0, "counting": 0, "hardware": 1,
     "runs": 1, "laws": 1, "noise": 1,
     "read": 2, "datasets": 2, "model": 2, "frontier": 2,
-    "health": 3, "fitted": 3,
+    "convergence": 2, "health": 3, "fitted": 3,
     "infer": 4, "store": 4, "approaches": 4,
     "planning": 5, "check": 5,
     "tables": 6, "wording": 6,
@@ -33,18 +33,20 @@ DOORS = {
     ("planning", "tables"),
     ("approaches", "tables"),
     ("check", "tables"),
+    ("infer", "tables"),
 }
 FENCES = {
     "pandas": {"read", "tables", "cli"},
-    "numpyro": {"laws", "noise", "model", "infer"},
-    "arviz_stats": {"store", "health"},
-    "arviz_base": {"store", "health"},
+    "numpyro": {"laws", "noise", "model", "infer", "convergence"},
+    "blackjax": {"infer"},
+    "arviz_stats": {"store"},
+    "arviz_base": {"store"},
     "xarray": {"store"},
     "matplotlib": {"plots"},
     "rich": {"cli", "infer"},
     "typer": {"cli"},
 }
-LIGHT = {"read": {"pandas"}, "health": {"arviz_stats"}, "store": {"xarray", "arviz_stats"}, "noise": {"numpyro"}}
+LIGHT = {"read": {"pandas"}, "store": {"xarray"}, "noise": {"numpyro"}, "infer": {"numpyro", "blackjax"}}
 
 
 def room(path: Path) -> str:
@@ -116,7 +118,7 @@ def test_the_test_sees_a_breach():
 
 
 def test_import_is_light():
-    heavy = "arviz_stats arviz_base pandas matplotlib xarray numpyro jax"
+    heavy = "arviz_stats arviz_base pandas matplotlib xarray numpyro blackjax jax"
     code = f"import scalefit, sys; print([m for m in {heavy.split()!r} if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -42,7 +42,7 @@ def test_the_240_runs_mix_well(chinchilla_fit):
     table = chinchilla_fit.summary(budgets=[1e21, 5.76e23])
     assert table[["ess_bulk", "ess_tail"]].min().min() >= 400
     assert table["r_hat"].max() <= 1.01
-    assert not chinchilla_fit.stats["diverging"].any()
+    assert chinchilla_fit.stats["pareto_k"].max() < 0.7
 
 
 def test_five_outliers_do_not_move_a_student_t_but_do_move_a_normal(quick):
@@ -136,7 +136,7 @@ def prior_ranks():
 
     The unit is fixed, not the table's, so that the prior is the one the truth was drawn from.
     """
-    model, engine = sf.Model(noise=sf.Normal()), sf.NUTS(chains=2, draws=200, warmup=150)
+    model, engine = sf.Model(noise=sf.Normal()), sf.AIS(chains=2, draws=200, block=500)
     x = {name: values[::2] for name, values in isoflop_design().items()}
     unit = {name: float(np.exp(np.log(values).mean())) for name, values in x.items()} | {"loss": 0.1}
     import jax
@@ -144,12 +144,13 @@ def prior_ranks():
     with precision():
         prior = {k: np.asarray(v) for k, v in model.sample_prior(jax.random.PRNGKey(7), TABLES).items()}
     raw = model.law.rescale(prior, unit)
+    truths = [{name: values[table] for name, values in raw.items()} for table in range(TABLES)]
+    tables = [sf.Runs({**x, "loss": model.simulate(truth, x, i)}) for i, truth in enumerate(truths)]
+    with precision():
+        results = engine.run_many([BoundModel(model, runs, unit) for runs in tables], list(range(TABLES)))
     found = {}
-    for table in range(TABLES):
-        truth = {name: values[table] for name, values in raw.items()}
-        bound = BoundModel(model, sf.Runs({**x, "loss": model.simulate(truth, x, table)}), unit)
-        with precision():
-            draws = bound.to_raw({k: np.asarray(v) for k, v in engine.run(bound, table, lambda *_: None).draws.items()})
+    for truth, result in zip(truths, results, strict=True):
+        draws = model.law.rescale(result.draws, unit)
         truth |= model.law.derived(truth)
         for name, values in {**draws, **model.law.derived(draws)}.items():
             found.setdefault(name, []).append((values.reshape(-1), truth[name]))

@@ -11,12 +11,17 @@ import scalefit as sf
 from scalefit._numerics import precision
 
 
+def as_arguments(data):
+    """What the NumPyro model takes."""
+    return data.x, data.log_loss, data.weight
+
+
 def test_potential_is_minus_the_numpyro_log_density_with_the_transforms():
     bound = sf.Model().bind(simulated())
     with precision():
         z = {name: jnp.asarray(-0.5 - 0.1 * i) for i, name in enumerate(TRUTH)}
         theta = bound.model.constrain(z)
-        density, _ = log_density(bound.model.numpyro_model, bound.data[:3], {}, theta)
+        density, _ = log_density(bound.model.numpyro_model, as_arguments(bound.data), {}, theta)
         jacobian = sum(z.values())  # all parameters are positive: d exp(z)/dz = exp(z)
         np.testing.assert_allclose(bound.model.potential(z, bound.data), -(density + jacobian), rtol=1e-12)
         parts = sum(bound.model.log_prior(theta).values()) + bound.model.log_likelihood(theta, bound.data)[:80].sum()
@@ -29,7 +34,9 @@ def test_potential_is_minus_the_numpyro_log_density_with_the_transforms():
 def test_the_model_runs_in_plain_numpyro():
     bound = sf.Model().bind(simulated())
     with precision():
-        trace = numpyro.handlers.trace(numpyro.handlers.seed(bound.model.numpyro_model, 0)).get_trace(*bound.data[:3])
+        trace = numpyro.handlers.trace(numpyro.handlers.seed(bound.model.numpyro_model, 0)).get_trace(
+            *as_arguments(bound.data)
+        )
     assert set(trace) == {*TRUTH, "run", "log_loss"}
 
 

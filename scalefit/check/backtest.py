@@ -10,7 +10,7 @@ from scalefit.check.holdout import Holdout, checked
 from scalefit.check.scores import crps, interval_score, pit
 from scalefit.errors import ScalefitError
 from scalefit.fitted import Fit
-from scalefit.infer import NUTS, Bootstrap, Engine, Huber, LeastSquares, fit
+from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit
 from scalefit.model import Model
 from scalefit.read import read_runs
 from scalefit.runs import Runs
@@ -26,7 +26,7 @@ LEAST_DRAWS = 1000  # a point estimate predicts with its noise alone, from this 
 def default_engines() -> dict[str, Engine]:
     """The posterior and the point estimates people use, each with its bootstrap."""
     return {
-        "posterior": NUTS(),
+        "posterior": Auto(),
         "huber": Huber(),
         "huber bootstrap": Bootstrap(Huber(), resamples=1000),
         "least-squares bootstrap": Bootstrap(LeastSquares(), resamples=1000),

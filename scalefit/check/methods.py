@@ -10,7 +10,7 @@ import numpy as np
 from scalefit.approaches import Path, envelope, isoflop
 from scalefit.errors import ScalefitError
 from scalefit.fitted import Fit
-from scalefit.infer import MAP, NUTS, VPNLS, Bootstrap, Engine, Huber, LeastSquares, fit
+from scalefit.infer import MAP, VPNLS, Auto, Bootstrap, Engine, Huber, LeastSquares, fit
 from scalefit.model import Model
 from scalefit.read import read_runs
 from scalefit.runs import Runs
@@ -26,7 +26,7 @@ QUANTITIES = ("E", "A", "B", "alpha", "beta", "a", "b", "N_opt", "D_opt", "token
 def default_methods() -> dict[str, Method]:
     """The posterior, point estimates with their bootstraps, and the two approaches without a law."""
     return {
-        "posterior (NUTS)": NUTS(),
+        "posterior": Auto(),
         "MAP": MAP(),
         "Huber, bootstrap": Bootstrap(Huber()),
         "least squares, bootstrap": Bootstrap(LeastSquares()),

@@ -1,11 +1,18 @@
 """Engines, one file each: ways to turn a model and a table into draws."""
 
 from scalefit.infer._engine import Engine, find_engine, fit
+from scalefit.infer.ais import AIS
+from scalefit.infer.auto import Auto
 from scalefit.infer.bootstrap import Bootstrap
+from scalefit.infer.hmc import HMC
 from scalefit.infer.huber import Huber
 from scalefit.infer.least_squares import LeastSquares
+from scalefit.infer.many import Fits, fit_many
 from scalefit.infer.map import MAP
 from scalefit.infer.nuts import NUTS
 from scalefit.infer.vpnls import VPNLS
 
-__all__ = ["MAP", "NUTS", "VPNLS", "Bootstrap", "Engine", "Huber", "LeastSquares", "find_engine", "fit"]
+__all__ = [
+    "AIS", "HMC", "MAP", "NUTS", "VPNLS", "Auto", "Bootstrap", "Engine", "Fits", "Huber", "LeastSquares", "find_engine",
+    "fit", "fit_many",
+]  # fmt: skip

@@ -1,31 +1,37 @@
 """The contract of an engine, and `fit`, which runs one on a model and a table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike
 
 from scalefit._numerics import precision
-from scalefit.errors import FitError
+from scalefit.errors import FitError, ScalefitError
 from scalefit.fitted import Fit, Kind, current_versions
-from scalefit.health import Health, assess
+from scalefit.health import Check, Health, assess
+from scalefit.infer._batch import solve_many
 from scalefit.infer._progress import progress_report
-from scalefit.model import BoundModel, Model
+from scalefit.model import BoundModel, Data, Model
 from scalefit.read import read_runs
 
+Arrays = dict[str, Array]
 Report = Callable[[int, int], None]
 """Called with (steps done, steps in all) as an engine works."""
 
 
 @dataclass(frozen=True)
 class EngineResult:
-    """Draws in unit-free coordinates and the sampler's own numbers, each name -> (chain, draw)."""
+    """Draws in unit-free coordinates and the sampler's own numbers, each name -> (chain, draw); further checks."""
 
     draws: Mapping[str, ArrayLike]
     stats: Mapping[str, ArrayLike] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
 
 class Engine(ABC):
@@ -43,6 +49,58 @@ class Engine(ABC):
     @abstractmethod
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Draws for this model and table; called inside the precision in force."""
+
+    def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list["EngineResult | str"]:
+        """A result for each table, or why there is none; a table that fails leaves the others alone."""
+        return [_attempt(self, bound, seed) for bound, seed in zip(bounds, seeds, strict=True)]
+
+
+class CompiledEngine(Engine):
+    """An engine that is one pure function of a table, so that any number of tables share one compiled program."""
+
+    @abstractmethod
+    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+        """Draws in unit-free coordinates and statistics, each name -> (chain, draw). Pure JAX."""
+
+    def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
+        """Solve one table."""
+        return EngineResult(*solve(self, bound.model, bound.data, jax.random.PRNGKey(seed)))
+
+    def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
+        """Tables of one padded length in one program."""
+        results: dict[int, EngineResult | str] = {}
+        for rows in sorted({bound.rows for bound in bounds}):
+            same = [i for i, bound in enumerate(bounds) if bound.rows == rows]
+            found = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
+            results |= {i: _checked(self, EngineResult(*one)) for i, one in zip(same, found, strict=True)}
+        return [results[i] for i in range(len(bounds))]
+
+
+@partial(jax.jit, static_argnames=("engine", "model"))
+def solve(engine: CompiledEngine, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+    """`engine.solve`, compiled once a model and shape."""
+    return engine.solve(model, data, key)
+
+
+def _attempt(engine: Engine, bound: BoundModel, seed: int) -> EngineResult | str:
+    try:
+        return _checked(engine, engine.run(bound, seed, lambda done, total: None))
+    except ScalefitError as refusal:
+        return str(refusal)
+
+
+def _checked(engine: Engine, result: EngineResult) -> EngineResult | str:
+    """The result, or a sentence where its draws are not finite."""
+    if all(np.isfinite(values).all() for values in result.draws.values()):
+        return result
+    return f"{engine} reached draws that are not finite; check the table for a run far from all others."
+
+
+def chosen(engine: Engine | str | None, seed: int) -> Engine:
+    """The engine asked for, `Auto()` by default; raises `FitError` on an unknown name or a seed out of range."""
+    if not 0 <= seed < 2**63:
+        raise FitError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed}.")
+    return engine if isinstance(engine, Engine) else find_engine(engine or "auto")
 
 
 def find_engine(name: str) -> Engine:
@@ -63,22 +121,26 @@ def fit(
     """Fit a scaling law to training runs.
 
     runs : `Runs`, or anything `read_runs` takes. model : the Chinchilla law with Student-t noise by default.
-    engine : `NUTS()` by default; or a name. seed : the same seed gives the same draws on one platform.
+    engine : `Auto()` by default; or a name. seed : the same seed gives the same draws on one platform.
     progress : show a bar on standard error; by default where that is a terminal.
 
     Raises `DataError` where the table cannot carry the model. Read `health` of the result before its numbers.
     """
-    model = model or Model()
-    engine = find_engine(engine or "nuts") if not isinstance(engine, Engine) else engine
-    if not 0 <= seed < 2**63:
-        raise FitError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed}.")
-    bound = model.bind(read_runs(runs))
+    engine = chosen(engine, seed)
+    bound = (model or Model()).bind(read_runs(runs))
     with precision(), progress_report(engine.name, progress) as report:
         result = engine.run(bound, seed, report)
+    return fit_of(bound, engine, seed, result)
+
+
+def fit_of(bound: BoundModel, engine: Engine, seed: int, result: EngineResult) -> Fit:
+    """The `Fit` of an engine's result, with its health; raises `FitError` where draws are not finite."""
+    model, checked = bound.model, _checked(engine, result)
+    if isinstance(checked, str):
+        raise FitError(checked)
     # Numbers leave JAX here: float64 on the host, raw units.
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
-    if not all(np.isfinite(values).all() for values in raw.values()):
-        raise FitError(f"{engine} reached draws that are not finite; check the table for a run far from all others.")
     unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, current_versions(), Health(()))
-    return replace(unchecked, health=assess(bound, raw, unchecked.derived(), stats, engine.kind))
+    found = assess(bound, raw, unchecked.derived(), stats, engine.kind)
+    return replace(unchecked, health=Health((*result.checks, *found.checks)))

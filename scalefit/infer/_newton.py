@@ -1,6 +1,7 @@
 """Downhill in few dimensions, from anywhere: what modes and point estimates are found with."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,29 +10,55 @@ from jax import Array
 STEPS = 200
 
 
+class Bottom(NamedTuple):
+    """Where a descent ended: place (dim,), and the height, gradient and Hessian there."""
+
+    place: Array
+    height: Array
+    gradient: Array
+    hessian: Array
+
+
 def lowest(heights: Array) -> Array:
     """Index of the smallest finite height."""
     return jnp.argmin(jnp.where(jnp.isfinite(heights), heights, jnp.inf))
 
 
-def descend(potential: Callable[[Array], Array], start: Array) -> Array:
+def autodiff(potential: Callable[[Array], Array]) -> Callable[[Array], Bottom]:
+    """Height, gradient and Hessian of any potential, from one pass over it."""
+
+    def with_gradient(z: Array) -> tuple[Array, tuple[Array, Array]]:
+        height, gradient = jax.value_and_grad(potential)(z)
+        return gradient, (height, gradient)
+
+    def look(z: Array) -> Bottom:
+        hessian, (height, gradient) = jax.jacfwd(with_gradient, has_aux=True)(z)
+        return Bottom(z, height, gradient, hessian)
+
+    return look
+
+
+def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
     """Damped Newton with the absolute Hessian (Dauphin et al. 2014, arXiv 1406.2572): downhill across saddles too.
 
-    start : (dim,). Stops where a step would gain less than 1e-8.
+    look : what is to be seen from a place, such as `autodiff(potential)`; it stands in one place of the program, which
+    is most of what there is to compile. start : (dim,). Stops where a step would gain less than 1e-8.
     """
 
     def step(state: tuple) -> tuple:
-        z, damping, _, count = state
-        gradient, hessian = jax.grad(potential)(z), jax.hessian(potential)(z)
-        curvature, axes = jnp.linalg.eigh(hessian)
-        move = axes @ ((axes.T @ gradient) / (jnp.abs(curvature) + damping))
-        better = potential(z - move) < potential(z)
+        best, trial, damping, _, count = state
+        found = look(trial)
+        better = found.height < best.height
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), found, best)
         damping = jnp.where(better, 0.2 * damping, jnp.maximum(5 * damping, 1e-3))
-        return jnp.where(better, z - move, z), damping, jnp.abs(gradient @ move), count + 1
+        curvature, axes = jnp.linalg.eigh(best.hessian)
+        move = axes @ ((axes.T @ best.gradient) / (jnp.abs(curvature) + damping))
+        return best, best.place - move, damping, jnp.abs(best.gradient @ move), count + 1
 
     def unfinished(state: tuple) -> Array:
-        _, damping, gain, count = state
+        _, _, damping, gain, count = state
         return (gain > 1e-8) & (damping < 1e8) & (count < STEPS)
 
     one = jnp.ones((), start.dtype)
-    return jax.lax.while_loop(unfinished, step, (start, one, one, 0))[0]
+    unseen = Bottom(start, jnp.inf * one, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
+    return jax.lax.while_loop(unfinished, step, (unseen, start, 5 * one, one, 0))[0]

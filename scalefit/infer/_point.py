@@ -2,19 +2,17 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
-import numpy as np
+from jax import Array
 
-from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.model import BoundModel, Data, Model, Theta
+from scalefit.infer._engine import Arrays, CompiledEngine
+from scalefit.model import Data, Model, Theta
 
 
 @dataclass(frozen=True)
-class PointEngine(Engine):
+class PointEngine(CompiledEngine):
     """An engine whose fit holds one draw. Noise parameters are the posterior mode given the law's residuals."""
 
     kind: ClassVar = "point"
@@ -27,19 +25,12 @@ class PointEngine(Engine):
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The optimum next to `start`, for a table that is a resample of the one `start` was found on. Pure JAX."""
 
-    def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
-        """Search once; the seed plays no part."""
-        theta = search(self, bound.model, bound.data)
-        return EngineResult({name: np.asarray(value)[None, None] for name, value in theta.items()})
+    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+        """One draw; the key plays no part."""
+        return {name: jnp.reshape(value, (1, 1)) for name, value in self.search(model, data).items()}, {}
 
 
-@partial(jax.jit, static_argnames=("engine", "model"))
-def search(engine: PointEngine, model: Model, data: Data) -> Theta:
-    """`engine.search`, compiled once a model and shape."""
-    return engine.search(model, data)
-
-
-def sharpening(delta: float) -> jnp.ndarray:
+def sharpening(delta: float) -> Array:
     """Huber thresholds from smooth to `delta`, a decade a stage."""
     stages = [delta]
     while stages[0] < 3e-3:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from scalefit.infer._newton import descend, lowest
+from scalefit.infer._newton import autodiff, descend, lowest
 from scalefit.model import Data, Model, Theta
 
 CANDIDATES = 64
@@ -112,8 +112,8 @@ def project(model: Model, data: Data, theta: Theta) -> Theta:
 
 
 def projected_starts(model: Model, data: Data) -> Array:
-    """Prior draws whose linear parameters are projected, (CANDIDATES, dim)."""
-    draws = model.sample_prior(jax.random.PRNGKey(0), CANDIDATES)
+    """Parameters from all over the prior, the linear ones projected, (CANDIDATES, dim)."""
+    draws = model.spread_prior(CANDIDATES)
     return jax.vmap(lambda theta: flatten_law(model, project(model, data, theta)))(draws)
 
 
@@ -126,29 +126,11 @@ def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polishe
     return ends[lowest(height(ends))]
 
 
-def with_noise(model: Model, data: Data, law: Theta, start: Theta | None = None) -> Theta:
-    """The law's parameters and the posterior mode of the noise's, given the law's residuals.
-
-    start : an estimate whose noise to begin from, scalars; four prior draws otherwise.
-    """
+def with_noise(model: Model, data: Data, law: Theta) -> Theta:
+    """The law's parameters and the posterior mode of the noise's, given the law's residuals."""
     law_z = model.unconstrain(law)
-    names = [p.name for p in model.noise.params()]
-    starts = _prior_noise(model) if start is None else {name: start[name][None] for name in names}
-    flats, unravel = _ravel_each(model.unconstrain(starts))
-
-    def potential(flat: Array) -> Array:
-        return model.potential({**law_z, **unravel(flat)}, data)
-
-    ends = jax.lax.map(partial(descend, potential), flats)
-    return {**law, **model.constrain(unravel(ends[lowest(jax.lax.map(potential, ends))]))}
-
-
-def _ravel_each(draws: Theta) -> tuple[Array, Callable[[Array], Theta]]:
-    """Draws (draw,) by name as rows of a matrix, and the way back for one row."""
-    unravel = ravel_pytree({name: values[0] for name, values in draws.items()})[1]
-    return jax.vmap(lambda one: ravel_pytree(one)[0])(draws), unravel
-
-
-def _prior_noise(model: Model) -> Theta:
-    draws = model.sample_prior(jax.random.PRNGKey(1), 4)
-    return {p.name: draws[p.name] for p in model.noise.params()}
+    left = jnp.abs(model.log_mean(law, data.x) - data.log_loss)
+    guess = model.noise.guess((data.weight * left).sum() / data.weight.sum())
+    flat, unravel = ravel_pytree(model.unconstrain(guess))
+    found = descend(autodiff(lambda z: model.potential({**law_z, **unravel(z)}, data)), flat)
+    return {**law, **model.constrain(unravel(found.place))}

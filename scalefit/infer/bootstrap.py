@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 
 from scalefit.errors import DataError, FitError
-from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._point import PointEngine, search
+from scalefit.infer._engine import Engine, EngineResult, Report, solve
+from scalefit.infer._point import PointEngine
 from scalefit.infer.huber import Huber
 from scalefit.model import BoundModel, Data, Model, Theta
 
@@ -51,7 +51,8 @@ class Bootstrap(Engine):
 def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report) -> dict[str, np.ndarray]:
     """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters by name, (1, resample)."""
     data, many = bound.data, len(counts)
-    start = search(options.of, bound.model, data)
+    found, _ = solve(options.of, bound.model, data, jax.random.PRNGKey(0))
+    start = {name: value[0, 0] for name, value in found.items()}
     counts = np.pad(counts, ((0, 0), (0, len(data.weight) - counts.shape[1])))
     counts = counts[np.arange(many + -many % BATCH) % many]  # whole batches: the first rows again
     parts = []

@@ -56,7 +56,7 @@ class Huber(PointEngine):
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to `start`."""
         flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
-        return with_noise(model, data, constrain_law(model, flat), start)
+        return with_noise(model, data, constrain_law(model, flat))
 
 
 def published_grid(model: Model, data: Data) -> Array:

@@ -32,4 +32,4 @@ class LeastSquares(PointEngine):
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to `start`."""
         flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([jnp.inf]))
-        return with_noise(model, data, constrain_law(model, flat), start)
+        return with_noise(model, data, constrain_law(model, flat))

@@ -1,12 +1,10 @@
 """The posterior mode, in the unconstrained coordinates that samplers use."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, final
 
-import jax
-from jax.flatten_util import ravel_pytree
-
-from scalefit.infer._mode import flat_potential, laplace, unflatten
+from scalefit.infer._mode import derivatives, flatten, laplace, unflatten
 from scalefit.infer._newton import descend
 from scalefit.infer._point import PointEngine
 from scalefit.model import Data, Model, Theta
@@ -21,9 +19,10 @@ class MAP(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the modes found from prior draws."""
-        return model.constrain(unflatten(model, laplace(model, data, jax.random.PRNGKey(0)).mode))
+        return model.constrain(unflatten(model, laplace(model, data).mode))
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The mode next to `start`."""
-        flat, _ = ravel_pytree(model.unconstrain(start))
-        return model.constrain(unflatten(model, descend(lambda z: flat_potential(model, data, z), flat)))
+        flat = flatten(model, model.unconstrain(start))
+        mode = descend(partial(derivatives, model, data), flat).place
+        return model.constrain(unflatten(model, mode))

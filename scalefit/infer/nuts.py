@@ -61,9 +61,8 @@ class NUTS(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
         init, advance = _program(bound.model, self)
-        mode_key, chain_key = jax.random.split(jax.random.PRNGKey(seed))
-        start = laplace(bound.model, bound.data, mode_key)
-        state = init(start, bound.data, jax.random.split(chain_key, self.chains))
+        start = laplace(bound.model, bound.data)
+        state = init(start, bound.data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
             state, block = advance(state, start, bound.data)

@@ -13,7 +13,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from scalefit.errors import FitError
-from scalefit.infer._newton import descend, lowest
+from scalefit.infer._newton import autodiff, descend, lowest
 from scalefit.infer._point import PointEngine
 from scalefit.infer._robust import CANDIDATES, basis, nonnegative, with_noise
 from scalefit.model import Data, Model, Theta
@@ -29,8 +29,8 @@ class VPNLS(PointEngine):
     name: ClassVar[str] = "vpnls"
 
     def search(self, model: Model, data: Data) -> Theta:
-        """The lowest of the minima from the best prior draws of the exponents."""
-        draws = model.sample_prior(jax.random.PRNGKey(0), CANDIDATES)
+        """The lowest of the minima from the best of exponents all over the prior."""
+        draws = model.spread_prior(CANDIDATES)
         curved = {name: values for name, values in model.unconstrain(draws).items() if name in _curved(model)}
         heights = jax.vmap(lambda z: _misfit(model, data, z))(curved)
         best = jnp.argsort(heights)[:4]
@@ -43,7 +43,7 @@ class VPNLS(PointEngine):
         """The minimum next to the exponents of `start`."""
         z = {name: value for name, value in model.unconstrain(start).items() if name in _curved(model)}
         theta = _solve(model, data, _descend(model, data, z))
-        return with_noise(model, data, theta, start)
+        return with_noise(model, data, theta)
 
 
 def _curved(model: Model) -> list[str]:
@@ -68,4 +68,4 @@ def _misfit(model: Model, data: Data, z: Theta) -> Array:
 def _descend(model: Model, data: Data, z: Theta) -> Theta:
     flat, unravel = ravel_pytree(z)
     scale = _misfit(model, data, z)  # so that the stopping rule does not depend on the noise
-    return unravel(descend(lambda v: _misfit(model, data, unravel(v)) / scale, flat))
+    return unravel(descend(autodiff(lambda v: _misfit(model, data, unravel(v)) / scale), flat).place)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from scalefit.errors import ModelError
@@ -53,6 +56,14 @@ class Prior:
             return getattr(distributions, self.family)(**dict(self.settings))
         except (AttributeError, TypeError, ValueError) as problem:
             raise ModelError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem
+
+    def quantile(self, q: np.ndarray) -> Array:
+        """At each of q, (n,); where NumPyro has none of this family, the quantiles of many draws."""
+        distribution = self.distribution()
+        try:
+            return distribution.icdf(jnp.asarray(q))
+        except (NotImplementedError, ImportError):
+            return jnp.quantile(distribution.sample(jax.random.PRNGKey(0), (4096,)), q)
 
     def __str__(self) -> str:
         return f"{self.family}({', '.join(f'{key} {value:.4g}' for key, value in self.settings)})"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
+from scalefit.laws._forms import power
 from scalefit.laws._law import Law, Param, Prior, Published, Values
 
 
@@ -39,7 +40,7 @@ class Chinchilla(Law):
     def loss(self, theta: Values, x: Values) -> Array:
         """E + A/N^alpha + B/D^beta, in nats per token."""
         n, d = x["params"], x["tokens"]
-        return theta["E"] + theta["A"] * n ** -theta["alpha"] + theta["B"] * d ** -theta["beta"]
+        return theta["E"] + theta["A"] * power(n, -theta["alpha"]) + theta["B"] * power(d, -theta["beta"])
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With N = n N0 and L = l L0: A = a L0 N0^alpha, B = b L0 D0^beta, E = e L0."""

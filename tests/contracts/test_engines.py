@@ -8,7 +8,7 @@ import pytest
 from conftest import simulated
 
 import scalefit as sf
-from scalefit.health import convergence
+from scalefit.convergence import convergence
 from scalefit.infer import Engine, find_engine
 
 ENGINES = [find_engine(name) for name in sorted(Engine.registry)]
@@ -51,7 +51,7 @@ def disagreements(draws):
     for name, known in REFERENCE.items():
         for p, quantile in ((0.05, known["q05"]), (0.5, known["median"]), (0.95, known["q95"])):
             below = draws[name] < quantile
-            error = np.sqrt(p * (1 - p) / convergence(below.astype(float))["ess_bulk"])
+            error = np.sqrt(p * (1 - p) / convergence({name: below.astype(float)})[name]["ess_bulk"])
             if abs(below.mean() - p) > 4 * error:
                 found.append((name, p))
     return found

@@ -1,0 +1,121 @@
+"""Modes, their derivatives, and importance sampling around them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import TRUTH, simulated
+from scipy import stats
+
+import scalefit as sf
+from scalefit._numerics import precision
+from scalefit.convergence import convergence, nested
+from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
+from scalefit.infer._mode import derivatives, flat_potential, modes
+from scalefit.infer._newton import autodiff
+from scalefit.infer.ais import systematic
+from scalefit.infer.auto import distrust
+from scalefit.model import TILE, Model, over_tiles
+
+
+@pytest.mark.parametrize("noise", ["student-t", "normal"])
+def test_derivatives_are_those_of_the_potential(noise):
+    with precision():
+        bound = Model(noise=noise).bind(simulated())
+        potential = partial(flat_potential, bound.model, bound.data)
+        flat = modes(bound.model, bound.data).mode[0] + 0.1
+        found = jax.jit(partial(derivatives, bound.model))(bound.data, flat)
+        for ours, exact in zip(found, jax.jit(autodiff(potential))(flat), strict=True):
+            np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))
+
+
+def test_a_large_table_is_summed_tile_by_tile():
+    rng = np.random.default_rng(0)
+    x = {"params": 10 ** rng.uniform(8, 10, 3 * TILE), "tokens": 10 ** rng.uniform(9, 11, 3 * TILE)}
+    bound = Model().bind(sf.Runs({**x, "loss": Model().simulate(TRUTH, x)}))
+    with precision():
+        data = bound.data
+        assert len(data.weight) % TILE == 0
+        whole = lambda tile: (tile.weight * tile.log_loss**2).sum()
+        assert over_tiles(whole, data) == pytest.approx(float(whole(data)))
+        assert jax.grad(lambda s: over_tiles(lambda t: s**2 * whole(t), data))(1.5) == pytest.approx(3 * whole(data))
+
+
+def two_components():
+    scale = jnp.asarray([[[1.0, 0.0], [0.5, 0.8]], [[0.3, 0.0], [0.0, 0.3]]])
+    return Mixture(jnp.log(jnp.asarray([0.7, 0.3])), jnp.asarray([[0.0, 0.0], [3.0, 1.0]]), scale)
+
+
+def test_the_mixture_has_the_density_it_is_drawn_from():
+    """Weights of its own draws against a known t distribution have mean one: 5 standard errors, 1 in a million."""
+    with precision():
+        mixture = two_components()
+        z = np.asarray(sample(mixture, jax.random.PRNGKey(0), 200_000))
+        norm = stats.multivariate_t(df=DF, shape=np.eye(2)).logpdf([0, 0])  # of a component of unit scale
+        target = stats.multivariate_t(loc=[1, 0], shape=np.eye(2), df=20).logpdf(z)
+        ratio = np.exp(target - np.asarray(log_density(mixture, z)) - norm)
+    assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(ratio))
+
+
+def test_adaptation_moves_towards_what_is_weighted():
+    with precision():
+        mixture = two_components()
+        z = jnp.asarray(np.random.default_rng(0).normal([1.0, -1.0], [0.2, 0.5], (4000, 2)))
+        for _ in range(20):
+            mixture = adapted(mixture, z, jnp.full(4000, 1 / 4000))
+        share = np.exp(np.asarray(mixture.log_weight))
+        assert share @ np.asarray(mixture.mean) == pytest.approx([1.0, -1.0], abs=0.05)
+
+
+def test_systematic_resampling_keeps_every_draws_share():
+    with precision():
+        weight = jax.random.dirichlet(jax.random.PRNGKey(0), jnp.ones(500))
+        kept = np.bincount(np.asarray(systematic(jax.random.PRNGKey(1), weight, 2000)), minlength=500)
+    assert np.abs(kept - 2000 * np.asarray(weight)).max() < 1
+    assert kept.sum() == 2000
+
+
+def ray(alpha, beta, count=100):
+    """Runs on one exact ray: parameters and tokens could change places, so there are two modes."""
+    params = np.geomspace(1e7, 1e10, count)
+    u = params / np.exp(np.log(params).mean())
+    log_noise = 3e-4 * np.random.default_rng(0).standard_normal(count)
+    loss = (1 + 0.5 * u**-alpha + 0.8 * u**-beta) * np.exp(log_noise)
+    return sf.Runs({"params": params, "tokens": 20 * params, "loss": loss})
+
+
+def test_two_modes_are_both_found_and_said():
+    """alpha and beta change places: half of the draws in either mode, give or take 5 standard errors of 400 draws."""
+    fit = sf.fit(ray(0.6, 0.2))
+    assert np.mean(fit.draws["alpha"] > fit.draws["beta"]) == pytest.approx(0.5, abs=5 * 0.5 / 20)
+    assert {check.name: check.verdict for check in fit.health.checks}["modes"] == "review"
+
+
+def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
+    """A narrow isoFLOP band: k is above 0.7 here, and the reason stands first in the health."""
+    fit = sf.fit(simulated(budgets=1, sizes=40, width=1.3))
+    assert "diverging" in fit.stats
+    assert fit.health.checks[0].name == "engine"
+    assert "Pareto k" in fit.health.checks[0].sentence
+
+
+def test_importance_sampling_is_trusted_where_it_is_good(chinchilla_fit):
+    assert chinchilla_fit.stats["pareto_k"].max() < 0.7
+    assert not any(check.name == "engine" for check in chinchilla_fit.health.checks)
+    assert distrust("it failed")
+
+
+def test_effective_draws_count_repeats():
+    """Every draw four times in a row is a quarter as many draws."""
+    draws = np.repeat(np.random.default_rng(0).normal(size=(4, 250)), 4, axis=1)
+    assert convergence({"x": draws})["x"]["ess_bulk"] == pytest.approx(1000, rel=0.15)
+
+
+def test_nested_r_hat_sees_superchains_that_disagree():
+    rng = np.random.default_rng(0)
+    agree = rng.normal(size=(64, 50, 1))
+    apart = agree + np.repeat(rng.normal(size=8), 8)[:, None, None]
+    assert nested(agree, 8)[0] < 1.01
+    assert nested(apart, 8)[0] > 1.2

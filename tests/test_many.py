@@ -1,0 +1,209 @@
+"""Many tables at once: the same numbers however they are dealt out, failures kept apart, work taken up again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import simulated
+
+import scalefit as sf
+from scalefit.infer._shelf import Chunk
+from scalefit.infer.many import table_seed
+
+ENGINE = sf.AIS(chains=4, draws=500, block=500, rounds=8)  # that of `quick`, already compiled
+BAD = {3: {"N": [1e9, 2e9], "D": [2e10, 4e10], "loss": [3.0, 2.9]}, 5: {"N": [1e9]}}
+
+
+def tables(count=11):
+    """Ragged, 60 to 100 runs; two of them beyond use."""
+    return [BAD.get(i, simulated(seed=i, sizes=6 + i % 5, budgets=10)) for i in range(count)]
+
+
+def alphas(fits):
+    return {i: fits.result(i).draws["alpha"] for i in range(len(fits)) if i not in fits.failures}
+
+
+def same(first, second):
+    assert first.keys() == second.keys()
+    for i in first:
+        np.testing.assert_array_equal(first[i], second[i])
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return sf.fit_many(tables(), engine=ENGINE)
+
+
+def test_failures_are_kept_apart(fits):
+    assert set(fits.failures) == set(BAD)
+    assert "2 runs cannot carry" in fits.failures[3]
+    with pytest.raises(sf.FitError, match="table 5 has no fit"):
+        fits[5]
+    assert [i for i, _ in fits.fitted()] == [i for i in range(11) if i not in BAD]
+
+
+def test_each_is_a_fit_of_its_table(fits):
+    fit = fits[-1]
+    assert fit.seed == table_seed(0, 10)
+    assert fit.runs.fingerprint == tables()[10].fingerprint
+    assert np.median(fit.draws["alpha"]) == pytest.approx(0.35, abs=0.06)
+    alone = sf.fit(tables()[10], engine=ENGINE, seed=fit.seed)
+    for name, draws in fit.draws.items():
+        assert np.median(draws) == pytest.approx(np.median(alone.draws[name]), rel=1e-6), "the seed replays it"
+
+
+def test_a_summary_has_a_row_a_table(fits):
+    table = fits.summary(budgets=[1e22])
+    assert len(table) == 11
+    assert table["N_opt[1e22]", "lower"].notna().sum() == 9
+    assert table["failure", ""][3]
+    assert "2 failed" in repr(fits)
+
+
+def test_chunks_do_not_change_the_numbers(fits):
+    same(alphas(fits), alphas(sf.fit_many(tables(), engine=ENGINE, chunk=2)))
+
+
+def test_seeds_do(fits):
+    assert (alphas(sf.fit_many(tables(2), engine=ENGINE, seed=1))[0] != alphas(fits)[0]).any()
+
+
+def test_an_interrupted_batch_is_taken_up_again(fits, tmp_path, monkeypatch):
+    """Stopped after two chunks of three tables, resumed: the same numbers, and nothing computed twice."""
+    computed = []
+    run_many = sf.AIS.run_many
+
+    def counted(engine, bounds, seeds):
+        if len(computed) == 2 and not (tmp_path / "resumed").exists():
+            raise KeyboardInterrupt
+        computed.append(len(bounds))
+        return run_many(engine, bounds, seeds)
+
+    monkeypatch.setattr(sf.AIS, "run_many", counted)
+    with pytest.raises(KeyboardInterrupt):
+        sf.fit_many(tables(), engine=ENGINE, chunk=3, folder=tmp_path / "fits")
+    assert len(list((tmp_path / "fits").glob("chunk-*.npz"))) == 2
+    (tmp_path / "resumed").touch()
+    resumed = sf.fit_many(tables(), engine=ENGINE, chunk=3, folder=tmp_path / "fits")
+    same(alphas(fits), alphas(resumed))
+    assert resumed.failures == fits.failures
+    assert sum(computed) == 9
+    assert resumed[0].health == fits[0].health
+
+
+def test_a_folder_holds_one_order(tmp_path):
+    kept = {"engine": sf.MAP(), "folder": tmp_path / "fits"}
+    first = sf.fit_many(tables(2), **kept)
+    assert first[0].kind == "point"
+    with pytest.raises(sf.FitError, match="holds fits with seed 0, not 1"):
+        sf.fit_many(tables(2), seed=1, **kept)
+    with pytest.raises(sf.FitError, match="table 1 is not the one"):
+        sf.fit_many([tables(2)[0], simulated(seed=77)], **kept)
+    chunk = next((tmp_path / "fits").glob("chunk-*.npz"))
+    chunk.write_bytes(chunk.read_bytes()[:200])
+    with pytest.raises(sf.FitError, match="damaged"):
+        sf.fit_many(tables(2), **kept)
+
+
+def test_a_chunk_survives_the_shelf(fits):
+    chunk = Chunk(0, tuple(fits.result(i) for i in range(11)), ("x",) * 11)
+    back = Chunk.from_bytes(chunk.to_bytes())
+    assert [type(r) for r in back.results] == [type(r) for r in chunk.results]
+    np.testing.assert_array_equal(back.results[7].draws["E"], chunk.results[7].draws["E"])
+
+
+def test_engines_that_are_no_single_program_go_table_by_table():
+    fits = sf.fit_many(tables(2), engine=sf.Bootstrap(resamples=20))
+    assert fits[1].kind == "bootstrap"
+    assert fits[1].draws["E"].shape == (1, 20)
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(sf.FitError, match="chunk is a number of tables"):
+        sf.fit_many(tables(2), chunk=0)
+    with pytest.raises(sf.FitError, match="no engine"):
+        sf.fit_many(tables(2), engine="magic")
+
+
+ELSEWHERE = """
+import sys
+sys.path.insert(0, {tests!r})
+import jax, numpy as np
+if len(sys.argv) > 2:
+    jax.distributed.initialize("localhost:" + sys.argv[3], 2, int(sys.argv[2]))
+import scalefit as sf
+from test_many import ENGINE, alphas, tables
+found = alphas(sf.fit_many(tables(), engine=sf.MAP(), chunk=3))
+np.savez(sys.argv[1], **{{str(i): values for i, values in found.items()}})
+print(sf.devices())
+"""
+
+
+def elsewhere(path, *arguments, devices=1):
+    """A process of its own, with that many virtual devices."""
+    script = ELSEWHERE.format(tests=str(Path(__file__).parent))
+    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", script, str(path), *map(str, arguments)]
+    return subprocess.Popen(command, env={**os.environ, **flags}, stdout=subprocess.PIPE, text=True)
+
+
+def read(path):
+    with np.load(path) as archive:
+        return {int(name): archive[name] for name in archive.files}
+
+
+@pytest.fixture(scope="module")
+def optima():
+    return alphas(sf.fit_many(tables(), engine=sf.MAP()))
+
+
+def test_two_processes_give_the_same_numbers_as_one(optima, tmp_path):
+    """A cluster on localhost: either process returns every table, to the last bit."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    paths = [tmp_path / f"{process}.npz" for process in (0, 1)]
+    running = [elsewhere(path, process, port) for process, path in enumerate(paths)]
+    said = [process.communicate(timeout=300)[0] for process in running]
+    assert "process 1 of 2" in said[1]
+    for path in paths:
+        same(optima, read(path))
+
+
+def test_eight_devices_give_the_same_numbers_as_one(optima, tmp_path):
+    """Up to rounding: XLA compiles a program for one device by other passes than for several."""
+    process = elsewhere(tmp_path / "eight.npz", devices=8)
+    said = process.communicate(timeout=300)[0]
+    assert "8 cpu devices" in said
+    for i, values in read(tmp_path / "eight.npz").items():
+        np.testing.assert_allclose(values, optima[i], rtol=1e-9)
+
+
+def test_devices_say_what_will_be_used():
+    found = sf.devices()
+    assert found.precision == "float64"
+    assert str(found).startswith(f"{found.local} cpu device")
+    runs = simulated()
+    with sf.precision("float32"):
+        assert sf.devices().precision == "float32"
+        single = sf.fit(runs, engine=ENGINE)
+    double = sf.fit(runs, engine=ENGINE)
+    width = double.draws["alpha"].std()
+    assert np.median(single.draws["alpha"]) == pytest.approx(np.median(double.draws["alpha"]), abs=0.2 * width)
+    with pytest.raises(sf.ScalefitError, match="float32 or float64"), sf.precision("float16"):
+        pass
+
+
+def test_the_devices_command(capsys, monkeypatch):
+    from scalefit import cli
+
+    monkeypatch.setattr(sys, "argv", ["scalefit", "devices", "--json"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert json.loads(capsys.readouterr().out)["precision"] == "float64"
