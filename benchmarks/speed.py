@@ -27,8 +27,7 @@ import scalefit as sf
 from scalefit._numerics import interval, precision
 from scalefit.convergence import convergence
 from scalefit.frontier import frontier
-from scalefit.infer._engine import solve
-from scalefit.infer._mode import flat_potential, laplace, modes, unflatten
+from scalefit.infer._mode import flat_potential, laplace, modes
 from scalefit.infer._newton import autodiff, descend
 from scalefit.model import Model
 
@@ -138,7 +137,7 @@ print(json.dumps(gradient_row({n}, {chains})))
 
 
 def gradient() -> Table:
-    """P7: the gradient against the exponentials and logarithms that it cannot do without; a process each, for memory."""
+    """P7: the gradient against the exponentials and logarithm that it cannot do without; a process for each size."""
     header = ["runs", "chains", "gradient, CPU ns a run and chain", "2 exp + 1 log, CPU ns", "share of that ceiling",
               "peak memory, MB"]  # fmt: skip
     rows = []
@@ -159,12 +158,10 @@ def gradient_row(n: int, chains: int) -> list[object]:
         data, model = bound.data, bound.model
         z = model.unconstrain({name: jnp.asarray(v) for name, v in bound.to_unit(TRUTH).items()})
         flat = jnp.stack([z[name] for name in sorted(z)]) + 1e-3 * jnp.asarray(rng.normal(size=(chains, len(z))))
-        one = jax.grad(partial(flat_potential, model))  # of its second argument, below
         ours = jax.jit(
             lambda data, flat: jax.vmap(lambda f: jax.grad(lambda q: flat_potential(model, data, q))(f))(flat)
         )
         ceiling = jax.jit(_ceiling)
-        del one
         repeats = max(5, min(200, 20_000_000 // (n * chains)))
         _, ours_cpu, _ = seconds(lambda: ours(data, flat), repeats)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -4,13 +4,13 @@ import numpy as np
 from shared import DELTA, Method, Outcome, Task, main
 
 
-def posterior(task: Task) -> Outcome:
+def posterior(task: Task, engine: str) -> Outcome:
     """`sf.fit` on the shipped table, twice: the second time, with another seed, everything is compiled."""
     import scalefit as sf
 
     runs = sf.datasets.load("chinchilla")
     assert np.allclose(np.log(runs.loss), task.loss)
-    fit = task.twice(lambda seed: sf.fit(runs, seed=seed))
+    fit = task.twice(lambda seed: sf.fit(runs, engine=engine, seed=seed))
     return Outcome(dict(fit.draws), notes=f"health: {fit.health.verdict}")
 
 
@@ -51,12 +51,23 @@ def _objective(task: Task, theta: dict[str, float], weight: np.ndarray) -> float
 
 
 HUBER = "sum of Huber(1e-3) of ln loss; Levenberg-Marquardt"
+MODEL = "the Chinchilla law with Student-t noise, default priors"
 METHODS = {
+    "default (AIS)": Method(
+        "posterior",
+        f"{MODEL}; `sf.fit(runs)`: adaptive importance sampling, 8,000 proposals, 4,000 kept; reading the table into the "
+        "model, R-hat, ESS and health are in its time",
+        lambda task: posterior(task, "auto"),
+    ),
     "NUTS": Method(
         "posterior",
-        "the Chinchilla law with Student-t noise, default priors; `sf.fit(runs)`: 4 vectorized chains of 1,000 draws, "
-        "500 warm-up, whitened at the mode",
-        posterior,
+        f"{MODEL}; 4 vectorized chains of 1,000 draws, 500 warm-up, whitened at the mode; health likewise",
+        lambda task: posterior(task, "nuts"),
+    ),
+    "HMC": Method(
+        "posterior",
+        f"{MODEL}; 64 chains of 80 draws, 80 warm-up, whitened at the mode; health likewise",
+        lambda task: posterior(task, "hmc"),
     ),
     "Huber": Method("point", f"{HUBER} from projected starts", lambda task: point(task, "projection")),
     "Huber, 4,500 starts": Method(

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scalefit.model import BoundModel, Data, Model
 
 LANES = {"cpu": 8, "elsewhere": 1024}
-BUFFER = {"cpu": 2**23, "elsewhere": 2**30}  # bytes of results that one device holds at a time
+BUFFER = {"cpu": 2**23, "elsewhere": 2**30}  # bytes of tables and results that a device holds at a time
 AXIS = PartitionSpec("tables")
 
 
@@ -86,10 +86,10 @@ def _program(solver: Solver, model: Model, devices: tuple, lanes: int, rows: int
 
 
 def _bytes(lane: Callable, model: Model, rows: int) -> int:
-    """Of one table's results."""
+    """Of one table and its results."""
     number: Any = jax.ShapeDtypeStruct((rows,), jnp.result_type(float))
     unit: Any = jax.ShapeDtypeStruct((), number.dtype)
     inputs = model.law.inputs
     data = Data(dict.fromkeys(inputs, number), number, number, dict.fromkeys((*inputs, "loss"), unit))
     found = jax.eval_shape(lane, data, jax.ShapeDtypeStruct((2,), jnp.uint32))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(found))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((data, found)))
