@@ -17,7 +17,7 @@ from scalefit.runs import Runs
 
 Theta = dict[str, Any]
 T = TypeVar("T")
-TILE = 4096  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
+TILE = 1024  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
 ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
 
 

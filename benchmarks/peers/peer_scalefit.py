@@ -55,8 +55,8 @@ MODEL = "the Chinchilla law with Student-t noise, default priors"
 METHODS = {
     "default (AIS)": Method(
         "posterior",
-        f"{MODEL}; `sf.fit(runs)`: adaptive importance sampling, 8,000 proposals, 4,000 kept; reading the table into the "
-        "model, R-hat, ESS and health are in its time",
+        f"{MODEL}; `sf.fit(runs)`: adaptive importance sampling, 8,000 proposals, 4,000 kept; binding, "
+        "R-hat, ESS and health are in its time",
         lambda task: posterior(task, "auto"),
     ),
     "NUTS": Method(

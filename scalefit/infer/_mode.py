@@ -53,7 +53,7 @@ def modes(model: Model, data: Data) -> Laplace:
     few = thinned(data)
     starts = jax.vmap(partial(_start, model, few))(projected_starts(model, few))
     best = _apart(starts, jax.vmap(partial(flat_potential, model, few))(starts))
-    found = jax.vmap(lambda start: _normal(descend(partial(derivatives, model, data), start)))(best)
+    found = jax.lax.map(lambda start: _normal(descend(partial(derivatives, model, data), start)), best)
     order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
     return jax.tree.map(lambda leaf: leaf[order], found)
 
