@@ -30,6 +30,22 @@ def test_log_density_integrates_to_one_and_is_centred_on_the_law(noise):
         assert float(grid[jnp.argmax(density)]) == pytest.approx(0.2, abs=1e-4)
 
 
+def test_the_density_written_for_speed_is_the_distributions(noise):
+    theta, r = {"sigma": 0.01, "nu": 4.0}, jnp.linspace(-0.1, 0.1, 41)
+    with jax.enable_x64(True):
+        ours = jax.jit(noise.log_density)(theta, r)
+        np.testing.assert_allclose(ours, noise.distribution(theta, 0.0).log_prob(r), rtol=1e-6)
+
+
+def test_a_guess_is_a_start(noise):
+    """Inside the priors' support, and of the scale of the residuals it is made for."""
+    guess = noise.guess(jnp.asarray(0.02))
+    assert set(guess) == {p.name for p in noise.params()}
+    assert all(np.isfinite(p.prior.distribution().log_prob(guess[p.name])) for p in noise.params())
+    drawn = noise.distribution(guess, 0.0).sample(jax.random.PRNGKey(0), (20_000,))
+    assert float(jnp.abs(drawn).mean()) == pytest.approx(0.02, rel=0.35)
+
+
 def test_gradients_are_finite_over_the_prior(noise):
     with jax.enable_x64(True):
         draws = {p.name: p.prior.distribution().sample(jax.random.PRNGKey(3), (500,)) for p in noise.params()}
