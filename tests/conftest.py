@@ -47,8 +47,8 @@ def quick():
 
 
 @pytest.fixture(scope="session")
-def nuts_fit():
-    return sf.fit(simulated(), engine="nuts")
+def nuts_fit(chinchilla):
+    return sf.fit(chinchilla, engine="nuts")
 
 
 @pytest.fixture(scope="session")

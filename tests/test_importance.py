@@ -95,7 +95,7 @@ def test_two_modes_are_both_found_and_said():
 
 def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
     """A narrow isoFLOP band: k is above 0.7 here, and the reason stands first in the health."""
-    fit = sf.fit(simulated(budgets=1, sizes=40, width=1.3))
+    fit = sf.fit(simulated(budgets=1, sizes=200, width=1.3))
     assert "diverging" in fit.stats
     assert fit.health.checks[0].name == "engine"
     assert "Pareto k" in fit.health.checks[0].sentence

@@ -1,7 +1,8 @@
 """Many tables in one compiled program: `LANES` at a time, group after group, on every local device.
 
 The program has a fixed shape and a variable number of groups, so that it is compiled once however many tables there
-are; and each group is computed alike wherever it lies, so that chunks and devices do not change a table's numbers.
+are; and each group is computed alike wherever it lies, so that chunks, processes and the number of devices do not
+change a table's numbers. (One device alone differs from several in rounding: XLA has another pipeline for it.)
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -32,7 +33,7 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
     """`solver.solve(model, data, key)` of every table, as NumPy arrays. One model; tables of one padded length."""
     devices = tuple(jax.local_devices())
     lanes = LANES[_where(devices)]
-    program, groups = _program(solver, bounds[0].model, devices, lanes, len(bounds[0].data.weight))
+    program, groups = _program(solver, bounds[0].model, devices, lanes, bounds[0].rows)
     step, found = groups * lanes * len(devices), []
     for start in range(0, len(bounds), step):
         part = slice(start, start + step)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import simulated
 
 import scalefit as sf
 from scalefit.convergence import convergence
@@ -27,15 +26,15 @@ def test_an_engine_is_options(engine):
     assert engine.kind in ("posterior", "bootstrap", "point")
 
 
-def test_the_same_seed_gives_the_same_draws_and_another_does_not(engine):
-    first, again, other = (sf.fit(simulated(), engine=engine, seed=seed) for seed in (3, 3, 4))
+def test_the_same_seed_gives_the_same_draws_and_another_does_not(engine, chinchilla):
+    first, again, other = (sf.fit(chinchilla, engine=engine, seed=seed) for seed in (3, 3, 4))
     for name in first.draws:
         np.testing.assert_array_equal(first.draws[name], again.draws[name])
     assert engine.kind == "point" or (first.draws["alpha"] != other.draws["alpha"]).any()
 
 
-def test_draws_are_raw_and_shaped_chain_by_draw(engine):
-    fit = sf.fit(simulated(), engine=engine)
+def test_draws_are_raw_and_shaped_chain_by_draw(engine, chinchilla):
+    fit = sf.fit(chinchilla, engine=engine)
     assert list(fit.draws) == [p.name for p in fit.model.params()]
     assert {values.shape for values in fit.draws.values()} == {fit.draws["E"].shape}
     assert fit.draws["E"].ndim == 2
