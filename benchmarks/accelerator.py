@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import describe, write_table
+from speed import simulated
 
 import scalefit as sf
 from scalefit.infer._batch import solve_many
@@ -25,7 +26,6 @@ from scalefit.model import BoundModel, Data, Model
 
 ENGINE = sf.AIS(draws=125, block=400, rounds=3)
 MODEL = Model()
-TRUTH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658, "sigma": 0.004, "nu": 4.0}
 DIFFERENT = 4096  # tables that are simulated; larger batches repeat them with other seeds
 
 
@@ -44,9 +44,7 @@ class Intervals:
 
 def bounds(count: int) -> list[BoundModel]:
     """Simulated tables, bound."""
-    shipped = sf.datasets.load("chinchilla")
-    x = {"params": shipped.params, "tokens": shipped.tokens}
-    some = [MODEL.bind(sf.Runs({**x, "loss": MODEL.simulate(TRUTH, x, i)})) for i in range(min(count, DIFFERENT))]
+    some = [MODEL.bind(runs) for runs in simulated(min(count, DIFFERENT))]
     return [some[i % len(some)] for i in range(count)]
 
 

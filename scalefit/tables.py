@@ -36,12 +36,20 @@ def fits_table(fits: Fits, prob: float = 0.9, budgets: Any = None) -> pd.DataFra
     rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(fits))}
     for i, fit in fits.fitted():
         for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
-            found = zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True)
-            rows[i] |= {(name, statistic): value for statistic, value in found}
+            rows[i] |= _named(name, interval(draws, prob, axis=(0, 1)))
         rows[i]["verdict", ""] = fit.health.verdict
     for i in rows:
         rows[i]["failure", ""] = fits.failures.get(i, "")
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("table")
+    return _two_level(rows, "table")
+
+
+def _named(name: str, found: np.ndarray) -> dict[tuple[str, str], Any]:
+    """Median, lower and upper under the name of their quantity."""
+    return {(name, statistic): value for statistic, value in zip(INTERVAL, found, strict=True)}
+
+
+def _two_level(rows: dict[Any, dict[tuple[str, str], Any]], index: str) -> pd.DataFrame:
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(index)
     return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
 
 
@@ -104,10 +112,9 @@ def comparison_table(comparison: Comparison, prob: float = 0.9) -> pd.DataFrame:
         row: dict[tuple[str, str], Any] = {}
         for name in QUANTITIES:
             found = interval(entry.draws[name], prob) if name in entry.draws else np.full(3, np.nan)
-            row |= {(name, statistic): value for statistic, value in zip(INTERVAL, found, strict=True)}
+            row |= _named(name, found)
         rows[method] = row | {("kind", ""): entry.kind, ("seconds", ""): entry.seconds, ("failure", ""): entry.failure}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-    return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
+    return _two_level(rows, "method")
 
 
 def backtest_table(result: Backtest) -> pd.DataFrame:

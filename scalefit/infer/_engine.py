@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from scalefit.infer._progress import progress_report
 from scalefit.model import BoundModel, Data, Model
 from scalefit.read import read_runs
 
+T = TypeVar("T")
 Arrays = dict[str, Array]
 Report = Callable[[int, int], None]
 """Called with (steps done, steps in all) as an engine works."""
@@ -52,7 +53,8 @@ class Engine(ABC):
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list["EngineResult | str"]:
         """A result for each table, or why there is none; a table that fails leaves the others alone."""
-        return [_attempt(self, bound, seed) for bound, seed in zip(bounds, seeds, strict=True)]
+        run = lambda bound, seed: _checked(self, self.run(bound, seed, lambda done, total: None))
+        return [attempt(partial(run, bound, seed)) for bound, seed in zip(bounds, seeds, strict=True)]
 
 
 class CompiledEngine(Engine):
@@ -82,9 +84,10 @@ def solve(engine: CompiledEngine, model: Model, data: Data, key: Array) -> tuple
     return engine.solve(model, data, key)
 
 
-def _attempt(engine: Engine, bound: BoundModel, seed: int) -> EngineResult | str:
+def attempt(make: Callable[[], T]) -> T | str:
+    """What `make` makes, or the sentence of its refusal."""
     try:
-        return _checked(engine, engine.run(bound, seed, lambda done, total: None))
+        return make()
     except ScalefitError as refusal:
         return str(refusal)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit.infer._newton import Bottom, descend, lowest
-from scalefit.infer._robust import constrain_law, projected_starts, residuals
+from scalefit.infer._robust import constrain_law, guessed_noise, projected_starts, residuals
 from scalefit.model import Data, Model, Theta, over_tiles, thinned
 
 POLISHED = 3
@@ -47,6 +47,11 @@ def unflatten(model: Model, flat: Array) -> Theta:
     return dict(zip(sorted(p.name for p in model.params()), flat, strict=True))
 
 
+def constrain_flat(model: Model, flat: Array) -> Theta:
+    """Flat vectors (..., dim) as parameters by name, each (...)."""
+    return model.constrain(unflatten(model, jnp.moveaxis(flat, -1, 0)))
+
+
 @partial(jax.jit, static_argnames="model")
 def modes(model: Model, data: Data) -> Laplace:
     """Modes reached from the `POLISHED` best starts that lie apart, best first. Nothing here is random."""
@@ -72,16 +77,16 @@ def _likelihood(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Ar
     """Log likelihood of the runs with gradient and Hessian."""
     names = sorted(p.name for p in model.params())
     law, noise = (np.array([names.index(p.name) for p in part.params()]) for part in (model.law, model.noise))
-    part = lambda rows, z: model.constrain({names[i]: value for i, value in zip(rows, z, strict=True)})
-    log_mean = lambda z: model.log_mean(part(law, z), data.x)
-    density = lambda r, z: model.noise.log_density(part(noise, z), r)
+    of_noise = lambda z: model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
+    density = lambda r, z: model.noise.log_density(of_noise(z), r)
 
-    slopes = jax.jacfwd(log_mean)(flat[law])
-    r, over_runs = data.log_loss - log_mean(flat[law]), partial(jax.vmap, in_axes=(0, None))
+    miss = partial(residuals, model, data)
+    slopes = jax.jacfwd(miss)(flat[law])
+    r, over_runs = -miss(flat[law]), partial(jax.vmap, in_axes=(0, None))
     value, (by_r, by_z) = over_runs(jax.value_and_grad(density, (0, 1)))(r, flat[noise])
     (by_rr, by_rz), (_, by_zz) = over_runs(jax.hessian(density, (0, 1)))(r, flat[noise])
     w = data.weight
-    bend = jax.hessian(lambda z: (jax.lax.stop_gradient(w * by_r) * log_mean(z)).sum())(flat[law])
+    bend = jax.hessian(lambda z: (jax.lax.stop_gradient(w * by_r) * miss(z)).sum())(flat[law])
     gradient = jnp.zeros_like(flat).at[law].set(-(w * by_r) @ slopes).at[noise].set(w @ by_z)
     across = -slopes.T @ (w[:, None] * by_rz)
     hessian = (
@@ -115,9 +120,9 @@ def laplace(model: Model, data: Data) -> Laplace:
 
 
 def _start(model: Model, data: Data, law: Array) -> Array:
-    """Flat parameters from the law's, with noise of the size that its residuals have."""
-    size = (data.weight * jnp.abs(residuals(model, data, law))).sum() / data.weight.sum()
-    return flatten(model, model.unconstrain({**constrain_law(model, law), **model.noise.guess(size)}))
+    """Flat parameters from the law's, with noise to match."""
+    theta = constrain_law(model, law)
+    return flatten(model, model.unconstrain({**theta, **guessed_noise(model, data, theta)}))
 
 
 def _normal(bottom: Bottom) -> Laplace:

@@ -126,11 +126,15 @@ def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polishe
     return ends[lowest(height(ends))]
 
 
+def guessed_noise(model: Model, data: Data, law: Theta) -> Theta:
+    """Noise of the size that the law's residuals have."""
+    left = jnp.abs(model.log_mean(law, data.x) - data.log_loss)
+    return model.noise.guess((data.weight * left).sum() / data.weight.sum())
+
+
 def with_noise(model: Model, data: Data, law: Theta) -> Theta:
     """The law's parameters and the posterior mode of the noise's, given the law's residuals."""
     law_z = model.unconstrain(law)
-    left = jnp.abs(model.log_mean(law, data.x) - data.log_loss)
-    guess = model.noise.guess((data.weight * left).sum() / data.weight.sum())
-    flat, unravel = ravel_pytree(model.unconstrain(guess))
+    flat, unravel = ravel_pytree(model.unconstrain(guessed_noise(model, data, law)))
     found = descend(autodiff(lambda z: model.potential({**law_z, **unravel(z)}, data)), flat)
     return {**law, **model.constrain(unravel(found.place))}

@@ -17,7 +17,7 @@ from jax import Array
 from scalefit.errors import FitError
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._mixture import Mixture, adapted, at_modes, log_density, sample
-from scalefit.infer._mode import count_modes, flat_potential, modes, unflatten
+from scalefit.infer._mode import constrain_flat, count_modes, flat_potential, modes
 from scalefit.model import Data, Model
 
 ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
@@ -59,7 +59,7 @@ class AIS(CompiledEngine):
         log_weight, pareto_k = psis_weights(log_ratio)
         kept = systematic(last_key, jnp.exp(log_weight), self.chains * self.draws)
         shape = (self.chains, self.draws)
-        theta = model.constrain(unflatten(model, jnp.moveaxis(z[kept].reshape(*shape, -1), -1, 0)))
+        theta = constrain_flat(model, z[kept].reshape(*shape, -1))
         relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
         constant = {"pareto_k": pareto_k, "modes": count_modes(found)}
         return theta, {"log_weight": relative} | {k: jnp.broadcast_to(v, shape) for k, v in constant.items()}

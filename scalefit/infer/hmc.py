@@ -16,7 +16,7 @@ from jax import Array
 from scalefit.errors import FitError
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._mixture import at_modes, sample
-from scalefit.infer._mode import flat_potential, modes, unflatten
+from scalefit.infer._mode import constrain_flat, flat_potential, modes
 from scalefit.model import Data, Model
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
@@ -77,7 +77,7 @@ class HMC(CompiledEngine):
         state, _ = advance(state, self.warmup - self.warmup // 2, True)
         _, kept = advance(state, self.draws, False)
         kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
-        theta = model.constrain(unflatten(model, jnp.moveaxis(kept.pop("position"), -1, 0)))
+        theta = constrain_flat(model, kept.pop("position"))
         group = jnp.arange(self.chains) // (self.chains // self.superchains)
         return theta, kept | {"superchain": jnp.broadcast_to(group[:, None], (self.chains, self.draws))}
 

@@ -1,20 +1,14 @@
 """Least squares on ln loss: the fit most people make, and the one that outliers own."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, final
 
-import jax.numpy as jnp
-
 from scalefit.infer._point import PointEngine
-from scalefit.infer._robust import (
-    constrain_law,
-    flatten_law,
-    minimise_huber,
-    projected_starts,
-    search_huber,
-    with_noise,
-)
+from scalefit.infer.huber import Huber
 from scalefit.model import Data, Model, Theta
+
+SQUARES = Huber(delta=inf)
 
 
 @final
@@ -26,10 +20,8 @@ class LeastSquares(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest minimum from projected starts."""
-        flat = search_huber(model, data, projected_starts(model, data), jnp.asarray([jnp.inf]))
-        return with_noise(model, data, constrain_law(model, flat))
+        return SQUARES.search(model, data)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to `start`."""
-        flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([jnp.inf]))
-        return with_noise(model, data, constrain_law(model, flat))
+        return SQUARES.refine(model, data, start)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -10,13 +10,14 @@ import jax
 import numpy as np
 
 from scalefit._numerics import precision
-from scalefit.errors import FitError, ScalefitError
+from scalefit.errors import FitError
 from scalefit.fitted import Fit, current_versions
-from scalefit.infer._engine import Engine, EngineResult, chosen, fit_of
+from scalefit.infer._engine import Engine, EngineResult, attempt, chosen, fit_of
 from scalefit.infer._progress import progress_report
 from scalefit.infer._shelf import Chunk, Folder, Memory, Shelf
 from scalefit.model import BoundModel, Model
 from scalefit.read import read_runs
+from scalefit.runs import Runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,12 +102,11 @@ def fit_many(
         raise FitError(f"chunk is a number of tables, at least 1; got {chunk}.")
     order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
     shelf = Memory() if folder is None else Folder(folder, order | {"versions": current_versions()})
-    mine = jax.process_index() if jax.process_count() > 1 else 0
     failures: dict[int, str] = {}
     with precision(), progress_report(f"{engine.name}, {len(tables)} tables", progress) as report:
         numbers = range(-(-len(tables) // chunk))
         for number in numbers:
-            if number % jax.process_count() == mine:
+            if number % jax.process_count() == jax.process_index():
                 part = range(number * chunk, min((number + 1) * chunk, len(tables)))
                 _ensure(shelf, number, tables, part, model, engine, seed)
                 report(part.stop, len(tables))
@@ -127,13 +127,13 @@ def _ensure(
     shelf: Shelf, number: int, tables: Sequence[Any], part: range, model: Model, engine: Engine, seed: int
 ) -> None:
     """Compute a chunk, unless the shelf has it, of these very tables."""
-    read = [_attempt(lambda i=i: read_runs(tables[i])) for i in part]
+    read = [attempt(partial(_table, tables, i)) for i in part]
     prints = tuple("" if isinstance(runs, str) else runs.fingerprint for runs in read)
     if (held := shelf.get(number)) is not None:
         if changed := [i for i, a, b in zip(part, prints, held.fingerprints, strict=True) if a != b]:
             raise FitError(f"table {changed[0]} is not the one that was fitted before; choose another folder.")
         return
-    bounds = [runs if isinstance(runs, str) else _attempt(lambda runs=runs: model.bind(runs)) for runs in read]
+    bounds = [runs if isinstance(runs, str) else attempt(partial(model.bind, runs)) for runs in read]
     results: list[EngineResult | str] = [bound if isinstance(bound, str) else "" for bound in bounds]
     good = {i: bound for i, bound in enumerate(bounds) if isinstance(bound, BoundModel)}
     seeds = [table_seed(seed, part[i]) for i in good]
@@ -142,12 +142,8 @@ def _ensure(
     shelf.put(number, Chunk(part.start, tuple(results), prints))
 
 
-def _attempt(make: Any) -> Any:
-    """What `make` makes, or the sentence of its refusal."""
-    try:
-        return make()
-    except ScalefitError as refusal:
-        return str(refusal)
+def _table(tables: Sequence[Any], index: int) -> Runs:
+    return read_runs(tables[index])
 
 
 @lru_cache(maxsize=4)

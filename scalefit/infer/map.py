@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
-from scalefit.infer._mode import derivatives, flatten, laplace, unflatten
+from scalefit.infer._mode import constrain_flat, derivatives, flatten, laplace
 from scalefit.infer._newton import descend
 from scalefit.infer._point import PointEngine
 from scalefit.model import Data, Model, Theta
@@ -19,10 +19,9 @@ class MAP(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the modes found from prior draws."""
-        return model.constrain(unflatten(model, laplace(model, data).mode))
+        return constrain_flat(model, laplace(model, data).mode)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The mode next to `start`."""
         flat = flatten(model, model.unconstrain(start))
-        mode = descend(partial(derivatives, model, data), flat).place
-        return model.constrain(unflatten(model, mode))
+        return constrain_flat(model, descend(partial(derivatives, model, data), flat).place)

@@ -10,13 +10,12 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar, NamedTuple, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from scalefit.errors import FitError
 from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._mode import Laplace, flat_potential, laplace, unflatten
+from scalefit.infer._mode import Laplace, constrain_flat, flat_potential, laplace
 from scalefit.model import BoundModel, Data, Model
 
 BLOCK = 50
@@ -72,8 +71,7 @@ class NUTS(Engine):
         return EngineResult(self._draws(bound.model, start, steps.position), self._stats(steps))
 
     def _draws(self, model: Model, start: Laplace, position: np.ndarray) -> dict[str, Array]:
-        flat = start.mode + position @ start.scale.T
-        return model.constrain(unflatten(model, jnp.moveaxis(flat, -1, 0)))
+        return constrain_flat(model, start.mode + position @ start.scale.T)
 
     def _stats(self, steps: Step) -> dict[str, np.ndarray]:
         return {
