@@ -25,8 +25,8 @@ def lap(name):
     print(name, time.perf_counter() - clock, sep="\\t")
     clock = time.perf_counter()
 import scalefit as sf
-from scalefit import cli
-cli._use_compilation_cache()
+from scalefit.cli import _app
+_app.use_compilation_cache()
 lap("import scalefit")
 import jax, jax.numpy
 lap("import jax")

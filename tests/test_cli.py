@@ -10,6 +10,7 @@ from conftest import simulated
 
 import scalefit as sf
 from scalefit import cli
+from scalefit.cli import _show
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_a_fit_never_overwrites_its_table(run, table):
 
 
 def test_numbers_that_are_not_finite_become_null_in_json(capsys):
-    cli._print_json({"a": [1.0, float("nan")], "b": {"c": np.inf, "d": np.float64(2), "e": True, "f": None}})
+    _show.print_json({"a": [1.0, float("nan")], "b": {"c": np.inf, "d": np.float64(2), "e": True, "f": None}})
     assert json.loads(capsys.readouterr().out) == {"a": [1.0, None], "b": {"c": None, "d": 2.0, "e": True, "f": None}}
 
 

@@ -1,0 +1,5 @@
+"""`python -m scalefit.cli`."""
+
+from scalefit.cli import main
+
+main()

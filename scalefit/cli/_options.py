@@ -1,0 +1,17 @@
+"""Arguments and options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
+FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by `scalefit fit RUNS -o FIT`.")]
+Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
+Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]
+Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
+Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")]
+Outliers = Annotated[str | None, typer.Option(help="drop (the default) or keep: for shipped tables only.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same draws.")]
+Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

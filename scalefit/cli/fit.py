@@ -1,0 +1,98 @@
+"""`scalefit fit`: fit a scaling law to a table of training runs, and say what it means."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalefit.cli._app import app
+from scalefit.cli._input import check_target, read
+from scalefit.cli._options import Flops, Json, Loss, Outliers, Params, Prob, RunsArgument, Seed, Tokens
+from scalefit.cli._show import cell_by_row, console, print_json, rich_table, say
+from scalefit.units import percent
+
+if TYPE_CHECKING:
+    from scalefit.fitted import Fit
+
+
+@app.command()
+def fit(
+    runs: RunsArgument,
+    law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
+    noise: Annotated[str, typer.Option(help="student-t or normal, on ln loss.")] = "student-t",
+    engine: Annotated[str, typer.Option(help="auto, ais, hmc, nuts, map, huber, vpnls, bootstrap ...")] = "auto",
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    loss: Loss = None,
+    outliers: Outliers = None,
+    budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
+    prob: Prob = 0.9,
+    seed: Seed = 0,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the fit to this netCDF file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a scaling law to a table of training runs, and say what it means."""
+    import numpy as np
+
+    import scalefit as sf
+    from scalefit._numerics import check_prob
+    from scalefit.infer import find_engine
+    from scalefit.laws import find_law
+    from scalefit.noise import find_noise
+    from scalefit.units import parse_budgets
+
+    check_prob(prob)
+    asked = parse_budgets(budget) if budget else np.array([])
+    check_target(output, runs)
+    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    model = sf.Model(find_law(law), find_noise(noise))
+    fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
+    budgets = [fitted.compute_range[1], *asked]
+    if as_json:
+        print_json(_fit_document(fitted, prob, budgets, output))
+    else:
+        _print_fit(fitted, prob, budgets, output)
+    if output:
+        fitted.save(output)
+    if fitted.health.verdict == "fail":
+        raise typer.Exit(1)
+
+
+def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
+    from scalefit.tables import json_ready
+    from scalefit.wording import fit_paragraph
+
+    return {
+        "table": fitted.runs.name,
+        "runs": len(fitted.runs),
+        "notes": list(fitted.runs.notes),
+        "fingerprint": fitted.runs.fingerprint,
+        "law": fitted.model.law.name,
+        "noise": fitted.model.noise.name,
+        "kind": fitted.kind,
+        "engine": fitted.engine,
+        "seed": fitted.seed,
+        "versions": fitted.versions,
+        "prob": prob,
+        "summary": json_ready(fitted.summary(prob, budgets)),
+        "health": {"verdict": fitted.health.verdict, "checks": [vars(check) for check in fitted.health.checks]},
+        "words": fit_paragraph(fitted.frontier(budgets), prob),
+        "output": str(output) if output else None,
+    }
+
+
+def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> None:
+    from scalefit.wording import fit_paragraph
+
+    out = console()
+    out.print(fitted.runs.describe(), soft_wrap=True)
+    for note in fitted.runs.notes:
+        out.print(f"note: {note}")
+    title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {percent(prob)}"
+    table = fitted.summary(prob, budgets).drop(columns="mcse_median")
+    out.print(rich_table(table, title, cell_by_row))
+    say(out, f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
+    say(out, f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
+    if output:
+        out.print(f"The fit goes to {output}.")

@@ -1,0 +1,78 @@
+"""`scalefit frontier`: the compute-optimal parameters, tokens and loss at each budget."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalefit.cli._app import app
+from scalefit.cli._input import check_target
+from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._show import console, grid, print_json, say
+from scalefit.units import percent
+
+if TYPE_CHECKING:
+    from scalefit.fitted import Fit
+
+
+@app.command()
+def frontier(
+    fit: FitArgument,
+    budgets: Annotated[str, typer.Option(help="FLOP: a list 1e21,1e22 or lowest:highest:how_many.")] = "",
+    prob: Prob = 0.9,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the frontier to this .png, .pdf or .svg.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The compute-optimal parameters, tokens and loss at each budget."""
+    import numpy as np
+
+    import scalefit as sf
+    from scalefit.tables import json_ready
+    from scalefit.units import parse_budgets
+    from scalefit.wording import caution
+
+    check_target(plot, str(fit))
+    fitted = sf.load(fit)
+    smallest, largest = fitted.compute_range
+    wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
+    front = fitted.frontier(wanted)
+    table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range)
+    if plot:
+        _draw_frontier(fitted, wanted, prob, plot)
+    if as_json:
+        rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
+        print_json({"prob": prob, "largest_run": largest, "caution": words, "frontier": rows})
+        return
+    out = console()
+    out.print(_frontier_table(front, prob))
+    if words:
+        say(out, f"\n{words}")
+
+
+def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path) -> None:
+    """The range of the budgets asked for, drawn smoothly; the default range for a single one."""
+    import numpy as np
+
+    from scalefit import plots
+
+    smooth = np.geomspace(budgets.min(), budgets.max(), 60) if len(budgets) > 1 else None
+    plots.save(plots.frontier(fitted, smooth, prob), path)
+
+
+def _frontier_table(front: Any, prob: float) -> Any:
+    from scalefit._numerics import interval
+    from scalefit.units import format_count, format_flops
+
+    columns = {
+        "params": format_count,
+        "tokens": format_count,
+        "tokens_per_param": "{:.1f}".format,
+        "loss": "{:.3f}".format,
+    }
+    found = {name: interval(getattr(front, name), prob) for name in columns}
+    rows = [
+        [format_flops(flops)]
+        + ["{} [{}, {}]".format(*(form(v) for v in found[name][:, index])) for name, form in columns.items()]
+        for index, flops in enumerate(front.flops)
+    ]
+    return grid(["flops", *columns], rows, title=f"compute-optimal frontier; median and {percent(prob)} interval")
