@@ -13,7 +13,7 @@ from jax import Array
 
 from scalefit._numerics import precision
 from scalefit.errors import PlanError
-from scalefit.frontier import Frontier, frontier
+from scalefit.frontier import Frontier, frontier, trades
 from scalefit.health import Health
 from scalefit.model import BoundModel, Model, Theta
 from scalefit.read import read_inputs
@@ -79,12 +79,27 @@ class Fit:
 
     def derived(self, budgets: Any = None) -> dict[str, np.ndarray]:
         """What follows from the draws, name -> (chain, draw): the law's own, and the optimum at each budget."""
-        wanted = self.compute_range[1:] if budgets is None else budgets
-        return derived(self.model, self.draws, positive_budgets(wanted), self.compute_range)
+        found = dict(self.model.law.derived(self.draws))
+        return found | self._optima(budgets) if trades(self.model.law) else found
 
-    def frontier(self, budgets: Any) -> Frontier:
-        """The compute-optimal N, D and loss at each budget (FLOP), per draw; interval kind `mean`."""
-        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.compute_range)
+    def _optima(self, budgets: Any) -> dict[str, np.ndarray]:
+        front = self.frontier(self.compute_range[1:] if budgets is None else budgets)
+        columns = {"N_opt": front.params, "D_opt": front.tokens}
+        columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
+        shape = next(iter(self.draws.values())).shape
+        return {
+            f"{name}[{label}]": values[:, index].reshape(shape)
+            for index, label in enumerate(distinct_labels(front.flops))
+            for name, values in columns.items()
+        }
+
+    def frontier(self, budgets: Any, **fixed: Any) -> Frontier:
+        """The compute-optimal N, D and loss at each budget (FLOP), per draw; interval kind `mean`.
+
+        fixed : the law's inputs beyond params and tokens, such as unique_tokens, each a number or one a draw.
+        Raises `PlanError` where the law has no allocation, or needs an input that is not given.
+        """
+        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.compute_range, fixed)
 
     def predict(self, new_runs: Any, kind: Literal["mean", "run"] = "run", seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
@@ -99,8 +114,15 @@ class Fit:
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
             theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
+            mean = np.exp(np.asarray(_log_loss(self.model, theta, x)))
+        return self.observed(mean, seed) if kind == "run" else mean
+
+    def observed(self, loss: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """One run's loss for each draw of the law's, (draw, ...): with noise, drawn from `seed` (the fit's own)."""
+        with precision():
+            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
             key = jax.random.PRNGKey(self.seed if seed is None else seed)
-            return np.exp(np.asarray(_log_loss(self.model, theta, x, key if kind == "run" else None)))
+            return np.exp(np.asarray(_with_noise(self.model, theta, jnp.log(loss), key)))
 
     def log_density(self, new_runs: Runs) -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included."""
@@ -122,39 +144,22 @@ class Fit:
         return to_datatree(self)
 
 
-def derived(
-    model: Model, draws: Theta, budgets: np.ndarray, compute_range: tuple[float, float]
-) -> dict[str, np.ndarray]:
-    """The law's derived quantities and its optimum at each budget, name -> (chain, draw)."""
-    found = dict(model.law.derived(draws))
-    if set(model.law.inputs) != {"params", "tokens"}:
-        return found
-    shape = next(iter(draws.values())).shape
-    front = frontier(model.law, {name: values.reshape(-1) for name, values in draws.items()}, budgets, compute_range)
-    columns = {"N_opt": front.params, "D_opt": front.tokens}
-    columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
-    for index, label in enumerate(distinct_labels(budgets)):
-        for name, values in columns.items():
-            found[f"{name}[{label}]"] = values[:, index].reshape(shape)
-    return found
-
-
 def current_versions() -> dict[str, str]:
     """Versions of scalefit and of what computes its numbers."""
     return {name: version(name) for name in ("scalefit", "jax", "numpyro", "numpy")}
 
 
 @partial(jax.jit, static_argnames="model")
-def _log_loss(model: Model, theta: Theta, x: dict[str, Array], key: Array | None) -> Array:
-    """ln loss, (draw, run): the law's, or with noise where there is a key."""
+def _log_loss(model: Model, theta: Theta, x: dict[str, Array]) -> Array:
+    """ln loss of the law, (draw, run)."""
+    return jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
 
-    def one(draw: Theta, key: Array | None) -> Array:
-        mean = model.log_mean(draw, x)
-        return mean if key is None else model.noise.distribution(draw, mean).sample(key)
 
-    count = len(next(iter(theta.values())))
-    keys = None if key is None else jax.random.split(key, count)
-    return jax.vmap(one)(theta, keys)
+@partial(jax.jit, static_argnames="model")
+def _with_noise(model: Model, theta: Theta, log_loss: Array, key: Array) -> Array:
+    """ln loss with noise of its own in every element, (draw, ...)."""
+    one = lambda draw, mean, key: model.noise.distribution(draw, mean).sample(key)
+    return jax.vmap(one)(theta, log_loss, jax.random.split(key, len(log_loss)))
 
 
 @partial(jax.jit, static_argnames="model")

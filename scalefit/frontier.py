@@ -4,9 +4,10 @@ The optimum is where another e-fold of parameters gains as much as another of to
 of Hoffmann et al. 2022, section 3.3). It is found numerically, so that a law needs no closed form.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LogLoss = Callable[[Array, Array], Array]
 """(ln N, ln D) -> loss, scalars."""
 
+TRADED = {"params", "tokens"}
 # Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
 BLOCK = 8
 
@@ -70,9 +72,23 @@ def equivalent_log_flops(loss: LogLoss, target: Array, log_flops: Array) -> Arra
     return find_root(excess_and_slope, log_flops - 30.0, log_flops, log_flops)
 
 
-def log_loss_of(law: Law, theta: dict[str, Any]) -> LogLoss:
-    """The law at one draw, as a function of ln N and ln D."""
-    return lambda log_n, log_d: law.loss(theta, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d)})
+def log_loss_of(law: Law, draw: dict[str, Any]) -> LogLoss:
+    """The law at one of `planning_draws`, as a function of ln N and ln D."""
+    others = {name: draw[name] for name in law.inputs if name not in TRADED}
+    return lambda log_n, log_d: law.loss(draw, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d), **others})
+
+
+def planning_draws(law: Law, theta: Mapping[str, np.ndarray], fixed: Mapping[str, Any]) -> dict[str, Array]:
+    """What `log_loss_of` takes, name -> (draw,): the law's parameters, and its inputs beyond params and tokens.
+
+    fixed : those inputs, each a number or (draw,), where the law's own defaults do not serve. Raises `PlanError`
+    where the law does not trade parameters against tokens, or an input is left open or is none of the law's.
+    """
+    check_trades(law, fixed)
+    count = len(next(iter(theta.values())))
+    others = {name: {**law.defaults, **fixed}[name] for name in law.inputs if name not in TRADED}
+    values = {**{p.name: theta[p.name] for p in law.params()}, **others}
+    return {name: jnp.broadcast_to(jnp.asarray(value, dtype=float), (count,)) for name, value in values.items()}
 
 
 @partial(jax.jit, static_argnames="law")
@@ -113,17 +129,23 @@ class Frontier:
         return frontier_table(self, prob)
 
 
-def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, compute_range: tuple[float, float]) -> Frontier:
+def frontier(
+    law: Law,
+    theta: Mapping[str, np.ndarray],
+    flops: np.ndarray,
+    compute_range: tuple[float, float],
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> Frontier:
     """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
 
-    Raises `PlanError` where the law does not trade parameters against tokens, or a budget is so small that half
-    of the draws put its optimum at less than one parameter or token.
+    fixed : inputs beyond params and tokens, as `planning_draws` takes them. Raises `PlanError` where the law does
+    not trade parameters against tokens, or a budget is so small that half of the draws put its optimum at less than
+    one parameter or token.
     """
-    check_trades(law)
     log_c = np.log(np.asarray(flops, dtype=float))
     padded = np.pad(log_c, (0, -len(log_c) % BLOCK), mode="edge")
     with precision():
-        draws = {p.name: jnp.asarray(theta[p.name]) for p in law.params()}
+        draws = planning_draws(law, theta, fixed)
         blocks = [_optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
@@ -136,10 +158,19 @@ def frontier(law: Law, theta: dict[str, np.ndarray], flops: np.ndarray, compute_
     return front
 
 
-def check_trades(law: Law) -> None:
-    """Raise `PlanError` unless params and tokens are all that the law asks for."""
-    if set(law.inputs) != {"params", "tokens"}:
+def trades(law: Law) -> bool:
+    """Whether params and tokens are both inputs, so that there is an allocation to optimise."""
+    return set(law.inputs) >= TRADED
+
+
+def check_trades(law: Law, fixed: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Raise `PlanError` unless the law takes params and tokens, and every other input has a value."""
+    if not trades(law):
         raise PlanError(
             f"the {law.name} law has no allocation to optimise: it takes {', '.join(law.inputs)}; "
             "use a law of params and tokens, such as chinchilla."
         )
+    if unknown := sorted(set(fixed) - set(law.inputs) | set(fixed) & TRADED):
+        raise PlanError(f"{', '.join(unknown)} cannot be fixed: the {law.name} law takes {', '.join(law.inputs)}.")
+    if missing := sorted(set(law.inputs) - TRADED - set(law.defaults) - set(fixed)):
+        raise PlanError(f"the {law.name} law also takes {', '.join(missing)}: say at what value, as in {missing[0]}=1.")

@@ -197,7 +197,7 @@ class Model:
         """
         _check_design(self, runs)
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
-        unit = {name: float(np.exp(np.log(values).mean())) for name, values in columns.items()}
+        unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
         return BoundModel(self, runs, unit)
 
 
@@ -241,8 +241,10 @@ def _check_design(model: Model, runs: Runs) -> None:
             f"{model.noise.name} noise; add runs."
         )
     for name in model.law.inputs:
-        values = np.log(np.asarray(runs[name], dtype=float))
-        if np.ptp(values) < 1e-6:
+        values = np.asarray(runs[name], dtype=float)
+        if bad := np.flatnonzero(~(np.isfinite(values) & (values > 0))).tolist():
+            raise DataError(f"{runs.name}: row {bad[0] + 1}: {name} is not a positive number; correct or remove it.")
+        if np.ptp(np.log(values)) < 1e-6:
             raise DataError(
                 f"{runs.name}: {name} are the same in every run, so their effect on the loss cannot be seen; "
                 f"add runs with other {name}."

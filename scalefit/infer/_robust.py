@@ -84,11 +84,12 @@ def _levenberg_marquardt(
     return jax.lax.while_loop(unfinished, step, (start, one, one, 0))[0]
 
 
-def basis(model: Model, theta: Theta, x: Mapping[str, Array]) -> Array:
-    """The loss of every run per unit of each linear parameter, (run, linear)."""
+def basis(model: Model, theta: Theta, x: Mapping[str, Array]) -> tuple[Array, Array]:
+    """The loss of every run per unit of each linear parameter, (run, linear), and without them all, (run,)."""
     zero = {**theta, **dict.fromkeys(model.law.linear, jnp.zeros(()))}
-    over_runs = jax.vmap(model.law.loss, (None, 0))
-    return jnp.stack([over_runs({**zero, name: jnp.ones(())}, dict(x)) for name in model.law.linear], axis=-1)
+    loss = lambda values: jax.vmap(model.law.loss, (None, 0))(values, dict(x))
+    rest = loss(zero)
+    return jnp.stack([loss({**zero, name: jnp.ones(())}) - rest for name in model.law.linear], axis=-1), rest
 
 
 def nonnegative(phi: Array, target: Array, weight: Array) -> Array:
@@ -106,8 +107,8 @@ def project(model: Model, data: Data, theta: Theta) -> Theta:
     if not model.law.linear:
         return theta
     loss = jnp.exp(data.log_loss)
-    phi = basis(model, theta, data.x) / loss[:, None]
-    best = jnp.maximum(nonnegative(phi, jnp.ones_like(loss), data.weight), FLOOR)
+    phi, rest = basis(model, theta, data.x)
+    best = jnp.maximum(nonnegative(phi / loss[:, None], 1 - rest / loss, data.weight), FLOOR)
     return {**theta, **dict(zip(model.law.linear, best, strict=True))}
 
 

@@ -55,7 +55,8 @@ def _curved(model: Model) -> list[str]:
 def _solve(model: Model, data: Data, z: Theta) -> Theta:
     """All parameters of the law from the unconstrained exponents."""
     theta = model.constrain(z)
-    linear = nonnegative(basis(model, theta, data.x), jnp.exp(data.log_loss), data.weight)
+    phi, rest = basis(model, theta, data.x)
+    linear = nonnegative(phi, jnp.exp(data.log_loss) - rest, data.weight)
     return {**theta, **dict(zip(model.law.linear, jnp.maximum(linear, LEAST), strict=True))}
 
 

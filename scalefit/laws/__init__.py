@@ -9,7 +9,9 @@ for _module in iter_modules(__path__):
     if not _module.name.startswith("_"):
         import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Law", "Param", "Prior", "Published", "find_law"]
+from scalefit.laws.function import FunctionLaw  # noqa: E402, after the registry is full
+
+__all__ = ["FunctionLaw", "Law", "Param", "Prior", "Published", "find_law"]
 
 
 def __getattr__(name: str) -> type[Law]:

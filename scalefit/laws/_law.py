@@ -1,9 +1,10 @@
 """The contract of a law, and the registry that finds it by name."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import jax
 import jax.numpy as jnp
@@ -101,13 +102,21 @@ class Law(ABC):
 
     name: ClassVar[str]
     equation: ClassVar[str]
-    inputs: ClassVar[tuple[str, ...]]
-    linear: ClassVar[tuple[str, ...]]  # parameters in which the loss is linear, all positive; may be empty
+    linear: ClassVar[tuple[str, ...]] = ()  # parameters in which the loss is linear, all positive
+    same_unit: ClassVar[Mapping[str, str]] = {}  # input -> the input whose unit it shares
+    pure: ClassVar[tuple[str, ...]] = ()  # inputs that are pure numbers, never rescaled
+    defaults: ClassVar[Mapping[str, float]] = {}  # inputs beyond params and tokens, where a plan leaves them open
     registry: ClassVar[dict[str, type["Law"]]] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, listed: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Law.registry[cls.name] = cls
+        if listed:
+            Law.registry[cls.name] = cls
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Columns of a table that the loss depends on."""
 
     @abstractmethod
     def params(self) -> tuple[Param, ...]:
@@ -126,17 +135,42 @@ class Law(ABC):
         geometric means is what centres the coordinates and frees the priors of units.
         """
 
+    @final
+    def units(self, means: Mapping[str, float]) -> dict[str, float]:
+        """The unit of each input and of the loss, from their geometric means: all that may be rescaled are."""
+        return {name: 1.0 if name in self.pure else means[self.same_unit.get(name, name)] for name in means}
+
     @abstractmethod
     def derived(self, theta: Values) -> dict[str, Any]:
         """Further numbers that readers of this law ask for, by name; may be empty."""
 
     @abstractmethod
     def reference(self) -> tuple[Published, ...]:
-        """Published constants, the one to simulate from first; raw units."""
+        """Published constants, the ones to simulate from first; raw units.
+
+        A law without any gives constants of its own to simulate from, and its source says so.
+        """
 
 
 def find_law(name: str, **options: Any) -> Law:
-    """The law of that name; raises `ModelError` that lists the names there are."""
-    if name not in Law.registry:
+    """The law of that name, which may carry options, as in "power-law(input=tokens)".
+
+    Raises `ModelError` that lists the names there are, or says which options it takes.
+    """
+    plain, written = _read_options(name)
+    if plain not in Law.registry:
         raise ModelError(f"there is no law {name!r}; choose from {', '.join(sorted(Law.registry))}.")
-    return Law.registry[name](**options)
+    try:
+        return Law.registry[plain](**written, **options)
+    except TypeError:
+        known = ", ".join(f.name for f in fields(Law.registry[plain])) or "none"  # type: ignore[arg-type]
+        raise ModelError(f"cannot make a law of {name!r}: the options of {plain} are: {known}.") from None
+
+
+def _read_options(text: str) -> tuple[str, dict[str, Any]]:
+    """A name and its options: "broken(breaks=2)" gives "broken" and {"breaks": 2}."""
+    match = re.fullmatch(r"([\w-]+)\((.*)\)", text.strip())
+    if not match:
+        return text, {}
+    pairs = [pair.partition("=") for pair in match[2].split(",") if pair.strip()]
+    return match[1], {key.strip(): int(value) if value.strip().isdigit() else value.strip() for key, _, value in pairs}

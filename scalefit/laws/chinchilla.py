@@ -1,13 +1,12 @@
 """L(N, D) = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, arXiv 2203.15556, equation 2)."""
 
 from dataclasses import dataclass
-from math import log
 from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._forms import power
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._forms import EXPONENT, LEVEL, TERM, power
+from scalefit.laws._law import Law, Param, Published, Values
 
 
 @final
@@ -26,15 +25,12 @@ class Chinchilla(Law):
 
     def params(self) -> tuple[Param, ...]:
         """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""
-        level = Prior.of("LogNormal", loc=log(0.6), scale=0.4)
-        term = Prior.of("LogNormal", loc=log(0.2), scale=1.0)
-        exponent = Prior.of("LogNormal", loc=log(0.3), scale=0.5)
         return (
-            Param("E", level, "irreducible loss", "nats"),
-            Param("A", term, "size of the parameter term", "nats params^alpha"),
-            Param("B", term, "size of the data term", "nats tokens^beta"),
-            Param("alpha", exponent, "exponent of parameters"),
-            Param("beta", exponent, "exponent of tokens"),
+            Param("E", LEVEL, "irreducible loss", "nats"),
+            Param("A", TERM, "size of the parameter term", "nats params^alpha"),
+            Param("B", TERM, "size of the data term", "nats tokens^beta"),
+            Param("alpha", EXPONENT, "exponent of parameters"),
+            Param("beta", EXPONENT, "exponent of tokens"),
         )
 
     def loss(self, theta: Values, x: Values) -> Array:

@@ -24,6 +24,7 @@ from scalefit.frontier import (
     equivalent_log_flops,
     log_loss_of,
     optimal_log_params,
+    planning_draws,
 )
 from scalefit.laws import Law
 from scalefit.units import positive_budgets
@@ -81,31 +82,27 @@ class Plan:
         return plan_table(self, prob)
 
 
-def plan(fit: Fit, budget: Any) -> Plan:
+def plan(fit: Fit, budget: Any, **fixed: Any) -> Plan:
     """The allocation along C = 6 N D that minimises posterior expected loss at `budget` FLOP.
 
-    Never the mean of the optima. Intervals carry parameter uncertainty (and noise, for one run), not the law's own
-    error: read `times_beyond` with them. Raises `PlanError` where the law has no allocation.
+    fixed : the law's inputs beyond params and tokens, such as unique_tokens. Never the mean of the optima. Intervals
+    carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with them. Raises `PlanError` where the law has no allocation.
     """
     flops = positive_budgets(budget)
     if flops.size != 1:
         raise PlanError("a plan is for one budget; ask `fit.frontier` for several.")
-    fit.frontier(flops)  # refuses a law without an allocation, and a budget without an optimum
+    fit.frontier(flops, **fixed)  # refuses a law without an allocation, and a budget without an optimum
     with precision():
-        law, theta = fit.model.law, {name: jnp.asarray(fit.theta[name]) for name in _names(fit.model.law)}
+        law, theta = fit.model.law, planning_draws(fit.model.law, fit.theta, fixed)
         log_c = jnp.log(jnp.asarray(flops[0], dtype=float))
         best = float(_bayes_log_params(law, theta, log_c))
         draws = {name: np.asarray(values) for name, values in _price(law, theta, best, log_c).items()}
         near = _near_optimal(lambda log_n: float(_expected_waste(law, theta, log_n, log_c)), best)
     params, tokens = float(np.exp(best)), float(share_6nd(flops[0], np.exp(best)))
-    one_run = fit.predict({"params": [params], "tokens": [tokens]}, kind="run")[:, 0]
+    one_run = fit.observed(draws["loss"])
     draws |= {"loss_one_run": one_run, "D_opt": share_6nd(flops[0], draws["N_opt"])}
     expected = float(draws["loss"].mean())
     return Plan(float(flops[0]), params, tokens, expected, draws, near, fit.compute_range)
-
-
-def _names(law: Law) -> list[str]:
-    return [p.name for p in law.params()]
 
 
 @partial(jax.jit, static_argnames="law")

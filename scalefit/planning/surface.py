@@ -12,7 +12,7 @@ from jax import Array
 from scalefit._numerics import interval, precision
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.frontier import check_trades
+from scalefit.frontier import log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.units import positive_budgets
 
@@ -36,16 +36,16 @@ class Surface:
     prob: float
 
 
-def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9) -> Surface:
+def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9, **fixed: Any) -> Surface:
     """Posterior of the loss for every pair of `params_grid` (row,) and `tokens_grid` (column,), raw counts.
 
     One compiled call; cells are taken a chunk at a time, so that memory stays bounded whatever the grid.
-    Raises `PlanError` where a grid is empty or not positive, or the law takes other inputs.
+    fixed : the law's inputs beyond params and tokens. Raises `PlanError` where a grid is empty or not positive, or the
+    law has no allocation.
     """
-    check_trades(fit.model.law)
     rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
     with precision():
-        theta = {p.name: jnp.asarray(fit.theta[p.name]) for p in fit.model.law.params()}
+        theta = planning_draws(fit.model.law, fit.theta, fixed)
         cells = max(1, VALUES_AT_ONCE // len(next(iter(theta.values()))))
         wide = min(cells, len(columns))
         parts = [
@@ -65,7 +65,7 @@ def _reduce(law: Law, theta: dict[str, Array], rows: np.ndarray, columns: np.nda
 @partial(jax.jit, static_argnames="law")
 def _losses(law: Law, theta: dict[str, Array], rows: Array, columns: Array) -> Array:
     """The law's loss, (row, column, draw). Nested vmap: a term of N alone is not recomputed for every D."""
-    over_draws = jax.vmap(lambda draw, n, d: law.loss(draw, {"params": n, "tokens": d}), (0, None, None))
+    over_draws = jax.vmap(lambda draw, n, d: log_loss_of(law, draw)(jnp.log(n), jnp.log(d)), (0, None, None))
     return jax.vmap(jax.vmap(over_draws, (None, None, 0)), (None, 0, None))(theta, rows, columns)
 
 

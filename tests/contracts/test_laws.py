@@ -11,7 +11,14 @@ from scalefit.laws import Law, find_law
 
 LAWS = [find_law(name) for name in sorted(Law.registry)]
 NOISE = {"sigma": 0.004, "nu": 4.0}
-BEYOND_COUNTS = {"unique_tokens": 2e9}
+# Per run of the design, inputs beyond params, tokens and flops: cycles that no column of the grid is in step with.
+CYCLES = {
+    "unique_tokens": (0.02, 0.1, 0.3, 1.0, 0.05, 0.2, 1.0),  # times tokens
+    "batch": (1e5, 2e5, 5e5, 1e6, 2e6, 4e6, 1.6e7),
+    "experts": (1, 2, 8, 32, 64, 128, 512),
+    "granularity": (1, 2, 4, 8, 16, 32, 64),
+    "bits": (3, 4, 5, 6, 8, 12, 16),
+}
 
 
 @pytest.fixture(params=LAWS, ids=lambda law: law.name)
@@ -22,11 +29,15 @@ def law(request):
 def design(law) -> dict[str, np.ndarray]:
     """Inputs that spread over the ranges of public sweeps."""
     grid = isoflop_design()
-    return {name: grid[name] if name in grid else np.full(80, BEYOND_COUNTS[name]) for name in law.inputs}
+    grid |= {name: np.resize(np.asarray(cycle, dtype=float), 80) for name, cycle in CYCLES.items()}
+    grid |= {"unique_tokens": grid["unique_tokens"] * grid["tokens"], "flops": 6 * grid["params"] * grid["tokens"]}
+    return {name: grid[name] for name in law.inputs}
 
 
 def unit_free(law) -> dict[str, jnp.ndarray]:
-    return {name: jnp.asarray(v / np.exp(np.log(v).mean())) for name, v in design(law).items()}
+    x = design(law)
+    unit = law.units({name: np.exp(np.log(v).mean()) for name, v in x.items()})
+    return {name: jnp.asarray(v / unit[name]) for name, v in x.items()}
 
 
 def prior_draws(law, count=500):
@@ -82,7 +93,7 @@ def test_float32_agrees_with_float64(law):
 def test_units_cancel(law):
     """A law rescaled to raw units, at raw inputs, is the unit-free law times the loss's unit."""
     rng = np.random.default_rng(0)
-    unit = {name: float(10 ** rng.uniform(0, 9)) for name in law.inputs} | {"loss": 2.3}
+    unit = law.units({name: float(10 ** rng.uniform(0, 9)) for name in law.inputs} | {"loss": 2.3})
     with jax.enable_x64(True):
         theta = prior_draws(law, 20)
         draws = {p.name: theta[p.name] for p in law.params()}
