@@ -125,7 +125,7 @@ def _e_bfmi(energy: np.ndarray) -> float:
 
 def _design(bound: BoundModel) -> Iterable[Check]:
     """A single ray of tokens per parameter, or less than a decade of an input, whatever the draws say."""
-    for name in bound.model.law.inputs:
+    for name in _counts(bound):
         values = bound.runs[name]
         decades = float(np.log10(values.max() / values.min()))
         sentence = f"{decades:.1f} decades of {name}"
@@ -135,6 +135,11 @@ def _design(bound: BoundModel) -> Iterable[Check]:
         yield Check(f"range of {name}", "ok" if decades >= 1 else "review", decades, sentence)
     if {"params", "tokens"} <= set(bound.model.law.inputs):
         yield _ray(bound)
+
+
+def _counts(bound: BoundModel) -> list[str]:
+    """The inputs that can span decades: numbers of experts or bits need not."""
+    return [name for name in bound.model.law.inputs if name not in bound.model.law.pure]
 
 
 def _ray(bound: BoundModel) -> Check:
@@ -188,7 +193,9 @@ def _prior_draws(model: Model) -> Theta:
 
 def _widen(bound: BoundModel) -> str:
     """Which run would teach most: a decade beyond the data in the input that spans the fewest decades."""
-    spans = {name: np.log10(bound.runs[name].max() / bound.runs[name].min()) for name in bound.model.law.inputs}
+    spans = {name: np.log10(bound.runs[name].max() / bound.runs[name].min()) for name in _counts(bound)}
+    if not spans:
+        return "add runs"
     name = min(spans, key=spans.__getitem__)
     return f"add runs with {name} near {format_count(bound.runs[name].max() * 10)}, or more runs"
 

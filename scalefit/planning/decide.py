@@ -86,7 +86,8 @@ def plan(fit: Fit, budget: Any, **fixed: Any) -> Plan:
     """The allocation along C = 6 N D that minimises posterior expected loss at `budget` FLOP.
 
     fixed : the law's inputs beyond params and tokens, such as unique_tokens. Never the mean of the optima. Intervals
-    carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with them. Raises `PlanError` where the law has no allocation.
+    carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with them.
+    Raises `PlanError` where the law has no allocation.
     """
     flops = positive_budgets(budget)
     if flops.size != 1:
