@@ -22,6 +22,7 @@ from scalefit.units import format_count, format_flops
 Verdict = Literal["ok", "review", "fail"]
 Draws = dict[str, np.ndarray]
 PARETO_K = 0.7  # above this, importance weights are not to be trusted (Vehtari et al. 2024)
+LEAST_NU = 1.0
 SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
 
 
@@ -65,7 +66,8 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: 
     design = tuple(_design(bound))
     if kind != "posterior":
         return Health(design)
-    return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *_learning(bound, draws, derived)))
+    learned = (*_learning(bound, draws, derived), *_tails(draws))
+    return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *learned))
 
 
 def _grade(value: float, ok: bool, usable: bool) -> Verdict:
@@ -182,6 +184,20 @@ def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check
     poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > 0.5)
     sentence = f"the runs hardly narrow the prior of {poor}: those intervals are mostly assumption; {_widen(bound)}"
     return [Check("learning", "review", ratios[worst], sentence)]
+
+
+def _tails(draws: Draws) -> Iterable[Check]:
+    """Residuals heavier-tailed than Cauchy's are no noise: the law describes some of the runs and misses others."""
+    if "nu" not in draws:
+        return
+    nu, sigma = float(np.median(draws["nu"])), float(np.median(draws["sigma"]))
+    sentence = f"nu {nu:.2g} for the runs around the law"
+    if nu < LEAST_NU:
+        sentence += (
+            f": most lie within {sigma:.2%} of it and many far off, so the law holds for a part of the table only, and "
+            "parameters hang on which part; leave out the runs it is not meant for, or choose another law"
+        )
+    yield Check("tails", _grade(nu, nu >= LEAST_NU, True), nu, sentence)
 
 
 @partial(jax.jit, static_argnames="model")

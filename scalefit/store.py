@@ -18,7 +18,7 @@ from scalefit._numerics import precision
 from scalefit.errors import DataError, FitError, ModelError, ScalefitError
 from scalefit.fitted import Fit
 from scalefit.health import Check, Health
-from scalefit.laws import Prior, find_law
+from scalefit.laws import Law, Prior, find_law
 from scalefit.model import Data, Model, Theta
 from scalefit.noise import find_noise
 from scalefit.runs import Runs
@@ -37,7 +37,7 @@ def save(fit: Fit, path: str | Path) -> Path:
     The file is complete or absent: it is written beside its place and moved there. Raises `FitError` where the
     folder cannot be written.
     """
-    path = Path(path)
+    path, tree = Path(path), _tree(fit)
     try:
         handle, name = tempfile.mkstemp(suffix=".nc", dir=path.parent)
         os.close(handle)
@@ -45,7 +45,7 @@ def save(fit: Fit, path: str | Path) -> Path:
         raise FitError(f"cannot write {path}: {problem.strerror}; choose a folder that exists.") from problem
     unfinished = Path(name)
     try:
-        _tree(fit).to_netcdf(unfinished, engine="h5netcdf")
+        tree.to_netcdf(unfinished, engine="h5netcdf")
         unfinished.chmod(0o644)
         unfinished.replace(path)
     except (OSError, ValueError) as problem:
@@ -134,6 +134,8 @@ def _storable(values: np.ndarray) -> np.ndarray:
 
 
 def _attributes(fit: Fit) -> dict[str, Any]:
+    if fit.model.law.name not in Law.registry:
+        raise ModelError("a law that is a function cannot be saved; write it as a file under scalefit/laws/.")
     model = {
         "law": {"name": fit.model.law.name, "options": dict(vars(fit.model.law))},
         "noise": {"name": fit.model.noise.name, "options": dict(vars(fit.model.noise))},
