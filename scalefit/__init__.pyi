@@ -1,5 +1,6 @@
 from . import approaches as approaches
 from . import check as check
+from . import counting as counting
 from . import datasets as datasets
 from . import laws as laws
 from . import plots as plots
