@@ -1,5 +1,6 @@
 from . import approaches as approaches
 from . import check as check
+from . import counting as counting
 from . import datasets as datasets
 from . import laws as laws
 from . import plots as plots
@@ -42,6 +43,8 @@ from .planning import Surface as Surface
 from .planning import loss_surface as loss_surface
 from .planning import plan as plan
 from .read import read_runs as read_runs
+from .reconciliation import Reconciliation as Reconciliation
+from .reconciliation import reconcile as reconcile
 from .runs import Runs as Runs
 from .store import load as load
 

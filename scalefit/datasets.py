@@ -14,12 +14,16 @@ from scalefit.runs import Runs
 
 @dataclass(frozen=True)
 class Dataset:
-    """A shipped table: its name, what it holds, where its figures come from, and under which licence."""
+    """A shipped table: its name, what it holds, where its figures come from, and under which licence.
+
+    convention : what its params count, where that is known.
+    """
 
     name: str
     about: str
     source: str
     licence: str
+    convention: str | None = None
 
 
 CATALOGUE = (
@@ -28,6 +32,7 @@ CATALOGUE = (
         "245 runs of Hoffmann et al. 2022, Fig. 4; 240 without the five highest losses, as published refits use them",
         "read off the figure by Besiroglu et al. 2024 (arXiv 2404.10102); runs of arXiv 2203.15556",
         "figures; the `chinchilla` package that also carries them is Apache-2.0",
+        "total",  # the six sizes of Hoffmann et al.'s Table A4, counted with embeddings, are in it
     ),
     Dataset(
         "repeated_data",
@@ -69,7 +74,9 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop", **columns: str) 
         raise DataError(f"outliers is 'drop' or 'keep', not {outliers!r}.")
     if name == "hoffmann_tables":
         raise DataError("hoffmann_tables holds published allocations, not runs; read its CSV at datasets.path(...).")
-    runs = read_runs(path(name), name=name, **columns)
+    file = path(name)
+    convention = next(dataset.convention for dataset in CATALOGUE if dataset.name == name)
+    runs = read_runs(file, name=name, convention=convention, **columns)
     if outliers == "keep":
         return runs
     kept = runs.subset(_published(name, runs))

@@ -106,11 +106,12 @@ class Fit:
 
         new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter
         uncertainty only), "run" one new run (with noise, drawn from `seed`; the fit's own by default).
-        Raises `PlanError` on another kind, `DataError` where an input is missing.
+        Raises `PlanError` on another kind, `DataError` where an input is missing or N is counted by another
+        convention than the fit's.
         """
         if kind not in ("mean", "run"):
             raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law) or run (with noise).")
-        inputs = read_inputs(new_runs, self.model.law.inputs)
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
             theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
@@ -126,8 +127,9 @@ class Fit:
 
     def log_density(self, new_runs: Runs) -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included."""
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
-            x = {name: jnp.asarray(new_runs[name]) for name in self.model.law.inputs}
+            x = {name: jnp.asarray(values) for name, values in inputs.items()}
             theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
             return np.asarray(_log_predictive(self.model, theta, x, jnp.log(jnp.asarray(new_runs.loss))))
 

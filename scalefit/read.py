@@ -2,7 +2,8 @@
 
 Column names. A column is taken for what it is called, whatever its case, with spaces and dashes read as
 underscores, if it is one of `COMMON_NAMES`; two candidates for one quantity are an error, a mapping by argument
-decides. Two of params, tokens and flops give the third by C = 6 N D.
+decides. Two of params, tokens and flops give the third by C = 6 N D. A column called `params_non_embedding` (or
+another of `CONVENTION_NAMES`) says what it counts: it is N where nothing else is, or where that is asked for.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit.counting import flops_6nd, share_6nd
+from scalefit.counting import CONVENTIONS, check_convention, flops_6nd, refuse_mix, share_6nd
 from scalefit.errors import DataError, DataWarning
 from scalefit.runs import POSITIVE_COLUMNS, BadCell, Runs, bad_cells, refuse
 from scalefit.units import parse_quantity
@@ -30,6 +31,15 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Canonical column -> the names it is recognised by (compared in lower case, spaces and dashes as underscores)."""
 
+CONVENTION_NAMES: dict[str, tuple[str, ...]] = {
+    kind: tuple(
+        form.format(kind)
+        for form in ("params_{}", "{}_params", "n_{}", "n_params_{}", "{}_parameters", "parameters_{}")
+    )
+    for kind in CONVENTIONS
+}
+"""N convention -> the names of columns of parameters that say so."""
+
 
 def read_runs(
     source: Any,
@@ -39,6 +49,7 @@ def read_runs(
     flops: str | None = None,
     loss: str | None = None,
     name: str | None = None,
+    convention: str | None = None,
     **columns: str,
 ) -> Runs:
     """Read a table of training runs.
@@ -48,38 +59,78 @@ def read_runs(
     params, tokens, flops, loss, **columns : the table's own name of each canonical column, where it is not one of
         `COMMON_NAMES`.
     name : what the table is called in messages; the file's name by default.
+    convention : what params count: "total", "non_embedding" or "active". By default what the column's name says, if
+        it is one of `CONVENTION_NAMES`; else it stays unsaid. Where several columns count N, this chooses.
 
     Counts may be written "70B", "1.4T" or "5.76e23". Loss is in nats per token.
     Raises `DataError` that names the ambiguous columns, or every bad row; warns with `DataWarning` of duplicates.
     """
     if isinstance(source, Runs):
+        refuse_mix(convention, source.convention, source.name)
         return source
     frame, default_name = _frame(source)
     mapping = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, **columns}
-    return _runs(frame, {k: v for k, v in mapping.items() if v is not None}, name or default_name)
+    given = {k: v for k, v in mapping.items() if v is not None}
+    return _runs(frame, *_counted(frame, given, name or default_name, convention), name or default_name)
 
 
-def read_inputs(source: Any, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_inputs(source: Any, inputs: tuple[str, ...], convention: str | None = None) -> dict[str, np.ndarray]:
     """The columns `inputs` of a table that need not have a loss, each (run,), as `read_runs` would read them.
 
-    Raises `DataError` where one is missing or a value cannot be used.
+    convention : what params are to count. Raises `DataError` where one is missing, counts otherwise, or a value cannot
+    be used.
     """
-    columns = dict(source.columns) if isinstance(source, Runs) else _numbers(*_frame(source), inputs)
+    if isinstance(source, Runs):
+        refuse_mix(convention, source.convention, source.name)
+        columns = dict(source.columns)
+    else:
+        columns = _numbers(*_frame(source), inputs, convention)
     missing = [name for name in inputs if name not in columns]
     if missing:
         raise DataError(f"the new runs lack {', '.join(missing)}; give columns {', '.join(inputs)}.")
     return {name: np.atleast_1d(np.asarray(columns[name], dtype=float)) for name in inputs}
 
 
-def _numbers(frame: "pd.DataFrame", name: str, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _counted(
+    frame: "pd.DataFrame", mapping: Mapping[str, str], name: str, convention: str | None
+) -> tuple[dict[str, str], str | None]:
+    """The mapping with the column of N in it where its name says what it counts, and the convention that holds."""
+    if convention is not None:
+        check_convention(convention)
+    if "params" in mapping:
+        said = _says(mapping["params"])
+        refuse_mix(convention, said, f"column {mapping['params']!r} of {name}")
+        return dict(mapping), convention or said
+    wanted = [c for c in frame.columns if _says(c) is not None and _says(c) == convention]
+    plain = [c for c in frame.columns if _plain(c) in COMMON_NAMES["params"]]
+    telling = wanted or ([] if plain else [c for c in frame.columns if _says(c) is not None])
+    if len(telling) > 1:
+        raise DataError(
+            f"{name}: columns {' and '.join(map(repr, telling))} could each be params; "
+            f"say which, as in params={telling[0]!r} (--params on the command line)."
+        )
+    return (
+        _counted(frame, {**mapping, "params": telling[0]}, name, convention) if telling else (dict(mapping), convention)
+    )
+
+
+def _says(column: str) -> str | None:
+    """The convention that a column of parameters has in its name."""
+    return next((kind for kind, names in CONVENTION_NAMES.items() if _plain(column) in names), None)
+
+
+def _numbers(
+    frame: "pd.DataFrame", name: str, inputs: tuple[str, ...], convention: str | None
+) -> dict[str, np.ndarray]:
     """The inputs that the table has, and what completes them; its other columns are not looked at."""
-    frame = _rename(frame, {}, name, {*inputs, "flops"})
+    mapping, _ = _counted(frame, {}, name, convention)
+    frame = _rename(frame, mapping, name, {*inputs, "flops"})
     columns, cells = _parse(frame[[column for column in frame.columns if column in {*inputs, "flops"}]])
     refuse(cells, name)
     return columns | complete_6nd(columns)[0]
 
 
-def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> Runs:
+def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], convention: str | None, name: str) -> Runs:
     frame = _rename(frame, mapping, name, {*COMMON_NAMES, *mapping})
     if frame.empty:
         raise DataError(f"{name}: there is no run in it; give a table with a row for every run.")
@@ -89,7 +140,7 @@ def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str) -> Runs:
     refuse(cells, name)
     derived, notes = complete_6nd(columns)
     columns |= derived
-    return Runs(columns, name=name, notes=(*notes, *_doubts(columns, name)))
+    return Runs(columns, name, (*notes, *_doubts(columns, name)), convention)
 
 
 def _frame(source: Any) -> "tuple[pd.DataFrame, str]":

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from scalefit.counting import flops_6nd
+from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
 from scalefit.units import format_count, format_flops
 
@@ -72,6 +72,7 @@ class Runs:
         further columns (`unique_tokens`, `group`, ...) are kept for the laws that ask for them.
     name : what the table is called in messages.
     notes : what the reader derived or doubted, a sentence each.
+    convention : what `params` count: "total", "non_embedding" or "active" ones; None where nobody said.
 
     Raises `DataError` that names every bad row.
     """
@@ -79,8 +80,11 @@ class Runs:
     columns: Mapping[str, np.ndarray]
     name: str = "runs"
     notes: tuple[str, ...] = field(default=())
+    convention: str | None = None
 
     def __post_init__(self) -> None:
+        if self.convention is not None:
+            check_convention(self.convention)
         columns = {name: _frozen(name, values) for name, values in self.columns.items()}
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -91,7 +95,7 @@ class Runs:
         object.__setattr__(self, "columns", MappingProxyType(columns))
 
     def __reduce__(self) -> tuple:
-        return type(self), (dict(self.columns), self.name, self.notes)  # a read-only mapping cannot be pickled
+        return type(self), (dict(self.columns), self.name, self.notes, self.convention)  # a mapping proxy has no pickle
 
     def __len__(self) -> int:
         return len(self.columns["loss"])
@@ -127,8 +131,8 @@ class Runs:
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 of names and values, the same for the same table whatever it is called."""
-        digest = hashlib.sha256()
+        """A SHA-256 of names, values and stated convention, the same for one table whatever it is called."""
+        digest = hashlib.sha256((self.convention or "").encode())
         for name in sorted(self.columns):
             values = self.columns[name]
             raw = values.tobytes() if values.dtype.kind == "f" else "\0".join(map(str, values)).encode()
@@ -144,11 +148,49 @@ class Runs:
         first = np.asarray(first, dtype=bool)
         return self.subset(first), self.subset(~first)
 
+    def joined(self, *others: Self) -> Self:
+        """These runs and then those of other tables, with the columns that all have.
+
+        Raises `DataError` where the tables count N by different conventions, or one says how and another does not.
+        """
+        tables = (self, *others)
+        for other in others:
+            refuse_mix(self.convention, other.convention, other.name)
+            if self.convention != other.convention:
+                raise DataError(
+                    f"of {self.name} and {other.name} only one says what its params count; "
+                    "say it of both, as in read_runs(..., convention='total')."
+                )
+        shared = [name for name in self.columns if all(name in table.columns for table in others)]
+        columns = {name: np.concatenate([table[name] for table in tables]) for name in shared}
+        return replace(self, columns=columns, name=" + ".join(table.name for table in tables))
+
+    def with_convention(self, convention: str, omega: float = OMEGA) -> Self:
+        """The same runs with N counted otherwise, by N_T = N_E + omega N_E^(1/3) (see `counting.to_total`).
+
+        omega : `counting.embedding_scale(vocabulary, aspect)` of these models. Tokens and loss stay; compute that was
+        6 N D is counted again with the new N, measured compute stays. Raises `DataError` where the table does not say
+        what it counts, or for active parameters, which depend on the routing.
+        """
+        if self.convention is None:
+            raise DataError(f"{self.name} does not say what its params count; read it with convention='total', say.")
+        if check_convention(convention) == self.convention:
+            return self
+        if "active" in (self.convention, convention):
+            raise DataError(f"{self.name}: active parameters depend on the routing; count each model's shape.")
+        params = (to_total if convention == "total" else to_non_embedding)(self.params, omega)
+        columns = {**self.columns, "params": params}
+        if "flops" in columns and np.allclose(self.flops, flops_6nd(self.params, self.tokens), rtol=1e-6):
+            columns["flops"] = flops_6nd(params, self.tokens)
+        note = f"params were converted from {self.convention} to {convention} with omega {omega:g} (Pearce & Song 2024)"
+        return replace(self, columns=columns, notes=(*self.notes, note), convention=convention)
+
     def describe(self) -> str:
         """One line: how many runs, and the range of each count and of the loss."""
+        counted = f" ({self.convention.replace('_', '-')})" if self.convention else ""
         counts = [
-            f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}"
-            for symbol, name in (("N", "params"), ("D", "tokens"))
+            f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}{said}"
+            for symbol, name, said in (("N", "params", counted), ("D", "tokens", ""))
             if name in self.columns
         ]
         if {"params", "tokens"} <= set(self.columns):

@@ -152,6 +152,7 @@ def _attributes(fit: Fit) -> dict[str, Any]:
         "health": json.dumps([asdict(check) for check in fit.health.checks]),
         "table": fit.runs.name,
         "notes": json.dumps(fit.runs.notes),
+        "convention": fit.runs.convention or "",
         "fingerprint": fit.runs.fingerprint,
         "draws_digest": _digest({**fit.draws, **fit.stats}),
     }
@@ -178,7 +179,8 @@ def _fit(tree: "xr.DataTree") -> Fit:
     names = json.loads(tree["table"].attrs["columns"])
     table = tree["table"].to_dataset()
     columns = {name: _column(table[f"column_{index}"].values) for index, name in enumerate(names)}
-    runs = Runs(columns, name=attrs["table"], notes=tuple(json.loads(attrs["notes"])))
+    convention = attrs.get("convention") or None  # files of before it was kept have none
+    runs = Runs(columns, attrs["table"], tuple(json.loads(attrs["notes"])), convention)
     if runs.fingerprint != attrs["fingerprint"]:
         raise DataError("its table does not match its fingerprint")
     draws = {str(name): array.values for name, array in tree["posterior"].data_vars.items()}

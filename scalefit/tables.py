@@ -16,6 +16,7 @@ from scalefit.fitted import Fit
 from scalefit.frontier import Frontier
 from scalefit.infer import Fits
 from scalefit.planning import Plan
+from scalefit.reconciliation import Reconciliation
 
 INTERVAL = ["median", "lower", "upper"]
 CLUSTER = 0.3  # held-out runs within this in ln compute err together
@@ -29,6 +30,17 @@ def fit_table(fit: Fit, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
         rows[name] |= dict(zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True))
     columns = [*INTERVAL, "ess_bulk", "ess_tail", "r_hat", "mcse_median"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("quantity")
+
+
+def reconciliation_table(found: Reconciliation, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: exponents that a small-scale study reports; columns median, lower, upper."""
+    rows = {
+        "a, without embeddings": found.studied["non_embedding"],
+        "a, in total": found.studied["total"],
+        "loss, without embeddings": found.studied["loss"],
+    }
+    values = [interval(draws, prob) for draws in rows.values()]
+    return pd.DataFrame(values, index=pd.Index(rows, name="exponent"), columns=INTERVAL)
 
 
 def fits_table(fits: Fits, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:

@@ -17,14 +17,17 @@ FLOORS = {
     "runs": 1, "laws": 1, "noise": 1,
     "read": 2, "datasets": 2, "model": 2, "frontier": 2,
     "convergence": 2, "health": 3, "fitted": 3,
-    "infer": 4, "store": 4, "approaches": 4,
+    "infer": 4, "store": 4, "approaches": 4, "reconciliation": 4,
     "planning": 5, "check": 5,
     "tables": 6, "wording": 6,
     "plots": 7,
     "cli": 9,
 }  # fmt: skip
 # On one floor, these may be used by those who share it.
-WITHIN = {("_numerics", "errors"), ("units", "errors"), ("noise", "laws"), ("datasets", "read"), ("fitted", "health")}
+WITHIN = {
+    ("_numerics", "errors"), ("units", "errors"), ("counting", "errors"), ("counting", "units"),
+    ("noise", "laws"), ("datasets", "read"), ("fitted", "health"),
+}  # fmt: skip
 # Convenience methods of results: one-liners that import the room they name.
 DOORS = {
     ("fitted", "tables"),
@@ -32,6 +35,7 @@ DOORS = {
     ("frontier", "tables"),
     ("planning", "tables"),
     ("approaches", "tables"),
+    ("reconciliation", "tables"),
     ("check", "tables"),
     ("infer", "tables"),
 }

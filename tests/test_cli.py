@@ -147,6 +147,13 @@ def test_laws_and_data_tell_their_sources(run):
         (["fit", "nowhere.csv", "--outliers", "keep"], "--outliers is for shipped tables"),
         (["fit", "chinchilla", "-o", "."], "it is a folder"),
         (["data", "nope"], "shipped are"),
+        (["count", "lama-3-8b"], "did you mean llama-3-8b"),
+        (["count", "gpt2", "--layers", "3"], "published with its layers"),
+        (["count", "--width", "128"], "needs --layers and --width"),
+        (["count", "--layers", "2", "--width", "128", "--style", "gpt", "--tied"], "a gpt shape has no tied"),
+        (["count", "--layers", "2", "--width", "128", "--style", "bert"], "no style 'bert'"),
+        (["count", "--layers", "-2", "--width", "128"], "positive whole number"),
+        (["count", "gpt2", "--tokens", "0"], "positive number, as in 15T"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -203,3 +210,26 @@ def test_the_installed_command_works_from_another_folder(tmp_path):
         check=True,
     )
     assert {entry["name"] for entry in json.loads(done.stdout)} == set(sf.datasets.names())
+
+
+def test_count_prints_components_and_every_rule(run):
+    code, out, _ = run("count", "llama-3-8b", "--tokens", "15T")
+    assert code == 0
+    for words in ("8,030,261,248", "unembedding", "525,336,576", "megatron-recompute", "7.23e23"):
+        assert words in out
+    document = json.loads(run("count", "llama-3-8b", "--tokens", "15T", "--json")[1])
+    assert sum(document["components"].values()) == document["params"]["total"] == 8_030_261_248
+    assert document["flops"]["6nd"] == pytest.approx(6 * 8_030_261_248 * 15e12)
+    assert set(document["flops"]) == set(sf.counting.RULES)
+
+
+def test_count_takes_a_shape_of_ones_own_and_lists_the_published(run):
+    own = ["--layers", 32, "--width", 4096, "--kv-heads", 8, "--mlp", 14336, "--vocabulary", 128256]
+    document = json.loads(run("count", *own, "--context", 8192, "--json")[1])
+    published = json.loads(run("count", "llama-3-8b", "--json")[1])
+    assert {**document, "name": ""} == {**published, "name": ""}
+    gpt2 = json.loads(run("count", "--style", "gpt", "--layers", 12, "--width", 768, "--heads", 12, "--json")[1])
+    assert gpt2["params"]["total"] == 124_439_808
+    _, out, _ = run("count")
+    assert all(name in out for name in sf.counting.SHAPES)
+    assert len(json.loads(run("count", "--json")[1])) == len(sf.counting.SHAPES)

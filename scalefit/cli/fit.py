@@ -67,6 +67,7 @@ def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path
         "table": fitted.runs.name,
         "runs": len(fitted.runs),
         "notes": list(fitted.runs.notes),
+        "convention": fitted.runs.convention,
         "fingerprint": fitted.runs.fingerprint,
         "law": fitted.model.law.name,
         "noise": fitted.model.noise.name,

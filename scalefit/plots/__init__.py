@@ -4,6 +4,7 @@ from scalefit.plots._axes import save
 from scalefit.plots._calibration import calibration
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
+from scalefit.plots._reconcile import reconcile
 from scalefit.plots._surface import surface
 
-__all__ = ["calibration", "frontier", "isoflops", "save", "surface"]
+__all__ = ["calibration", "frontier", "isoflops", "reconcile", "save", "surface"]

@@ -1,0 +1,111 @@
+"""FLOP of training a shape, by the rules that papers count with. Per token, forward and backward, as floats.
+
+Backward is twice forward. All rules count what a token meets: of a mixture, its active experts.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from scalefit.counting.shape import Shape
+from scalefit.counting.sixnd import FLOPS_PER_PARAM_TOKEN
+from scalefit.errors import DataError
+
+
+class Rule(NamedTuple):
+    """One way to count: FLOP a token from a shape and a sequence length, in words, and who counts so."""
+
+    per_token: Callable[[Shape, int], float]
+    about: str
+    source: str
+
+
+def _six_nd(shape: Shape, context: int) -> float:
+    return FLOPS_PER_PARAM_TOKEN * shape.active
+
+
+def _kaplan(shape: Shape, context: int) -> float:
+    return 6.0 * shape.active_non_embedding + 6.0 * shape.layers * context * shape.attention_width
+
+
+def _palm(shape: Shape, context: int) -> float:
+    return 6.0 * shape.active + 12.0 * shape.layers * shape.attention_width * context
+
+
+def _palm_causal(shape: Shape, context: int) -> float:
+    return 6.0 * shape.active + 6.0 * shape.layers * shape.attention_width * context
+
+
+def _megatron(shape: Shape, context: int) -> float:
+    return 3 * (_layers(shape, context) + _logits(shape))
+
+
+def _megatron_recompute(shape: Shape, context: int) -> float:
+    return 4 * _layers(shape, context) + 3 * _logits(shape)
+
+
+def _hoffmann(shape: Shape, context: int) -> float:
+    softmax = 3.0 * shape.layers * shape.heads * context
+    return 3 * (_layers(shape, context) + softmax)
+
+
+def _layers(shape: Shape, context: int) -> float:
+    """Forward FLOP a token of every layer's matrix products, attention over the full context."""
+    weights = shape.attention_weights + shape.active_experts * shape.mlp_weights + shape.router_weights
+    return shape.layers * (2.0 * weights + 4.0 * context * shape.attention_width)
+
+
+def _logits(shape: Shape) -> float:
+    return 2.0 * shape.vocabulary * shape.width
+
+
+RULES: dict[str, Rule] = {
+    "6nd": Rule(_six_nd, "6 N, N all parameters", "Hoffmann et al. 2022 (arXiv 2203.15556), section 3.3"),
+    "kaplan": Rule(
+        _kaplan, "6 N + 6 L T d, N without embeddings", "Kaplan et al. 2020 (arXiv 2001.08361), Table 1 and eq. 2.2"
+    ),
+    "palm": Rule(
+        _palm, "6 N + 12 L H Q T, attention over the whole sequence",
+        "Chowdhery et al. 2022 (arXiv 2204.02311), Appendix B",
+    ),
+    "palm-causal": Rule(
+        _palm_causal, "6 N + 6 L H Q T, attention over what came before",
+        "Porian et al. 2024 (arXiv 2406.19146), half of PaLM's term",
+    ),
+    "megatron": Rule(
+        _megatron, "matrix products of layers and logits: 72 L d^2 (1 + T/6d + V/12Ld) for GPT",
+        "Narayanan et al. 2021 (arXiv 2104.04473), Appendix",
+    ),
+    "megatron-recompute": Rule(
+        _megatron_recompute, "layers run forward twice: 96 L d^2 (1 + T/6d + V/16Ld) for GPT",
+        "Narayanan et al. 2021 (arXiv 2104.04473), section 5.1",
+    ),
+    # Hoffmann's list also names embeddings and logits; the ratios of Table A4 come out only without them.
+    "hoffmann": Rule(
+        _hoffmann, "matrix products and softmax of the layers, no logits",
+        "Hoffmann et al. 2022 (arXiv 2203.15556), Appendix F and Table A4",
+    ),
+}  # fmt: skip
+"""Name -> rule."""
+
+
+def flops_per_token(shape: Shape, rule: str = "6nd", context: int | None = None) -> float:
+    """Training FLOP a token of `shape` by one of `RULES`, in sequences of `context` tokens (the shape's by default).
+
+    Raises `DataError` on another rule.
+    """
+    if rule not in RULES:
+        raise DataError(f"there is no rule {rule!r} to count FLOP; choose from {', '.join(RULES)}.")
+    return RULES[rule].per_token(shape, context or shape.context)
+
+
+def training_flops(shape: Shape, tokens: float, rule: str = "6nd", context: int | None = None) -> float:
+    """FLOP of training `shape` on `tokens` tokens; raises as `flops_per_token` does."""
+    return flops_per_token(shape, rule, context) * float(tokens)
+
+
+def training_days(params: float, tokens: float, devices: int, achieved: float, recompute: bool = True) -> float:
+    """Days of training: 8 T P / (n X) with activation recomputation, 6 T P / (n X) without.
+
+    achieved : FLOP a second of one device, as measured. Source: Narayanan et al. 2021 (arXiv 2104.04473), section 5.1.
+    """
+    return (8.0 if recompute else 6.0) * tokens * params / (devices * achieved) / 86400

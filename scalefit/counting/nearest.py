@@ -1,0 +1,101 @@
+"""From a wanted number of parameters to a shape one can build: the nearest of a family.
+
+A family is its published members: the one nearest in size lends its head size, MLP ratio, key-value heads and
+vocabulary, and all of them, interpolated in ln N, the aspect ratio d / L.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import exp, gcd, lcm, log
+
+import numpy as np
+
+from scalefit.counting.convention import check_convention
+from scalefit.counting.named import SHAPES
+from scalefit.counting.shape import Shape
+from scalefit.errors import PlanError
+from scalefit.units import format_count
+
+MLP_MULTIPLE = 256
+# A shape one per cent off in size is worth one whose aspect ratio is 20 % off: loss hardly depends on the aspect
+# (Kaplan et al. 2020, arXiv 2001.08361, Fig. 5).
+ASPECT_WEIGHT = 0.05
+LARGEST_MISS = log(1.5)
+
+
+def families() -> list[str]:
+    """The families that `nearest` knows."""
+    return list(dict.fromkeys(entry.family for entry in SHAPES.values()))
+
+
+def nearest(
+    family: str,
+    params: float,
+    convention: str = "total",
+    *,
+    vocabulary: int | None = None,
+    width_multiple: int = 64,
+    context: int | None = None,
+) -> Shape:
+    """The deployable shape of a family whose parameters, counted by `convention`, come nearest to `params`.
+
+    Its width is a multiple of `width_multiple` and of the head size, its MLP of 256, its heads of the key-value heads.
+    vocabulary, context : the family's unless given. Ask the shape for its exact count: `.total`, `.count(convention)`.
+    Raises `PlanError` on an unknown family, and where it has nothing within a factor 1.5.
+    """
+    check_convention(convention)
+    members = _members(family, vocabulary, context)
+    sizes = [log(member.count(convention)) for member in members]
+    wanted = log(params) if params >= 1 else 0.0
+    template = members[int(np.argmin(np.abs(np.array(sizes) - wanted)))]
+    log_aspect = float(np.interp(wanted, sizes, [log(member.width / member.layers) for member in members]))
+
+    def miss(shape: Shape) -> float:
+        return abs(log(shape.count(convention)) - wanted)
+
+    def cost(shape: Shape) -> float:
+        return miss(shape) + ASPECT_WEIGHT * abs(log(shape.width / shape.layers) - log_aspect)
+
+    best = min(_candidates(template, exp(wanted), convention, width_multiple), key=cost)
+    if miss(best) > LARGEST_MISS:
+        raise PlanError(
+            f"no {family} shape has about {format_count(params)} {convention} parameters: the nearest has "
+            f"{format_count(best.count(convention))}; ask for more, or give a smaller vocabulary."
+        )
+    return best
+
+
+def _members(family: str, vocabulary: int | None, context: int | None) -> list[Shape]:
+    """The published shapes of a family by size, with the vocabulary and context asked for."""
+    found = [entry.shape for entry in SHAPES.values() if entry.family == family]
+    if not found:
+        raise PlanError(f"there is no family {family!r}; choose from {', '.join(families())}.")
+    asked = [
+        replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context) for shape in found
+    ]
+    return sorted(asked, key=lambda shape: shape.total)
+
+
+def _candidates(template: Shape, wanted: float, convention: str, multiple: int) -> Iterator[Shape]:
+    """For each width, the two numbers of layers whose counts enclose what is wanted."""
+    step = lcm(multiple, template.head_size)
+    step = lcm(step, _fewest_heads(template) * template.head_size)
+    width, smallest = step, 0
+    while width == step or smallest < wanted:
+        one, two = (_scaled(template, width, layers).count(convention) for layers in (1, 2))
+        layers = 1 + int(max(0.0, wanted - one) // (two - one))
+        yield from (_scaled(template, width, count) for count in (layers, layers + 1))
+        width, smallest = width + step, one
+
+
+def _fewest_heads(template: Shape) -> int:
+    """Heads come in multiples of half the key-value heads at least, so that these can be shared evenly."""
+    return max(1, template.kv_heads // 2) if template.kv_heads < template.heads else 1
+
+
+def _scaled(template: Shape, width: int, layers: int) -> Shape:
+    heads = width // template.head_size
+    shared = template.kv_heads < template.heads
+    mlp = max(1, round(template.mlp / template.width * width / MLP_MULTIPLE)) * MLP_MULTIPLE
+    kv_heads = gcd(heads, template.kv_heads) if shared else heads
+    return replace(template, width=width, layers=layers, heads=heads, kv_heads=kv_heads, mlp=mlp)
