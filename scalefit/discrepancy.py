@@ -1,0 +1,118 @@
+"""The law's own error: a smooth process added to ln loss, because every law of a few parameters is slightly wrong.
+
+The sum of two zero-mean Gaussian processes with squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc.
+B 63, 425, call such a term the model's discrepancy): one in ln C alone, and a smaller one in ln C and ln(D/N), which is
+what can move the optimum along a budget.
+
+Near the runs it is held by few of them, the pivots; elsewhere each posterior draw is a path of its own, a draw of the
+prior process corrected to agree at the pivots (Wilson et al. 2020, arXiv 2002.09309, equation 12).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit.counting import flops_6nd
+from scalefit.errors import ModelError
+
+PIVOTS = 24
+WAVES = (16, 32)  # of the prior paths, for each process
+# Plane waves at the quantiles of the kernels' spectral density, a normal: evenly in one dimension, on the R sequence
+# in two (Roberts 2018).
+_STEPS = np.array([0.7548776662466927, 0.5698402909980532])
+
+
+@final
+@dataclass(frozen=True)
+class Discrepancy:
+    """Scales of the law's error on ln loss.
+
+    compute : standard deviation of the process in ln C; compute_length : its length scale, in e-folds of C.
+    allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
+    The defaults were learned on public sweeps. Raises `ModelError` on a scale that is not positive.
+    """
+
+    compute: float = 0.05
+    compute_length: float = 4.0
+    allocation: float = 0.015
+    allocation_lengths: tuple[float, float] = (4.0, 3.0)
+
+    def __post_init__(self) -> None:
+        if not min(self.scales) > 0:
+            raise ModelError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
+
+    @property
+    def scales(self) -> tuple[float, float, float, float, float]:
+        """All five numbers, as the functions of this file take them."""
+        return (self.compute, self.compute_length, self.allocation, *self.allocation_lengths)
+
+
+def coordinates(x: Mapping[str, Any]) -> Any:
+    """(ln C, ln D/N) of runs with C = 6 N D, (..., 2)."""
+    xp: Any = jnp if isinstance(x["params"], Array) else np
+    n, d = x["params"], x["tokens"]
+    return xp.stack([xp.log(flops_6nd(n, d)), xp.log(d / n)], axis=-1)
+
+
+def kernel(scales: Any, u: Any, v: Any) -> Any:
+    """Covariance of ln loss between coordinates u (..., 2) and v (..., 2), elementwise."""
+    one, length, two, length_c, length_ratio = scales
+    xp: Any = jnp if isinstance(u, Array) or isinstance(v, Array) else np
+    off_c, off_ratio = u[..., 0] - v[..., 0], u[..., 1] - v[..., 1]
+    along = one**2 * xp.exp(-0.5 * (off_c / length) ** 2)
+    return along + two**2 * xp.exp(-0.5 * ((off_c / length_c) ** 2 + (off_ratio / length_ratio) ** 2))
+
+
+def pivots(scales: Any, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The `PIVOTS` coordinates among u (run, 2) that say most about the others, (pivot, 2), and a basis (run, pivot).
+
+    Pivoted Cholesky factorisation (Harbrecht, Peters and Schneider 2012, Appl. Numer. Math. 62, 428): the process at
+    the runs is basis @ standard normals, but for a variance far below any noise. Few runs have zeros for the rest.
+    """
+    left = np.full(len(u), float(kernel(scales, u[0], u[0])))
+    least = 1e-9 * left[0]
+    basis, chosen = np.zeros((len(u), PIVOTS)), []
+    for k in range(PIVOTS):
+        i = int(left.argmax())
+        if left[i] < least:
+            break
+        chosen.append(i)
+        basis[:, k] = (kernel(scales, u, u[i]) - basis @ basis[i]) / np.sqrt(left[i])
+        left = np.maximum(left - basis[:, k] ** 2, 0.0)
+    return u[chosen], basis
+
+
+def waves(scales: Any) -> tuple[Array, Array]:
+    """Frequencies (wave, 2) of the prior paths, and the standard deviation of each wave's amplitude (wave,)."""
+    from jax.scipy.special import ndtri
+
+    one, length, two, length_c, length_ratio = scales
+    first = ndtri((jnp.arange(WAVES[0]) + 0.5) / WAVES[0]) / length
+    second = ndtri((0.5 + jnp.arange(1, WAVES[1] + 1)[:, None] * _STEPS) % 1.0) / jnp.stack([length_c, length_ratio])
+    frequency = jnp.concatenate([jnp.stack([first, 0 * first], axis=1), second])
+    size = jnp.concatenate([jnp.full(WAVES[0], one / WAVES[0] ** 0.5), jnp.full(WAVES[1], two / WAVES[1] ** 0.5)])
+    return frequency, size
+
+
+def features(scales: Any, centres: Array, u: Array) -> Array:
+    """What a path is linear in, at one coordinate u (2,): kernels at the pivots, then cosines and sines."""
+    frequency, size = waves(scales)
+    phase = frequency @ u
+    return jnp.concatenate([kernel(scales, centres, u), size * jnp.cos(phase), size * jnp.sin(phase)])
+
+
+def path_coefficients(scales: Any, centres: Array, weights: Array, normal: Array) -> Array:
+    """Coefficients of `features` for one draw, from the posterior's `weights` (pivot,) and the prior's `normal` (2 wave,).
+
+    Weights beyond the pivots there are, of a table with few runs, are left out.
+    """
+    count = len(centres)
+    covariance = kernel(scales, centres[:, None], centres[None])
+    root = jnp.linalg.cholesky(covariance + 1e-9 * covariance[0, 0] * jnp.eye(count))
+    prior = jnp.stack([features(scales, centres, u)[count:] for u in centres]) @ normal
+    inner = jnp.linalg.solve(root, prior)
+    return jnp.concatenate([jnp.linalg.solve(root.T, weights[:count] - inner), normal])
