@@ -1,5 +1,6 @@
 """What the commands that decide share: options for machines, a fit to ask, and the way answers are shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,14 +45,22 @@ def fit_to_ask(path: Path | None, quiet: bool) -> "Fit":
     return sf.fit(sf.datasets.load("chinchilla"), progress=False)
 
 
-def show(caution: str, words: list[str], table: Any, title: str, basis: "Basis", prob: float) -> None:
+def show(
+    caution: str,
+    words: list[str],
+    table: Any,
+    title: str,
+    basis: "Basis",
+    prob: float,
+    cell: Callable[[str, str, float], str] = cell_by_row,
+) -> None:
     """Caution first, then the answer, its numbers, and what they rest on."""
     from scalefit.advice import basis_sentence
 
     out = console()
     for paragraph in filter(None, [caution, *words]):
         say(out, f"{paragraph}\n")
-    out.print(rich_table(table, f"{title}; intervals {percent(prob)}", cell_by_row))
+    out.print(rich_table(table, f"{title}; intervals {percent(prob)}", cell))
     say(out, basis_sentence(basis, prob))
 
 

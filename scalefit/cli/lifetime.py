@@ -1,5 +1,6 @@
 """`scalefit lifetime`: the size that is cheapest over training and inference, at equal quality."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from scalefit.cli._app import app
 from scalefit.cli._decisions import Accelerator, Mfu, Price, Served, machines_of, show, show_json
 from scalefit.cli._input import check_target
 from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._show import cell_by_row
 
 
 @app.command()
@@ -50,4 +52,14 @@ def lifetime(
         document = {"params": life.params, "tokens": life.tokens, "reference": list(life.reference)}
         show_json({**document, "pareto": json_ready(life.pareto(prob))}, *shown, life.basis, prob)
         return
-    show(*shown, f"the whole life at the quality of {quality}", life.basis, prob)
+    show(*shown, f"the whole life at the quality of {quality}", life.basis, prob, _cell(cost.unit))
+
+
+def _cell(unit: str) -> Callable[[str, str, float], str]:
+    """Costs in money are written as money."""
+    in_money = ("training", "serving", "total") if unit == "$" else ()
+
+    def cell(row: str, column: str, value: float) -> str:
+        return cell_by_row("wasted_money" if row in in_money else row, column, value)
+
+    return cell

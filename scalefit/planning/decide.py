@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from scalefit._numerics import precision
 from scalefit.counting import flops_6nd
@@ -194,9 +195,9 @@ class _Choice:
 
         return free, minimise(tail, max(low, free - SEARCH), min(high, free + SEARCH))
 
-    def under(self, risk: float | None) -> Callable[[Belief], float]:
+    def under(self, risk: float | None) -> Callable[[Belief], Array]:
         """ln N of the plan that another belief would make of the same budget and limits."""
-        return lambda belief: replace(self, belief=belief).decide(risk)[1]
+        return lambda belief: jnp.asarray(replace(self, belief=belief).decide(risk)[1], dtype=float)
 
     def near(self, best: float, waste: float) -> tuple[float, float]:
         """The N on each side of the plan where expected waste is `NEAR_OPTIMAL` more than at the plan."""

@@ -77,7 +77,8 @@ def target(
     """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
-    the size for which this is cheapest. fixed : the law's further inputs. Raises `PlanError` where too few draws reach the loss at any budget.
+    the size for which this is cheapest. fixed : the law's further inputs. Raises `PlanError` where too few draws reach
+    the loss at any budget.
     """
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))

@@ -41,7 +41,7 @@ class Wall:
         return 0.01 * float(self.unique_tokens.mean())
 
 
-def wall_of(belief: Belief, cost: Cost, log_budget: Any, loss: np.ndarray, decide: Callable[[Belief], float]) -> Wall:
+def wall_of(belief: Belief, cost: Cost, log_budget: Any, loss: np.ndarray, decide: Callable[[Belief], Array]) -> Wall:
     """The wall at a budget, where the plan behind it has `loss` (draw,).
 
     decide : belief -> ln N of its plan, under whatever limits there are. One compiled program serves all three plans.
@@ -54,7 +54,7 @@ def wall_of(belief: Belief, cost: Cost, log_budget: Any, loss: np.ndarray, decid
 
 
 @jax.jit
-def _outcome(belief: Belief, cost: Cost, log_n: float, log_budget: Array) -> tuple[Array, Array]:
+def _outcome(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> tuple[Array, Array]:
     """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum: each (draw,)."""
 
     def one(draw: Belief) -> tuple[Array, Array]:
