@@ -41,9 +41,8 @@ class Belief:
     @property
     def loss(self) -> LogLoss:
         """(ln N, ln D) -> loss in nats per token, of one draw."""
-        if self.wall is None:
-            return self.fresh_loss
-        return lambda log_n, log_d: self.fresh_loss(log_n, jnp.minimum(log_d, jnp.log(self.wall)))
+        fresh, wall = self.fresh_loss, self.wall
+        return fresh if wall is None else lambda log_n, log_d: fresh(log_n, jnp.minimum(log_d, jnp.log(wall)))
 
     @property
     def expected_loss(self) -> LogLoss:
@@ -63,7 +62,7 @@ class Belief:
     @property
     def most_useful_tokens(self) -> float:
         """The most tokens that teach anything under any draw."""
-        return np.inf if self.wall is None else float(np.max(self.wall))
+        return np.inf if self.wall is None else float(np.asarray(self.wall).max())
 
     def with_unique(self, times: float | None) -> Self:
         """The same with `times` as many unique tokens; with more than anyone has where None."""
