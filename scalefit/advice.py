@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scalefit._numerics import interval
+from scalefit.counting import flops_6nd
 from scalefit.planning import Audit, Life, Machines, Plan, Target, Versus
 from scalefit.planning.basis import Basis
 from scalefit.planning.cost import Cost
@@ -170,6 +171,14 @@ def _chance(value: float) -> str:
     return "below 1%" if value < 0.005 else f"{value:.0%}"
 
 
-def furthest_caution(flops: Sequence[float], basis: Basis) -> str:
-    """The caution of the run furthest beyond the data; empty where all lie inside."""
-    return caution(max(flops), basis.compute_range)
+def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
+    """How far (params, tokens) lie beyond the data in compute and tokens per parameter; empty where all are inside."""
+    flops = max(flops_6nd(params, tokens) for params, tokens in runs)
+    per = [tokens / params for params, tokens in runs]
+    low, high = basis.ratio_range
+    ends = ""
+    if max(per) > 1.005 * high:
+        ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
+    elif min(per) < low / 1.005:
+        ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
+    return " ".join(filter(None, [caution(flops, basis.compute_range), ends and f"{ends}: an extrapolation."]))

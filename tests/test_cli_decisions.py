@@ -66,6 +66,8 @@ def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):  # noqa:
     assert "70B:1.4T: 70B parameters, 1.4T tokens, 20.0 per parameter, 5.88e23 FLOP" in flat(out)
     _, out, _ = run("audit", "llama-3-8b", "gpt-3", "--fit", saved)
     assert "No inference would justify the size" in flat(out)
+    _, out, _ = run("audit", "1B:20T", "--fit", saved)  # the table goes up to 2,000 tokens per parameter
+    assert "20,000 tokens per parameter is 10 times the most of any run: an extrapolation" in flat(out)
     document = json.loads(run("audit", "--fit", saved, "--json", "--plot", tmp_path / "audit.png")[1])
     assert len(document["models"]) == 17
     assert "2005.14165" in document["sources"]["GPT-3"]

@@ -29,7 +29,7 @@ def audit(
     """A trained model against the compute-optimal one of its own budget."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.advice import audit_sentence, basis_sentence, furthest_caution
+    from scalefit.advice import audit_sentence, basis_sentence, caution_about
     from scalefit.planning.published import read_model
     from scalefit.tables import json_ready
 
@@ -39,7 +39,10 @@ def audit(
     found = sf.audit(fitted, asked)
     if plot:
         plots.save(plots.audit(fitted, found, prob), plot)
-    beyond, basis = furthest_caution(found.flops.tolist(), found.basis), basis_sentence(found.basis, prob)
+    beyond, basis = (
+        caution_about([(model.params, model.tokens) for model in found.models], found.basis),
+        basis_sentence(found.basis, prob),
+    )
     words = [audit_sentence(found, index, prob) for index in range(len(found.models))]
     if as_json:
         sources = {model.name: model.source for model in found.models}

@@ -32,10 +32,9 @@ def lifetime(
     """The size that is cheapest over training and inference, at equal quality."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.advice import bill_sentence, life_paragraph
+    from scalefit.advice import bill_sentence, caution_about, life_paragraph
     from scalefit.planning.amount import read_amount
     from scalefit.tables import json_ready
-    from scalefit.wording import caution
 
     check_target(plot, str(fit))
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")
@@ -47,7 +46,7 @@ def lifetime(
     if plot:
         plots.save(plots.pareto(life, prob), plot)
     words = [life_paragraph(life, prob), bill_sentence(machines, life.flops)]
-    shown = caution(life.flops, life.basis.compute_range), words, life.summary(prob)
+    shown = caution_about([(life.params, life.tokens)], life.basis), words, life.summary(prob)
     if as_json:
         document = {"params": life.params, "tokens": life.tokens, "reference": list(life.reference)}
         show_json({**document, "pareto": json_ready(life.pareto(prob))}, *shown, life.basis, prob)

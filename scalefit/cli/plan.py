@@ -36,9 +36,8 @@ def plan(
 ) -> None:
     """The allocation of a budget that minimises expected loss, and the price of being wrong."""
     import scalefit as sf
-    from scalefit.advice import bill_sentence, plan_paragraph, wall_sentence
+    from scalefit.advice import bill_sentence, caution_about, plan_paragraph, wall_sentence
     from scalefit.planning.amount import read_amount
-    from scalefit.wording import caution
 
     machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
     cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens")) if inference_tokens else None
@@ -46,7 +45,7 @@ def plan(
     answer = sf.plan(fitted, budget, cost=cost, machines=machines, unique_tokens=unique_tokens, risk=risk, **limits)
     thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines) if rules else None
     words = [plan_paragraph(answer, prob), wall_sentence(answer), bill_sentence(answer.machines, answer.flops)]
-    shown = caution(answer.flops, answer.compute_range), words, answer.summary(prob)
+    shown = caution_about([(answer.params, answer.tokens)], answer.basis), words, answer.summary(prob)
     if as_json:
         show_json(_document(answer, thumb, prob), *shown, answer.basis, prob)
         return

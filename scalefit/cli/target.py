@@ -25,15 +25,14 @@ def target(
     from dataclasses import asdict
 
     import scalefit as sf
-    from scalefit.advice import bill_sentence, target_paragraph
+    from scalefit.advice import bill_sentence, caution_about, target_paragraph
     from scalefit.counting import flops_6nd
-    from scalefit.wording import caution
 
     machines = machines_of(accelerator, mfu, price)
     found = sf.target(sf.load(fit), loss, confidence=confidence, machines=machines, max_params=max_params)
     flops = float(flops_6nd(found.sure.params, found.sure.tokens))
     words = [target_paragraph(found, prob), f"The safer plan: {bill_sentence(machines, flops)}"]
-    shown = caution(flops, found.basis.compute_range), words, found.summary(prob)
+    shown = caution_about([(found.sure.params, found.sure.tokens)], found.basis), words, found.summary(prob)
     if as_json:
         plans = {"even": asdict(found.even), "sure": asdict(found.sure), "machines": machines.describe()}
         show_json(

@@ -26,14 +26,14 @@ def versus(
 ) -> None:
     """Which of two runs, budgets or recipes is better, and how sure that is."""
     import scalefit as sf
-    from scalefit.advice import furthest_caution, versus_paragraph
+    from scalefit.advice import caution_about, versus_paragraph
 
     machines = machines_of(accelerator, mfu, price)
     if Path(a).is_file() and Path(b).is_file():
         found = sf.versus(sf.load(a), sf.load(b), budget=budget, machines=machines)
     else:
         found = sf.versus(a, b, fit=fit_to_ask(fit, quiet=as_json), machines=machines)
-    beyond = furthest_caution([found.a.flops, found.b.flops], found.basis)
+    beyond = caution_about([(each.params, each.tokens) for each in (found.a, found.b)], found.basis)
     shown = beyond, [versus_paragraph(found, prob)], found.summary(prob)
     if as_json:
         chances = {name: getattr(found, name) for name in ("chance", "chance_one_run", "chance_of_speedup")}

@@ -9,7 +9,7 @@ from scalefit.planning import Audit
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import percent
 
-CROWDED = 0.3  # dots closer than this in logarithms have their names on opposite sides
+CROWDED = 0.3  # dots closer than this in logarithms have their names above and below
 
 
 def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> Axes:
@@ -34,10 +34,9 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
         ax.annotate(
             model.name,
             (flops[index], per[index]),
-            (-5, -9) if crowded else (5, 4),
+            (5, -11) if crowded else (5, 4),
             textcoords="offset points",
             fontsize=8,
-            ha="right" if crowded else "left",
         )
     count_axis(ax.xaxis, "training compute, FLOP")
     count_axis(ax.yaxis, "tokens per parameter")
