@@ -1,34 +1,26 @@
 """What should I train? The one allocation of a budget that minimises posterior expected loss, and its price."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from scalefit._numerics import precision
 from scalefit.counting import flops_6nd
-from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.planning._solve import minimise
+from scalefit.planning._choice import Choice
 from scalefit.planning.amount import read_amount
 from scalefit.planning.basis import Basis
-from scalefit.planning.belief import Belief, believe
-from scalefit.planning.budget import Budget, read_budget
+from scalefit.planning.belief import believe
+from scalefit.planning.budget import read_budget
 from scalefit.planning.cost import Cost, SixND
 from scalefit.planning.limits import Limits
 from scalefit.planning.machines import Machines
-from scalefit.planning.price import bayes_log_params, cvar, losses, price
+from scalefit.planning.price import cvar
 from scalefit.planning.wall import Wall, wall_of
-from scalefit.units import format_flops
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NEAR_OPTIMAL = 0.01  # of compute
-SEARCH = np.log(1e3)  # the near-optimal range is sought within this factor of the plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +132,10 @@ def plan(
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
         belief = believe(fit, unique, fixed)
-        choice = _Choice(belief, cost.averaged(), found.amount(cost), limits)
+        choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
         free, best = choice.decide(risk)
         draws = choice.price(best)
-        _check_room(found, draws["N_opt"], choice)
+        choice.check_room(draws["N_opt"])
         near = choice.near(best, float(draws["wasted_compute"].mean()))
         lost = (
             float(draws["wasted_compute"].mean() - choice.price(free)["wasted_compute"].mean()) if best != free else 0.0
@@ -158,66 +150,3 @@ def plan(
     expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique)
     d = min(float(choice.tokens(n)), belief.most_useful_tokens)  # behind a hard wall the rest would buy nothing
     return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis)
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """One budget to be allocated: what can be asked of it, in ln N."""
-
-    belief: Belief
-    cost: Cost
-    budget: float
-    limits: Limits
-
-    @property
-    def log_budget(self) -> Any:
-        return jnp.log(jnp.asarray(self.budget, dtype=float))
-
-    def tokens(self, params: Any) -> Any:
-        return self.cost.tokens_for(self.budget, params)
-
-    def price(self, log_n: float) -> dict[str, np.ndarray]:
-        found = price(self.belief, self.cost, jnp.asarray(log_n, dtype=float), self.log_budget)
-        return {name: np.asarray(values) for name, values in found.items()}
-
-    def decide(self, risk: float | None) -> tuple[float, float]:
-        """ln N of the plan without limits, and within them."""
-        free = float(bayes_log_params(self.belief, self.cost, self.log_budget))
-        low, high = self.limits.hold(free, self.cost, self.budget)
-        if risk is None or low == high:
-            return free, float(np.clip(free, low, high))
-        informed = self.price(free)
-        best = informed["loss"] - informed["regret"]
-
-        def tail(points: np.ndarray) -> np.ndarray:
-            found = np.asarray(losses(self.belief, self.cost, jnp.asarray(points), self.log_budget))
-            return np.array([cvar(regret, risk) for regret in found - best])
-
-        return free, minimise(tail, max(low, free - SEARCH), min(high, free + SEARCH))
-
-    def under(self, risk: float | None) -> Callable[[Belief], Array]:
-        """ln N of the plan that another belief would make of the same budget and limits."""
-        return lambda belief: jnp.asarray(replace(self, belief=belief).decide(risk)[1], dtype=float)
-
-    def near(self, best: float, waste: float) -> tuple[float, float]:
-        """The N on each side of the plan where expected waste is `NEAR_OPTIMAL` more than at the plan."""
-        from scipy.optimize import brentq
-
-        def excess(log_n: float) -> float:
-            return float(self.price(log_n)["wasted_compute"].mean()) - waste - NEAR_OPTIMAL
-
-        def end(sign: float, furthest: float) -> float:
-            inner, reach = best, 0.25
-            while excess(outer := float(np.clip(best + sign * reach, low, high))) < 0:
-                if outer == furthest or reach > SEARCH:
-                    return outer
-                inner, reach = outer, 2 * reach
-            return outer if inner == outer else float(brentq(excess, inner, outer, xtol=1e-4))
-
-        low, high = self.limits.hold(best, self.cost, self.budget)
-        return float(np.exp(end(-1.0, low))), float(np.exp(end(1.0, high)))
-
-
-def _check_room(found: Budget, optima: np.ndarray, choice: _Choice) -> None:
-    if np.mean((optima < 1.001) | (choice.tokens(optima) < 1.001)) > 0.5:
-        raise PlanError(f"{format_flops(found.flops)} FLOP has no optimum of a parameter and a token; ask for more.")
