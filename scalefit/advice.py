@@ -27,8 +27,9 @@ def basis_sentence(basis: Basis, prob: float) -> str:
     drawn = source.get(basis.kind)
     held = f"intervals are equal-tailed, {percent(prob)}, and hold {drawn}, not the law's own error" if drawn else ""
     wall = f"; {basis.wall}" if basis.wall else ""
+    counted = f"counts {basis.convention.replace('_', '-')} parameters" if basis.convention else "is counted as"
     return (
-        f"N is counted as in {basis.table}; {basis.rule}; loss in nats per token of that table's data and tokenizer; "
+        f"N {counted} in {basis.table}; {basis.rule}; loss in nats per token of that table's data and tokenizer; "
         f"{held or 'a point estimate has no interval'}{wall}."
     )
 

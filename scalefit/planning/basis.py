@@ -13,6 +13,7 @@ class Basis:
 
     compute_range, ratio_range : smallest and largest compute (FLOP), and tokens per parameter, of the runs.
 
+    convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
     """
 
@@ -22,6 +23,7 @@ class Basis:
     rule: str
     compute_range: tuple[float, float]
     ratio_range: tuple[float, float]
+    convention: str | None = None
     wall: str = ""
 
     @classmethod
@@ -35,7 +37,9 @@ class Basis:
                 if "unique_tokens" in law.inputs
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
-        return cls(fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, wall)
+        return cls(
+            fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.runs.convention, wall
+        )
 
     def times_beyond(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""
