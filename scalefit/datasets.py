@@ -46,6 +46,12 @@ CATALOGUE = (
         "Hoffmann et al. 2022 (arXiv 2203.15556), Tables 3 and A3",
         "figures",
     ),
+    Dataset(
+        "published_models",
+        "parameters and training tokens of 17 published language models: not runs, `scalefit audit` reads it",
+        "each model's own paper or model card, named in its row",
+        "figures",
+    ),
 )
 
 
@@ -72,8 +78,8 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop", **columns: str) 
     """
     if outliers not in ("drop", "keep"):
         raise DataError(f"outliers is 'drop' or 'keep', not {outliers!r}.")
-    if name == "hoffmann_tables":
-        raise DataError("hoffmann_tables holds published allocations, not runs; read its CSV at datasets.path(...).")
+    if name in ("hoffmann_tables", "published_models"):
+        raise DataError(f"{name} holds published allocations, not runs; read its CSV at datasets.path(...).")
     file = path(name)
     convention = next(dataset.convention for dataset in CATALOGUE if dataset.name == name)
     runs = read_runs(file, name=name, convention=convention, **columns)

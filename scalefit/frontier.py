@@ -41,35 +41,31 @@ def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Arra
 def optimal_log_params(loss: LogLoss, log_flops: Array) -> Array:
     """ln N that minimises a loss unimodal along C = 6 N D; one draw, one budget.
 
-    Solves ln e_N = ln e_D, whose two sides are straight lines in ln N for sums of power laws: Newton's method
-    then needs a step or two. At least one parameter and one token are assumed.
+    At least one parameter and one token are assumed.
     """
     log_k = log_flops - jnp.log(FLOPS_PER_PARAM_TOKEN)
-    tiny = jnp.finfo(log_k.dtype).tiny
+    return optimum_along(loss, lambda log_n: log_k - log_n, log_k)
+
+
+def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: Array) -> Array:
+    """ln N in [0, high] that minimises a loss unimodal along ln D = `tokens_along`(ln N), a budget's line.
+
+    There an e-fold of parameters gains what it costs in tokens, e_N = -e_D dlnD/dlnN. For sums of power laws along
+    C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
+    Sizes that leave less than a token are not considered.
+    """
+    tiny = jnp.finfo(high.dtype).tiny
 
     def gap(log_n: Array) -> Array:
-        e_n, e_d = elasticities(loss, log_n, log_k - log_n)
-        return jnp.log(jnp.maximum(e_n, tiny)) - jnp.log(jnp.maximum(e_d, tiny))
+        log_d, slope = jax.jvp(tokens_along, (log_n,), (jnp.ones_like(log_n),))
+        e_n, e_d = elasticities(loss, log_n, log_d)
+        found = jnp.log(jnp.maximum(e_n, tiny)) - jnp.log(jnp.maximum(-e_d * slope, tiny))
+        return jnp.where(log_d > 0, found, -1.0)  # less than a token: fewer parameters
 
     def gap_and_slope(log_n: Array) -> tuple[Array, Array]:
         return jax.jvp(gap, (log_n,), (jnp.ones_like(log_n),))
 
-    return find_root(gap_and_slope, jnp.zeros_like(log_k), log_k, log_k / 2)
-
-
-def equivalent_log_flops(loss: LogLoss, target: Array, log_flops: Array) -> Array:
-    """ln of the least compute that reaches the loss `target` when spent at the optimum; one draw.
-
-    `log_flops` is a budget that does reach it. The slope is dL*/dlnC = -e_D, by the envelope theorem.
-    """
-    log_k0 = jnp.log(FLOPS_PER_PARAM_TOKEN)
-
-    def excess_and_slope(log_c: Array) -> tuple[Array, Array]:
-        log_n = optimal_log_params(loss, log_c)
-        log_d = log_c - log_k0 - log_n
-        return loss(log_n, log_d) - target, -elasticities(loss, log_n, log_d)[1]
-
-    return find_root(excess_and_slope, log_flops - 30.0, log_flops, log_flops)
+    return find_root(gap_and_slope, jnp.zeros_like(high), high, high / 2)
 
 
 def log_loss_of(law: Law, draw: dict[str, Any]) -> LogLoss:

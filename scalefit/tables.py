@@ -15,7 +15,7 @@ from scalefit.convergence import convergence, superchains
 from scalefit.fitted import Fit
 from scalefit.frontier import Frontier
 from scalefit.infer import Fits
-from scalefit.planning import Plan
+from scalefit.planning import Audit, Life, Plan, Rules
 from scalefit.reconciliation import Reconciliation
 
 INTERVAL = ["median", "lower", "upper"]
@@ -75,16 +75,53 @@ def frontier_table(front: Frontier, prob: float = 0.9) -> pd.DataFrame:
 
 
 def plan_table(plan: Plan, prob: float = 0.9) -> pd.DataFrame:
-    """Rows: loss (of the law, and of one run with noise), regret, wasted compute, optimum; mean and interval.
+    """Rows: loss (of the law, and of one run with noise), regret, waste in compute and money, optimum; mean, interval.
 
     The mean of one run's loss is left out: under Student-t noise on ln loss it has no finite expectation.
     """
-    rows = {
-        name: {"mean": plan.draws[name].mean(), **dict(zip(INTERVAL, interval(plan.draws[name], prob), strict=True))}
-        for name in ("loss", "loss_one_run", "regret", "wasted_compute", "N_opt", "D_opt")
+    draws = {name: plan.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
+    if plan.cost.unit == "FLOP":
+        draws["wasted_flops"] = plan.budget * plan.draws["wasted_compute"]
+    draws |= {"wasted_money": plan.wasted_money, "N_opt": plan.draws["N_opt"], "D_opt": plan.draws["D_opt"]}
+    if plan.wall:
+        draws["wall_penalty"] = plan.wall.penalty
+    table = draws_table(draws, prob, mean=True)
+    table.loc["loss_one_run", "mean"] = np.nan
+    return table
+
+
+def rules_table(rules: Rules, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: rules of thumb. Columns: params, tokens; regret, wasted compute and money, each mean, lower, upper."""
+    worth, rows = float(rules.machines.money(rules.budget)), {}
+    for rule, draws in rules.draws.items():
+        waste = draws["wasted_compute"]
+        row: dict[tuple[str, str], Any] = {("params", ""): rules.params[rule], ("tokens", ""): rules.tokens(rule)}
+        for name, values in (("regret", draws["regret"]), ("wasted_compute", waste), ("wasted_money", worth * waste)):
+            _, low, high = interval(values, prob)
+            row |= {(name, "mean"): values.mean(), (name, "lower"): low, (name, "upper"): high}
+        rows[rule] = row
+    return _two_level(rows, "rule")
+
+
+def audit_table(audit: Audit, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: models. Columns: params, tokens, tokens_per_param, flops; each quantity of the audit's draws, interval."""
+    columns: dict[tuple[str, str], Any] = {
+        ("params", ""): [model.params for model in audit.models],
+        ("tokens", ""): [model.tokens for model in audit.models],
+        ("tokens_per_param", ""): [model.tokens / model.params for model in audit.models],
+        ("flops", ""): audit.flops,
     }
-    rows["loss_one_run"]["mean"] = np.nan
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+    for name, values in audit.draws.items():
+        columns |= _named(name, interval(values, prob))
+    return pd.DataFrame(columns, index=pd.Index([model.name for model in audit.models], name="model"))
+
+
+def pareto_table(life: Life, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: sizes. Columns: serving cost (of the expected inference); tokens and training cost, each an interval."""
+    tokens, cost = interval(life.size_tokens, prob), life.cost.averaged()
+    columns: dict[tuple[str, str], Any] = {("serving", ""): cost.serving(life.sizes)}
+    columns |= _named("tokens", tokens) | _named("training", cost.training(life.sizes, tokens))
+    return pd.DataFrame(columns, index=pd.Index(life.sizes, name="params"))
 
 
 def json_ready(table: pd.DataFrame) -> dict[str, Any]:
@@ -169,3 +206,11 @@ def drift_table(result: Backtest, prob: float = 0.9) -> pd.DataFrame:
     """Rows: (split, method); N_opt at the target: median, lower, upper."""
     rows = {key: dict(zip(INTERVAL, interval(draws, prob), strict=True)) for key, draws in result.drift.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["split", "method"])
+
+
+def draws_table(draws: dict[str, np.ndarray], prob: float = 0.9, mean: bool = False) -> pd.DataFrame:
+    """Rows: quantities given as draws (draw,). Columns: median, lower, upper; the mean first where asked for."""
+    rows = {name: dict(zip(INTERVAL, interval(values, prob), strict=True)) for name, values in draws.items()}
+    if mean:
+        rows = {name: {"mean": draws[name].mean(), **row} for name, row in rows.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")

@@ -8,7 +8,6 @@ from scalefit._numerics import interval
 from scalefit.check import Backtest
 from scalefit.check.scores import inside
 from scalefit.frontier import Frontier
-from scalefit.planning import Plan
 from scalefit.units import format_count, format_flops, percent
 
 COVERAGE_FOUND = (
@@ -42,9 +41,9 @@ def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
         interval(getattr(front, name)[:, index], prob) for name in ("params", "tokens", "tokens_per_param", "loss")
     )
     return (
-        f"At {format_flops(front.flops[index])} FLOP the optimum is {_range(n, format_count)} parameters on "
-        f"{_range(d, format_count)} tokens, {_range(per, '{:.1f}'.format)} tokens per parameter, for a loss of "
-        f"{_range(loss, '{:.3f}'.format)} nats per token (median and {percent(prob)} interval)."
+        f"At {format_flops(front.flops[index])} FLOP the optimum is {ranged(n, format_count)} parameters on "
+        f"{ranged(d, format_count)} tokens, {ranged(per, '{:.1f}'.format)} tokens per parameter, for a loss of "
+        f"{ranged(loss, '{:.3f}'.format)} nats per token (median and {percent(prob)} interval)."
     )
 
 
@@ -54,21 +53,6 @@ def fit_paragraph(front: Frontier, prob: float) -> str:
     beyond = caution(front.flops.max(), front.compute_range)
     return " ".join(
         [*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."]
-    )
-
-
-def plan_paragraph(plan: Plan, prob: float) -> str:
-    """What to train, what to expect, and what being wrong costs."""
-    loss, one_run = (interval(plan.draws[name], prob) for name in ("loss", "loss_one_run"))
-    low, high = plan.near_optimal
-    waste = float(np.quantile(plan.draws["wasted_compute"], 0.95))
-    return (
-        f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
-        f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token: "
-        f"the law lies in [{loss[1]:.3f}, {loss[2]:.3f}], one run in [{one_run[1]:.3f}, {one_run[2]:.3f}] "
-        f"({percent(prob)}). "
-        f"Not knowing the optimum wastes {plan.wasted_compute:.2%} of the compute on average, {waste:.1%} in one case "
-        f"of twenty. Any N from {format_count(low)} to {format_count(high)} costs at most 1% of compute more."
     )
 
 
@@ -87,7 +71,8 @@ def coverage_sentence(result: Backtest, prob: float = 0.9) -> str:
     )
 
 
-def _range(values: np.ndarray, form: Callable[[float], str]) -> str:
+def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:
+    """Median, lower and upper as "2 [1, 3]"; a point says that it has no interval."""
     if np.isnan(values[1]):
         return f"{form(values[0])} [no interval]"
     return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"

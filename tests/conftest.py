@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 
 _cache = tempfile.TemporaryDirectory(prefix="scalefit-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
@@ -54,3 +55,14 @@ def nuts_fit(chinchilla):
 @pytest.fixture(scope="session")
 def small_fit(quick):
     return sf.fit(simulated(), engine=quick)
+
+
+@pytest.fixture(scope="session")
+def point_fit(small_fit):
+    """Make a fit of one draw from given constants: what the published closed forms are about."""
+
+    def make(**theta):
+        draws = {name: np.array([[theta.get(name, values.mean())]]) for name, values in small_fit.draws.items()}
+        return replace(small_fit, draws=draws, kind="point")
+
+    return make

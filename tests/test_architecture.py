@@ -20,7 +20,7 @@ FLOORS = {
     "infer": 4, "store": 4, "approaches": 4, "reconciliation": 4,
     "planning": 5, "check": 5,
     "tables": 6, "wording": 6,
-    "plots": 7,
+    "plots": 7, "advice": 7,
     "cli": 9,
 }  # fmt: skip
 # On one floor, these may be used by those who share it.

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scalefit as sf
-from scalefit.frontier import equivalent_log_flops, frontier, log_loss_of, optimal_log_params
+from scalefit.frontier import frontier, optimal_log_params
 from scalefit.laws import Law, find_law
+from scalefit.planning._solve import least_log_budget
+from scalefit.planning.belief import Belief
+from scalefit.planning.cost import SixND
 
 CHINCHILLA = find_law("chinchilla")
 BESIROGLU, HOFFMANN = (published.theta for published in CHINCHILLA.reference())
@@ -72,13 +75,13 @@ def test_equivalent_compute_is_the_published_multiplier():
     alpha, beta = BESIROGLU["alpha"], BESIROGLU["beta"]
     a, gamma = beta / (alpha + beta), alpha * beta / (alpha + beta)
     with jax.enable_x64(True):
-        loss = log_loss_of(CHINCHILLA, {k: jnp.asarray(v) for k, v in BESIROGLU.items()})
-        log_c = jnp.log(5.76e23)
+        draw = Belief(CHINCHILLA, {k: jnp.asarray(v) for k, v in BESIROGLU.items()}, None)
+        loss, log_c = draw.loss, jnp.log(5.76e23)
         best = optimal_log_params(loss, log_c)
         for m in (0.2, 0.9, 1.0, 1.5, 20.0):
             log_n = best + jnp.log(m)
             target = loss(log_n, log_c - jnp.log(6.0) - log_n)
-            saved = float(equivalent_log_flops(loss, target, log_c) - log_c)
+            saved = float(least_log_budget(draw, SixND(), target, log_c, log_c) - log_c)
             exact = -np.log(a * m**-alpha + (1 - a) * m**beta) / gamma
             assert saved == pytest.approx(exact, abs=1e-9)
 

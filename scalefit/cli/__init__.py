@@ -8,7 +8,10 @@ from importlib import import_module
 from scalefit.cli._app import app, main
 
 # In the order in which `scalefit --help` lists them.
-for _command in ("fit", "plan", "frontier", "compare", "backtest", "count", "devices", "data", "laws"):
+for _command in (
+    *("fit", "plan", "target", "lifetime", "audit", "versus", "frontier", "compare", "backtest"),
+    *("count", "devices", "data", "laws"),
+):
     import_module(f"{__name__}.{_command}")
 
 __all__ = ["app", "main"]

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+COUNTS = ("N_opt", "D_opt", "tokens")
+MONEY, COMPUTE = ("wasted_money",), ("wasted_flops", "budget", "training", "serving", "total")
+SHARES = ("wasted_compute", "saved", "wasted")
+
+
 def print_json(document: Any) -> None:
     print(json.dumps(_finite(document), indent=2, allow_nan=False))
 
@@ -40,17 +45,21 @@ def say(out: "Console", words: str) -> None:
 
 def cell_by_row(row: str, column: str, value: float) -> str:
     """A number as this quantity is read: counts with suffixes, shares in percent, the rest to four digits."""
-    from scalefit.units import format_count
+    from scalefit.units import format_count, format_flops
 
-    if math.isnan(value):
-        return "–"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "out of reach"
     if column.startswith("ess"):
         return f"{value:.0f}"
     if column == "r_hat":
         return f"{value:.3f}"
-    if row.startswith(("N_opt", "D_opt")):
+    if row.startswith(COUNTS):
         return format_count(value)
-    return f"{value:.2%}" if row == "wasted_compute" else f"{value:.4g}"
+    if row in MONEY:
+        return f"${format_count(value)}"
+    if row in COMPUTE:
+        return format_flops(value)
+    return f"{value:.2%}" if row in SHARES else f"{value:.4g}"
 
 
 def rich_table(table: "pd.DataFrame", title: str, cell: Any) -> Any:

@@ -1,40 +1,91 @@
 """`scalefit plan`: the allocation of a budget that minimises expected loss, and the price of being wrong."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scalefit.cli._app import app
+from scalefit.cli._decisions import Accelerator, Mfu, Price, machines_of, show, show_json
 from scalefit.cli._options import FitArgument, Json, Prob
-from scalefit.cli._show import cell_by_row, console, print_json, rich_table, say
+from scalefit.cli._show import console, grid, say
 from scalefit.units import percent
+
+if TYPE_CHECKING:
+    from scalefit.planning import Plan
 
 
 @app.command()
 def plan(
     fit: FitArgument,
-    budget: Annotated[str, typer.Option(help="Training compute, FLOP, as in 5.76e23.")],
+    budget: Annotated[str, typer.Option(help="5.76e23 FLOP, '512 H100 x 30 days @ 40%', or '$2M'.")],
+    accelerator: Accelerator = None,
+    mfu: Mfu = None,
+    price: Price = None,
+    inference_tokens: Annotated[str | None, typer.Option(help="The budget pays for these too: 2T or 1T..10T.")] = None,
+    unique_tokens: Annotated[str | None, typer.Option(help="What data there is: 1T, or 1T..3T (90%).")] = None,
+    max_params: Annotated[str | None, typer.Option(help="A cap, for memory or latency, as in 7B.")] = None,
+    params: Annotated[str | None, typer.Option(help="Exactly this size.")] = None,
+    tokens: Annotated[str | None, typer.Option(help="Exactly so many tokens.")] = None,
+    overtrain: Annotated[str | None, typer.Option(help="So many times the tokens per parameter.")] = None,
+    risk: Annotated[
+        float | None, typer.Option(help="Minimise the mean regret beyond this quantile, as in 0.95.")
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="Also price rules of thumb.")] = False,
     prob: Prob = 0.9,
     as_json: Json = False,
 ) -> None:
     """The allocation of a budget that minimises expected loss, and the price of being wrong."""
     import scalefit as sf
-    from scalefit.tables import json_ready
-    from scalefit.wording import caution, plan_paragraph
+    from scalefit.advice import bill_sentence, caution_about, plan_paragraph, wall_sentence
+    from scalefit.planning.amount import read_amount
 
-    answer = sf.plan(sf.load(fit), budget)
-    table = answer.summary(prob)
+    machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
+    cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens")) if inference_tokens else None
+    limits = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
+    answer = sf.plan(fitted, budget, cost=cost, machines=machines, unique_tokens=unique_tokens, risk=risk, **limits)
+    thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines) if rules else None
+    words = [plan_paragraph(answer, prob), wall_sentence(answer), bill_sentence(answer.machines, answer.flops)]
+    shown = caution_about([(answer.params, answer.tokens)], answer.basis), words, answer.summary(prob)
     if as_json:
-        single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
-        single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "times_beyond")}
-        near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
-        words = caution(answer.budget, answer.compute_range)
-        print_json(
-            {**single, "near_optimal_params": near, "prob": prob, "caution": words, "summary": json_ready(table)}
-        )
+        show_json(_document(answer, thumb, prob), *shown, answer.basis, prob)
         return
+    show(
+        *shown,
+        f"plan for {budget if inference_tokens is None else f'{budget}, inference included'}",
+        answer.basis,
+        prob,
+    )
+    if thumb:
+        _print_rules(thumb, prob)
+
+
+def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
+    from scalefit.tables import json_ready
+
+    single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
+    single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "price_of_limits", "times_beyond")}
+    near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
+    machines = {"assumed": answer.machines.describe(), **answer.bill}
+    rules = {"rules": json_ready(thumb.summary(prob))} if thumb else {}
+    return {**single, "near_optimal_params": near, "cvar_95": answer.cvar(), "training": machines, **rules}
+
+
+def _print_rules(thumb: Any, prob: float) -> None:
+    from scalefit.advice import money
+    from scalefit.units import format_count
+
+    rows = []
+    for rule, row in thumb.summary(prob).iterrows():
+        size, waste = (format_count(row[name, ""]) for name in ("params", "tokens")), row["wasted_compute"]
+        cells = (
+            f"{row['regret', 'mean']:.4f}",
+            "{:.2%} [{:.2%}, {:.2%}]".format(*waste),
+            money(row["wasted_money", "mean"]),
+        )
+        rows.append([str(rule), *size, *cells])
     out = console()
-    if words := caution(answer.budget, answer.compute_range):
-        say(out, f"{words}\n")
-    say(out, f"{plan_paragraph(answer, prob)}\n")
-    out.print(rich_table(table, f"plan at {budget} FLOP; intervals {percent(prob)}", cell_by_row))
+    header = ["rule of thumb", "params", "tokens", "regret, nats", "compute wasted", "money wasted"]
+    out.print(
+        grid(header, rows, title=f"\nthe same training compute by rules of thumb; means, {percent(prob)} interval")
+    )
+    say(out, "Kaplan 2020 counts N without embeddings.")

@@ -1,50 +1,39 @@
-"""What should I train? The one allocation at a budget that minimises posterior expected loss, and its price.
+"""What should I train? The one allocation of a budget that minimises posterior expected loss, and its price."""
 
-Let L_s(N) be the loss of draw s at N and D = C/6N, L*_s its optimum, and C'_s the least compute that reaches
-L_s(N) when spent at that draw's optimum. Then regret is L_s(N) - L*_s(C) in nats, and wasted compute 1 - C'_s/C.
-For the Chinchilla form C'_s/C is [(a m^-alpha + b m^beta)]^(-1/gamma), m = N/N*_s, gamma = alpha beta/(alpha + beta);
-here it is solved for numerically, so that any law will do.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from scalefit._numerics import precision
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
-from scalefit.errors import PlanError
+from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit
-from scalefit.frontier import (
-    equivalent_log_flops,
-    log_loss_of,
-    optimal_log_params,
-    planning_draws,
-)
-from scalefit.laws import Law
-from scalefit.units import positive_budgets
+from scalefit.planning._choice import Choice
+from scalefit.planning.amount import read_amount
+from scalefit.planning.basis import Basis
+from scalefit.planning.belief import believe
+from scalefit.planning.budget import read_budget
+from scalefit.planning.cost import Cost, SixND
+from scalefit.planning.limits import Limits
+from scalefit.planning.machines import Machines
+from scalefit.planning.price import cvar
+from scalefit.planning.wall import Wall, wall_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NEAR_OPTIMAL = 0.01  # of compute
-SEARCH = np.log(1e3)  # the near-optimal range is sought within this factor of the plan
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """One recommended allocation at one budget, and what it may cost to be wrong.
+    """One recommended allocation of one budget, and what it may cost to be wrong.
 
-    budget : FLOP. params, tokens : what to train. loss : posterior expected loss there, nats per token.
+    budget : in the units of `cost`, FLOP but for costs in money. params, tokens : what to train.
+    loss : posterior expected loss there, nats per token.
     draws : name -> (draw,): `loss` (kind mean), `loss_one_run` (kind run), `regret` (nats), `wasted_compute`
-        (fraction of the budget), and the optimum of each draw, `N_opt` and `D_opt`.
-    near_optimal : smallest and largest N that waste at most 1 % of compute more than the plan, on average.
-    compute_range : compute of the smallest and largest run in the data, FLOP.
+        (share of the budget), both against the optimum of each draw without limits, and that optimum, `N_opt`, `D_opt`.
+    near_optimal : smallest and largest N, within the limits, that waste at most 1 % of the budget more, on average.
+    machines : what FLOP are computed on. limits : what was not free to choose. price_of_limits : the share of the
+        budget that they waste on average. wall : what scarce unique tokens do, where they were given.
     """
 
     budget: float
@@ -53,12 +42,27 @@ class Plan:
     loss: float
     draws: dict[str, np.ndarray]
     near_optimal: tuple[float, float]
-    compute_range: tuple[float, float]
+    cost: Cost
+    machines: Machines
+    limits: Limits
+    price_of_limits: float
+    wall: Wall | None
+    basis: Basis
+
+    @property
+    def flops(self) -> float:
+        """Training compute, 6 N D FLOP."""
+        return float(flops_6nd(self.params, self.tokens))
+
+    @property
+    def compute_range(self) -> tuple[float, float]:
+        """Compute of the smallest and largest run in the data, FLOP."""
+        return self.basis.compute_range
 
     @property
     def times_beyond(self) -> float:
-        """The budget in multiples of the largest run's compute: above 1 the plan is an extrapolation."""
-        return self.budget / self.compute_range[1]
+        """Training compute in multiples of the largest run's: above 1 the plan is an extrapolation."""
+        return self.basis.times_beyond(self.flops)
 
     @property
     def tokens_per_param(self) -> float:
@@ -72,81 +76,77 @@ class Plan:
 
     @property
     def wasted_compute(self) -> float:
-        """Posterior expected share of the budget that a perfectly informed plan would save."""
+        """Posterior expected share of the budget that a perfectly informed plan without limits would save."""
         return float(self.draws["wasted_compute"].mean())
 
+    @property
+    def bill(self) -> dict[str, float]:
+        """Training in `flops`, `accelerator_hours`, `days` and `money`."""
+        machines, flops = self.machines, self.flops
+        hours, days = float(machines.hours(flops)), float(machines.days(flops))
+        return {"flops": flops, "accelerator_hours": hours, "days": days, "money": float(machines.money(flops))}
+
+    @property
+    def wasted_money(self) -> np.ndarray:
+        """What is wasted, in money at the machines' price, (draw,)."""
+        worth = self.budget if self.cost.unit != "FLOP" else float(self.machines.money(self.budget))
+        return worth * self.draws["wasted_compute"]
+
+    def cvar(self, level: float = 0.95, of: str = "wasted_compute") -> float:
+        """Mean of the worst `1 - level` of the draws of `wasted_compute`, `regret` or `loss`."""
+        return cvar(self.draws[of], level)
+
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: loss, regret, wasted compute, the optimum. Columns: mean, median, lower, upper."""
+        """Rows: loss, regret, wasted compute and money, the optimum. Columns: mean, median, lower, upper."""
         from scalefit.tables import plan_table
 
         return plan_table(self, prob)
 
 
-def plan(fit: Fit, budget: Any, **fixed: Any) -> Plan:
-    """The allocation along C = 6 N D that minimises posterior expected loss at `budget` FLOP.
+def plan(
+    fit: Fit,
+    budget: Any,
+    *,
+    cost: Cost | None = None,
+    machines: Machines | None = None,
+    unique_tokens: Any = None,
+    risk: float | None = None,
+    params: Any = None,
+    tokens: Any = None,
+    max_params: Any = None,
+    overtrain: Any = None,
+    **fixed: Any,
+) -> Plan:
+    """The allocation of a budget that minimises posterior expected loss, never the mean of the optima.
 
-    fixed : the law's inputs beyond params and tokens, such as unique_tokens. Never the mean of the optima. Intervals
-    carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with them.
-    Raises `PlanError` where the law has no allocation.
+    budget : FLOP, "512 H100 x 30 days @ 40%", or "$2M" spent on `machines`. cost : `SixND()` by default; under a
+        `Lifetime` the budget pays for inference too. unique_tokens : what data there is, a number or "1T..3T".
+    risk : minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
+    params, tokens, max_params, overtrain : limits, one plan each; see `Limits`. fixed : the law's further inputs.
+
+    Intervals carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with
+    them. Raises `PlanError` where the law has no allocation, or budget and limits leave no room.
     """
-    flops = positive_budgets(budget)
-    if flops.size != 1:
-        raise PlanError("a plan is for one budget; ask `fit.frontier` for several.")
-    fit.frontier(flops, **fixed)  # refuses a law without an allocation, and a budget without an optimum
+    found, cost = read_budget(budget, machines), cost or SixND()
+    limits = Limits.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
+    unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
-        law, theta = fit.model.law, planning_draws(fit.model.law, fit.theta, fixed)
-        log_c = jnp.log(jnp.asarray(flops[0], dtype=float))
-        best = float(_bayes_log_params(law, theta, log_c))
-        draws = {name: np.asarray(values) for name, values in _price(law, theta, best, log_c).items()}
-        near = _near_optimal(lambda log_n: float(_expected_waste(law, theta, log_n, log_c)), best)
-    params, tokens = float(np.exp(best)), float(share_6nd(flops[0], np.exp(best)))
-    one_run = fit.observed(draws["loss"])
-    draws |= {"loss_one_run": one_run, "D_opt": share_6nd(flops[0], draws["N_opt"])}
-    expected = float(draws["loss"].mean())
-    return Plan(float(flops[0]), params, tokens, expected, draws, near, fit.compute_range)
-
-
-@partial(jax.jit, static_argnames="law")
-def _bayes_log_params(law: Law, theta: dict[str, Array], log_c: Array) -> Array:
-    """ln N that minimises the mean over draws of the loss."""
-
-    def expected_loss(log_n: Array, log_d: Array) -> Array:
-        return jax.vmap(lambda draw: log_loss_of(law, draw)(log_n, log_d))(theta).mean()
-
-    return optimal_log_params(expected_loss, log_c)
-
-
-@partial(jax.jit, static_argnames="law")
-def _price(law: Law, theta: dict[str, Array], log_n: Array, log_c: Array) -> dict[str, Array]:
-    """Loss, regret and wasted compute of training exp(log_n) parameters, and N_opt: each (draw,)."""
-
-    def one(draw: dict[str, Array]) -> dict[str, Array]:
-        loss = log_loss_of(law, draw)
-        log_k = log_c - jnp.log(FLOPS_PER_PARAM_TOKEN)
-        best = optimal_log_params(loss, log_c)
-        here = loss(log_n, log_k - log_n)
-        regret = jnp.maximum(here - loss(best, log_k - best), 0.0)
-        saved = equivalent_log_flops(loss, here, log_c)
-        return {"loss": here, "regret": regret, "wasted_compute": -jnp.expm1(saved - log_c), "N_opt": jnp.exp(best)}
-
-    return jax.vmap(one)(theta)
-
-
-@partial(jax.jit, static_argnames="law")
-def _expected_waste(law: Law, theta: dict[str, Array], log_n: Array, log_c: Array) -> Array:
-    return _price(law, theta, log_n, log_c)["wasted_compute"].mean()
-
-
-def _near_optimal(waste: Callable[[float], float], best: float) -> tuple[float, float]:
-    """The N on each side of the plan where expected waste is `NEAR_OPTIMAL` more than at the plan."""
-    from scipy.optimize import brentq
-
-    allowed = waste(best) + NEAR_OPTIMAL
-
-    def end(reach: float) -> float:
-        def excess(log_n: float) -> float:
-            return waste(log_n) - allowed
-
-        return best + reach if excess(best + reach) < 0 else brentq(excess, best, best + reach, xtol=1e-4)
-
-    return float(np.exp(end(-SEARCH))), float(np.exp(end(SEARCH)))
+        belief = believe(fit, unique, fixed)
+        choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
+        free, best = choice.decide(risk)
+        draws = choice.price(best)
+        choice.check_room(draws["N_opt"])
+        near = choice.near(best, float(draws["wasted_compute"].mean()))
+        lost = (
+            float(draws["wasted_compute"].mean() - choice.price(free)["wasted_compute"].mean()) if best != free else 0.0
+        )
+        wall = (
+            None
+            if unique is None
+            else wall_of(belief, choice.cost, choice.log_budget, draws["loss"], choice.under(risk))
+        )
+    n = float(np.exp(best))
+    draws |= {"loss_one_run": fit.observed(draws["loss"]), "D_opt": choice.tokens(draws["N_opt"])}
+    expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique)
+    d = min(float(choice.tokens(n)), belief.most_useful_tokens)  # behind a hard wall the rest would buy nothing
+    return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis)

@@ -1,10 +1,12 @@
 """Pictures, one file each: they take a fit and return matplotlib Axes."""
 
+from scalefit.plots._audit import audit
 from scalefit.plots._axes import save
 from scalefit.plots._calibration import calibration
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
+from scalefit.plots._pareto import pareto
 from scalefit.plots._reconcile import reconcile
 from scalefit.plots._surface import surface
 
-__all__ = ["calibration", "frontier", "isoflops", "reconcile", "save", "surface"]
+__all__ = ["audit", "calibration", "frontier", "isoflops", "pareto", "reconcile", "save", "surface"]

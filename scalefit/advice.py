@@ -1,0 +1,185 @@
+"""Decisions in plain words: what to do, what it costs, what being wrong costs, and on what all that rests."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scalefit._numerics import interval
+from scalefit.counting import flops_6nd
+from scalefit.planning import Audit, Life, Machines, Plan, Target, Versus
+from scalefit.planning.basis import Basis
+from scalefit.planning.cost import Cost
+from scalefit.planning.target import Allocation
+from scalefit.units import format_count, format_flops, percent
+from scalefit.wording import caution, ranged, ratio
+
+TAIL = 0.95  # "one case of twenty"
+
+
+def money(value: float) -> str:
+    """$ with a suffix, as people write it: "$809K"."""
+    return f"${format_count(value)}"
+
+
+def basis_sentence(basis: Basis, prob: float) -> str:
+    """The conventions that every number of an answer shares."""
+    source = {"posterior": "uncertainty of the law's parameters", "bootstrap": "resampling of the runs"}
+    drawn = source.get(basis.kind)
+    held = f"intervals are equal-tailed, {percent(prob)}, and hold {drawn}, not the law's own error" if drawn else ""
+    wall = f"; {basis.wall}" if basis.wall else ""
+    counted = f"counts {basis.convention.replace('_', '-')} parameters" if basis.convention else "is counted as"
+    return (
+        f"N {counted} in {basis.table}; {basis.rule}; loss in nats per token of that table's data and tokenizer; "
+        f"{held or 'a point estimate has no interval'}{wall}."
+    )
+
+
+def bill_sentence(machines: Machines, flops: float) -> str:
+    """Training compute in the units people pay in."""
+    days = float(machines.days(flops))
+    return (
+        f"Training takes {format_flops(flops)} FLOP: {format_count(float(machines.hours(flops)))} "
+        f"{machines.accelerator.name}-hours at {100 * machines.mfu:g}% MFU, {days:,.{0 if days >= 10 else 1}f} days on "
+        f"{machines.count:,.0f} of them, {money(float(machines.money(flops)))} at ${machines.price:g} an hour."
+    )
+
+
+def in_unit(value: float, cost: Cost) -> str:
+    """A cost with its unit."""
+    return money(value) if cost.unit == "$" else f"{format_flops(value)} FLOP"
+
+
+def plan_paragraph(plan: Plan, prob: float) -> str:
+    """What to train, what to expect, and what being wrong costs."""
+    loss, one_run = (interval(plan.draws[name], prob) for name in ("loss", "loss_one_run"))
+    law, run = (f"in [{ends[1]:.3f}, {ends[2]:.3f}]" for ends in (loss, one_run))
+    expected = f": the law lies {law}, one run {run} ({percent(prob)})" if np.isfinite(loss[1]) else ""
+    return (
+        f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
+        f"({plan.tokens_per_param:.1f} tokens per parameter). "
+        f"Expect a loss of {plan.loss:.3f} nats per token{expected}. {_price_sentence(plan)}"
+    )
+
+
+def _price_sentence(plan: Plan) -> str:
+    """What not knowing costs, or what the limits cost, and the sizes that are as good."""
+    waste, tail = plan.draws["wasted_compute"], float(np.quantile(plan.draws["wasted_compute"], TAIL))
+    what = "compute" if plan.cost.unit == "FLOP" else "money"
+    low, high = plan.near_optimal
+    if plan.limits.any and plan.price_of_limits > 1e-4:
+        lead = f"Held to {plan.limits.describe()}, it wastes {waste.mean():.1%} of the {what} on average"
+    else:
+        lead = f"Not knowing the optimum wastes {waste.mean():.2%} of the {what} on average"
+    near = f" Any N from {format_count(low)} to {format_count(high)} costs at most 1% of {what} more."
+    return f"{lead}, {tail:.1%} in one case of twenty.{near if high > 1.001 * low else ''}"
+
+
+def wall_sentence(plan: Plan) -> str:
+    """What scarce unique tokens do; empty where they were not given."""
+    wall = plan.wall
+    if wall is None:
+        return ""
+    return (
+        f"With {format_count(float(np.median(wall.unique_tokens)))} unique tokens the data wall binds with probability "
+        f"{wall.probability:.0%} and costs {wall.penalty.mean():.4f} nats on average; one percent more of them "
+        f"({format_count(wall.one_percent)}) would save {wall.value:.2g} nats."
+    )
+
+
+def target_paragraph(found: Target, prob: float) -> str:
+    """What a loss costs, at even odds and with confidence."""
+    budget = interval(found.draws["budget"], prob)
+    known = ranged(budget, lambda value: format_flops(value) if np.isfinite(value) else "out of reach")
+    return (
+        f"A loss of {found.loss:g} takes {known} {found.cost.unit} were the law known ({percent(prob)}). "
+        f"At even odds: {_allocation(found.even, found.cost)}. "
+        f"To be {percent(found.confidence)} sure: {_allocation(found.sure, found.cost)}, "
+        f"{ratio(found.sure.cost / found.even.cost)} times as much."
+    )
+
+
+def _allocation(run: Allocation, cost: Cost) -> str:
+    return (
+        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens, {in_unit(run.cost, cost)} "
+        f"(the law reaches it with probability {run.chance:.0%}, one run with {run.chance_one_run:.0%})"
+    )
+
+
+def life_paragraph(life: Life, prob: float) -> str:
+    """The size for a whole life, against the one that is cheapest to train."""
+    n, d = life.reference
+    tokens, saved = (interval(life.draws[name], prob) for name in ("tokens", "saved"))
+    total, serving = (float(life.draws[name].mean()) for name in ("total", "serving"))
+    return (
+        f"Train {format_count(life.params)} parameters until the quality is reached, after "
+        f"{ranged(tokens, format_count)} tokens ({percent(prob)}): the same as {format_count(n)} parameters on "
+        f"{format_count(d)}, at {ratio(life.params / n)} times the size and {ratio(life.tokens / d)} times the tokens. "
+        f"The total is {in_unit(total, life.cost)}, {serving / total:.0%} of it inference, and saves "
+        f"{life.draws['saved'].mean():.1%} {_ends(saved)} of the larger model's. Not knowing wastes "
+        f"{life.draws['wasted'].mean():.1%} of the total."
+    )
+
+
+def _ends(values: np.ndarray) -> str:
+    return "" if np.isnan(values[1]) else f"[{values[1]:.1%}, {values[2]:.1%}]"
+
+
+def audit_sentence(audit: Audit, index: int, prob: float) -> str:
+    """One model against the optimum of its own budget."""
+    model, draws = audit.models[index], {name: interval(values[:, index], prob) for name, values in audit.draws.items()}
+    per = model.tokens / model.params
+    served, waste = draws["served"], draws["wasted_compute"]
+    demand = (
+        "No inference would justify the size: it is larger than the optimum"
+        if served[0] < 0
+        else f"The size would be right for {ranged(served, at_least_none)} tokens of inference"
+    )
+    return (
+        f"{model.name}: {format_count(model.params)} parameters, {format_count(model.tokens)} tokens, {per:,.1f} per "
+        f"parameter, {format_flops(float(audit.flops[index]))} FLOP. The optimum of that budget is "
+        f"{ranged(draws['N_opt'], format_count)} parameters on {ranged(draws['D_opt'], format_count)} tokens; the "
+        f"model's tokens per parameter are {ranged(draws['overtraining'], ratio)} times the optimum's. It gives up "
+        f"{ranged(draws['given_up'], '{:.4f}'.format)} nats and wastes {waste[0]:.1%} {_ends(waste)} of its training "
+        f"compute. {demand} ({percent(prob)})."
+    )
+
+
+def at_least_none(value: float) -> str:
+    """A count that a negative number makes none."""
+    return "none" if value <= 0 else format_count(value)
+
+
+def versus_paragraph(found: Versus, prob: float) -> str:
+    """Which is better, how sure that is, and what it is worth in compute."""
+    difference, speedup = (interval(found.draws[name], prob) for name in ("difference", "speedup"))
+    better, worse, sign = (found.b.name, found.a.name, 1) if difference[0] >= 0 else (found.a.name, found.b.name, -1)
+    chance, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
+    gain, worth = difference, speedup
+    if sign < 0:
+        gain, worth = -difference[[0, 2, 1]], 1 / speedup[[0, 2, 1]]
+    sure = found.chance_of_speedup if sign > 0 else float(np.mean(found.draws["speedup"] < 1))
+    return (
+        f"{better} beats {worse} with probability {_chance(chance)} by the law, {_chance(one_run)} as one observed run "
+        f"each. Its loss is {ranged(gain, '{:.3f}'.format)} nats lower ({percent(prob)}), worth "
+        f"{ranged(worth, '{:.3g}'.format)} times the compute (more than 1 with probability {_chance(sure)})."
+    )
+
+
+def _chance(value: float) -> str:
+    """A probability, never rounded to certainty."""
+    if 0.995 < value <= 1:
+        return "above 99%"
+    return "below 1%" if value < 0.005 else f"{value:.0%}"
+
+
+def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
+    """How far (params, tokens) lie beyond the data in compute and tokens per parameter; empty where all are inside."""
+    flops = max(flops_6nd(params, tokens) for params, tokens in runs)
+    per = [tokens / params for params, tokens in runs]
+    low, high = basis.ratio_range
+    ends = ""
+    if max(per) > 1.005 * high:
+        ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
+    elif min(per) < low / 1.005:
+        ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
+    return " ".join(filter(None, [caution(flops, basis.compute_range), ends and f"{ends}: an extrapolation."]))

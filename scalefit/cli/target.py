@@ -1,0 +1,45 @@
+"""`scalefit target`: what a loss costs, at even odds and to be sure."""
+
+from typing import Annotated
+
+import typer
+
+from scalefit.cli._app import app
+from scalefit.cli._decisions import Accelerator, Mfu, Price, machines_of, show, show_json
+from scalefit.cli._options import FitArgument, Json, Prob
+
+
+@app.command()
+def target(
+    fit: FitArgument,
+    loss: Annotated[str, typer.Option(help="The loss to reach, nats per token.")],
+    confidence: Annotated[float, typer.Option(help="Probability of reaching it with the safer plan.")] = 0.9,
+    max_params: Annotated[str | None, typer.Option(help="A cap, for memory or latency, as in 7B.")] = None,
+    accelerator: Accelerator = None,
+    mfu: Mfu = None,
+    price: Price = None,
+    prob: Prob = 0.9,
+    as_json: Json = False,
+) -> None:
+    """The cheapest plans that reach a loss: at even odds, and with confidence."""
+    from dataclasses import asdict
+
+    import scalefit as sf
+    from scalefit.advice import bill_sentence, caution_about, target_paragraph
+    from scalefit.counting import flops_6nd
+
+    machines = machines_of(accelerator, mfu, price)
+    found = sf.target(sf.load(fit), loss, confidence=confidence, machines=machines, max_params=max_params)
+    flops = float(flops_6nd(found.sure.params, found.sure.tokens))
+    words = [target_paragraph(found, prob), f"The safer plan: {bill_sentence(machines, flops)}"]
+    shown = caution_about([(found.sure.params, found.sure.tokens)], found.basis), words, found.summary(prob)
+    if as_json:
+        plans = {"even": asdict(found.even), "sure": asdict(found.sure), "machines": machines.describe()}
+        show_json(
+            {"loss": found.loss, "confidence": confidence, "reachable": found.reachable, **plans},
+            *shown,
+            found.basis,
+            prob,
+        )
+        return
+    show(*shown, f"a loss of {found.loss:g}, were the law known", found.basis, prob)

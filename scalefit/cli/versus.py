@@ -1,0 +1,42 @@
+"""`scalefit versus`: which of two runs, budgets or recipes is better, and how sure that is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalefit.cli._app import app
+from scalefit.cli._decisions import Accelerator, FitOption, Mfu, Price, fit_to_ask, machines_of, show, show_json
+from scalefit.cli._options import Json, Prob
+
+
+@app.command()
+def versus(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A run 280B:300B, a published name, a budget, or a fit's file.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same; ' - 2%' after it is a recipe with 2% less loss.")],
+    fit: FitOption = None,
+    budget: Annotated[str | None, typer.Option(help="Where two fits are compared, FLOP or as in `plan`.")] = None,
+    accelerator: Accelerator = None,
+    mfu: Mfu = None,
+    price: Price = None,
+    prob: Prob = 0.9,
+    as_json: Json = False,
+) -> None:
+    """Which of two runs, budgets or recipes is better, and how sure that is."""
+    import scalefit as sf
+    from scalefit.advice import caution_about, versus_paragraph
+
+    machines = machines_of(accelerator, mfu, price)
+    if Path(a).is_file() and Path(b).is_file():
+        found = sf.versus(sf.load(a), sf.load(b), budget=budget, machines=machines)
+    else:
+        found = sf.versus(a, b, fit=fit_to_ask(fit, quiet=as_json), machines=machines)
+    beyond = caution_about([(each.params, each.tokens) for each in (found.a, found.b)], found.basis)
+    shown = beyond, [versus_paragraph(found, prob)], found.summary(prob)
+    if as_json:
+        chances = {name: getattr(found, name) for name in ("chance", "chance_one_run", "chance_of_speedup")}
+        show_json({"a": vars(found.a), "b": vars(found.b), **chances}, *shown, found.basis, prob)
+        return
+    show(*shown, f"A {found.a.name}, B {found.b.name}", found.basis, prob)

@@ -1,0 +1,85 @@
+"""Optima per draw under any cost: the best allocation of a budget, the least budget for a loss, the tokens it takes."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import find_root
+from scalefit.frontier import LogLoss, elasticities, optimum_along
+from scalefit.planning.belief import Belief
+from scalefit.planning.cost import Cost
+
+LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
+POINTS = 33  # of one round of a search
+
+
+def tokens_along(cost: Cost, log_budget: Array) -> Callable[[Array], Array]:
+    """ln N -> the ln D that the budget leaves room for."""
+    return lambda log_n: jnp.log(jnp.maximum(cost.tokens_for(jnp.exp(log_budget), jnp.exp(log_n)), 1.0))
+
+
+def best_log_params(draw: Belief, cost: Cost, log_budget: Array) -> Array:
+    """ln N that minimises the loss at a budget; one draw.
+
+    Behind a hard wall the budget left after using every unique token goes into parameters.
+    """
+    high = jnp.full_like(log_budget, LARGEST)
+    free = optimum_along(draw.fresh_loss, tokens_along(cost, log_budget), high)
+    if draw.wall is None:
+        return free
+    at_wall = _root(lambda log_n: log_budget - jnp.log(cost.total(jnp.exp(log_n), draw.wall)), 0 * high, high, free)
+    return jnp.maximum(free, at_wall)
+
+
+def least_log_budget(draw: Belief, cost: Cost, target: Array, start: Array, high: Array) -> Array:
+    """ln of the least budget that reaches the loss `target` when spent at the optimum; `high` where none up to it does.
+
+    One draw. The slope is dL*/dlnC = -e_N / (dlnC/dlnN), by the envelope theorem: behind a wall too.
+    """
+
+    def excess_and_slope(log_budget: Array) -> tuple[Array, Array]:
+        log_n = best_log_params(draw, cost, log_budget)
+        log_d = tokens_along(cost, log_budget)(log_n)
+        share = jax.grad(lambda n: jnp.log(cost.total(jnp.exp(n), jnp.exp(log_d))))(log_n)
+        return draw.loss(log_n, log_d) - target, -elasticities(draw.loss, log_n, log_d)[0] / share
+
+    return find_root(excess_and_slope, start - 30.0, high, start)
+
+
+def log_tokens_for(loss: LogLoss, log_n: Array, target: Array) -> Array:
+    """ln D at which exp(log_n) parameters reach the loss `target`; infinite where they never do. One draw."""
+    high = jnp.full_like(target, LARGEST)
+    found = _root(lambda log_d: loss(log_n, log_d) - target, jnp.zeros_like(high), high, 0.35 * high)
+    return jnp.where(loss(log_n, high) > target, jnp.inf, found)
+
+
+def balanced_log_tokens(loss: LogLoss, log_n: Array) -> Array:
+    """ln D for which exp(log_n) parameters are the optimum of their own 6 N D: e_N = e_D."""
+
+    def gap(log_d: Array) -> Array:
+        e_n, e_d = elasticities(loss, log_n, log_d)
+        return jnp.log(e_d) - jnp.log(e_n)
+
+    high = jnp.full_like(log_n, LARGEST)
+    return _root(gap, jnp.zeros_like(log_n), high, log_n + 3.0)
+
+
+def minimise(objective: Callable[[np.ndarray], np.ndarray], low: float, high: float, rounds: int = 5) -> float:
+    """Where a function of one variable is least, by grids (point,) that close in; never on an infinite value.
+
+    Kinks and unequal scales do not matter, and every round is one call of the same shape.
+    """
+    for _ in range(rounds):
+        points = np.linspace(low, high, POINTS)
+        values = objective(points)
+        best = points[np.nanargmin(values)]
+        step = points[1] - points[0]
+        low, high = max(low, best - step), min(high, best + step)
+    return float(best)
+
+
+def _root(f: Callable[[Array], Array], low: Array, high: Array, start: Array) -> Array:
+    return find_root(lambda u: jax.jvp(f, (u,), (jnp.ones_like(u),)), low, high, start)

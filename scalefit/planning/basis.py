@@ -1,0 +1,46 @@
+"""What an answer rests on: every decision carries it, so that no number travels without its conventions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalefit.fitted import Fit
+from scalefit.planning.cost import Cost
+
+
+@dataclass(frozen=True)
+class Basis:
+    """table, law : what was fitted to what; rule : how cost is counted.
+
+    compute_range, ratio_range : smallest and largest compute (FLOP), and tokens per parameter, of the runs.
+
+    convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
+    kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
+    """
+
+    table: str
+    law: str
+    kind: str
+    rule: str
+    compute_range: tuple[float, float]
+    ratio_range: tuple[float, float]
+    convention: str | None = None
+    wall: str = ""
+
+    @classmethod
+    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None) -> "Basis":
+        """The basis of an answer drawn from this fit at this cost."""
+        law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
+        ratios = float(per.min()), float(per.max())
+        if unique_tokens is not None:
+            wall = (
+                f"repeated tokens are worth what the {law.name} law says"
+                if "unique_tokens" in law.inputs
+                else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
+            )
+        return cls(
+            fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.runs.convention, wall
+        )
+
+    def times_beyond(self, flops: float) -> float:
+        """Compute in multiples of the largest run's: above 1 an extrapolation."""
+        return flops / self.compute_range[1]

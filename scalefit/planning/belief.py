@@ -1,0 +1,87 @@
+"""What a fit believes about the loss, as a pytree of draws: the one place where planning meets the law."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from scalefit.fitted import Fit
+from scalefit.frontier import LogLoss, log_loss_of, planning_draws
+from scalefit.laws import Law
+from scalefit.planning.amount import draws_of
+
+ENDLESS = 1e18  # unique tokens: more than anyone has
+
+
+@partial(register_dataclass, data_fields=["draws", "wall"], meta_fields=["law"])
+@dataclass(frozen=True)
+class Belief:
+    """A law, its `planning_draws` by name and the unique tokens behind which it is walled in, each (draw,).
+
+    Under `jax.vmap` it is one draw. A law of unique tokens knows what repetition is worth and has no wall. Under any
+    other a unique token counts once, and a repeated one for nothing: a hard wall.
+    """
+
+    law: Law
+    draws: dict[str, Array]
+    wall: Array | None = None
+
+    @property
+    def fresh_loss(self) -> LogLoss:
+        """(ln N, ln D) -> loss in nats per token, of one draw, before any hard wall."""
+        return log_loss_of(self.law, self.draws)
+
+    @property
+    def loss(self) -> LogLoss:
+        """(ln N, ln D) -> loss in nats per token, of one draw."""
+        fresh, wall = self.fresh_loss, self.wall
+        return fresh if wall is None else lambda log_n, log_d: fresh(log_n, jnp.minimum(log_d, jnp.log(wall)))
+
+    @property
+    def expected_loss(self) -> LogLoss:
+        """(ln N, ln D) -> the mean over draws of the loss."""
+        return lambda log_n, log_d: jax.vmap(lambda draw: draw.loss(log_n, log_d))(self).mean()
+
+    @property
+    def count(self) -> int:
+        """How many draws there are."""
+        return len(next(iter(self.draws.values())))
+
+    @property
+    def unique(self) -> Array:
+        """The unique tokens there are, (draw,)."""
+        return self.draws["unique_tokens"] if self.wall is None else self.wall
+
+    @property
+    def most_useful_tokens(self) -> float:
+        """The most tokens that teach anything under any draw."""
+        return np.inf if self.wall is None else float(np.asarray(self.wall).max())
+
+    def with_unique(self, times: float | None) -> Self:
+        """The same with `times` as many unique tokens; with more than anyone has where None."""
+        unique = jnp.full_like(self.unique, ENDLESS) if times is None else times * self.unique
+        if self.wall is None:
+            return replace(self, draws={**self.draws, "unique_tokens": unique})
+        return replace(self, wall=unique)
+
+
+def believe(fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({})) -> Belief:
+    """The fit's draws, with `unique_tokens` (an amount) where they are limited; call inside `precision()`.
+
+    fixed : the law's inputs beyond params and tokens, as `planning_draws` takes them. Raises `PlanError` where the
+    law does not trade parameters against tokens, or needs an input that is not given.
+    """
+    law, theta = fit.model.law, fit.theta
+    if unique_tokens is None:
+        return Belief(law, planning_draws(law, theta, fixed))
+    unique = draws_of(unique_tokens, len(next(iter(theta.values()))), fit.seed)
+    if "unique_tokens" in law.inputs:
+        return Belief(law, planning_draws(law, theta, {**fixed, "unique_tokens": unique}))
+    return Belief(law, planning_draws(law, theta, fixed), jnp.asarray(unique))

@@ -1,0 +1,166 @@
+"""Training against inference: the cheapest model of a given quality over its whole life, and the set to choose from.
+
+Sardana et al. 2024 (arXiv 2401.00448), section 3: minimise 6 N D + 2 N T at equal loss. Under a posterior the size is
+the decision, and training goes on until the quality is reached: for each size the tokens that takes, draw by draw,
+then the size for which the expected total is least.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import precision
+from scalefit.counting import flops_6nd
+from scalefit.errors import PlanError
+from scalefit.fitted import Fit
+from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, minimise
+from scalefit.planning.basis import Basis
+from scalefit.planning.belief import Belief, believe
+from scalefit.planning.cost import Cost, Lifetime, SixND
+from scalefit.planning.machines import Machines
+from scalefit.planning.published import read_model
+from scalefit.planning.target import FURTHEST, loss_at, tokens_needed
+from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
+from scalefit.units import parse_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
+SIZES = 41  # of the Pareto set, the smallest an eighth of the largest
+ANYWHERE = 1e10
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """The cheapest model of a given quality over its whole life, against the one that is cheapest to train.
+
+    params : the size to train. draws : name -> (draw,): `tokens` that bring it to the quality, `training`, `serving`
+    and `total` cost, `saved` (share of the reference's total) and `wasted` (share of the total that knowing the draw
+    would save). reference : (params, expected tokens) of the model that is cheapest to train, or was asked for.
+    sizes : (size,), the Pareto set of training against serving cost; size_tokens : (draw, size), what each needs.
+    """
+
+    params: float
+    draws: dict[str, np.ndarray]
+    reference: tuple[float, float]
+    sizes: np.ndarray
+    size_tokens: np.ndarray
+    cost: Cost
+    machines: Machines
+    basis: Basis
+
+    @property
+    def tokens(self) -> float:
+        """Expected training tokens."""
+        return float(self.draws["tokens"].mean())
+
+    @property
+    def flops(self) -> float:
+        """Expected training compute, 6 N D FLOP."""
+        return float(flops_6nd(self.params, self.tokens))
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: tokens, costs, savings. Columns: mean, median, lower, upper."""
+        from scalefit.tables import draws_table
+
+        return draws_table(self.draws, prob, mean=True)
+
+    def pareto(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: sizes. Columns: serving cost; tokens and training cost, each median, lower, upper."""
+        from scalefit.tables import pareto_table
+
+        return pareto_table(self, prob)
+
+
+def lifetime(
+    fit: Fit,
+    quality: Any,
+    cost: Lifetime,
+    *,
+    params: Any = None,
+    max_params: Any = None,
+    machines: Machines | None = None,
+    **fixed: Any,
+) -> Life:
+    """The size whose training to a quality and inference afterwards cost least in expectation.
+
+    quality : a loss in nats; a size, "7B", meaning as good as the compute-optimal model of that size; or a run,
+        "13B:260B" or a published name. cost : a `Lifetime`, whose tokens may be uncertain. params, max_params : fix or
+        cap the size. fixed : the law's further inputs. Raises `PlanError` where no size reaches the quality.
+    """
+    with precision():
+        belief = believe(fit, fixed=fixed)
+        life = cost.sampled(belief.count, fit.seed)
+        level, size = _quality(belief, quality)
+        cheapest = _decide(belief, SixND(), level, size or ANYWHERE) if size is None else float(np.log(size))
+        best = _within(params, max_params, lambda cap: _decide(belief, life, level, np.exp(cheapest), cap))
+        sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
+        needed = np.exp(np.asarray(tokens_needed(belief, jnp.log(np.array([*sizes, np.exp(best)])), level)))
+        least = np.exp(np.asarray(_least(belief, life, level)))
+    n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
+    if not np.isfinite(tokens).all():
+        raise PlanError("that size does not reach the quality in every draw; allow more parameters.")
+    total, before = life.total(n, tokens), life.total(np.exp(cheapest), at_reference)
+    draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + 0 * tokens}
+    draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - least / total}
+    kept = np.isfinite(needed[:-1]).all(axis=1)
+    reference = float(np.exp(cheapest)), float(at_reference.mean())
+    basis = Basis.of(fit, cost)
+    return Life(n, draws, reference, sizes[kept], needed[:-1][kept].T, cost, machines or Machines(), basis)
+
+
+def _within(params: Any, max_params: Any, decide: Any) -> float:
+    """ln N as fixed, or as decided under the cap."""
+    if params is not None:
+        return float(np.log(parse_quantity(params)))
+    return decide(np.inf if max_params is None else float(np.log(parse_quantity(max_params))))
+
+
+def _quality(belief: Belief, quality: Any) -> tuple[Array, float | None]:
+    """The loss to be reached in each draw, (draw,), and the size that the question names, if it does."""
+    try:
+        value = parse_quantity(quality)
+    except ValueError:
+        model = read_model(quality)
+        log_n, log_d = jnp.log(model.params), jnp.log(model.tokens)
+        return loss_at(belief, log_n, log_d), model.params
+    if value < LARGEST_PLAUSIBLE_LOSS:
+        return jnp.full(belief.count, value), None
+    log_n = jnp.log(jnp.asarray(value, dtype=float))
+    return loss_at(belief, log_n, _balanced(belief, log_n)), value
+
+
+def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float = np.inf) -> float:
+    """ln N of the least expected cost at equal quality; sizes that miss it in some draw cost infinitely much."""
+
+    def expected(log_n: np.ndarray) -> np.ndarray:
+        needed = np.exp(np.asarray(tokens_needed(belief, jnp.asarray(log_n), level)))
+        return np.log(cost.total(np.exp(log_n)[:, None], needed).mean(axis=1))
+
+    middle = min(float(np.log(about)), cap)
+    best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap))
+    if not np.isfinite(expected(np.full(POINTS, best))[0]):
+        raise PlanError("no size reaches that quality in every draw, whatever its tokens; ask for a higher loss.")
+    return best
+
+
+@jax.jit
+def _balanced(belief: Belief, log_n: Array) -> Array:
+    """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
+    return balanced_log_tokens(belief.expected_loss, log_n)
+
+
+@jax.jit
+def _least(belief: Belief, cost: Cost, level: Array) -> Array:
+    """ln of each draw's least cost of the quality, (draw,)."""
+
+    def one(draw: Belief, cost: Cost, target: Array) -> Array:
+        start = jnp.log(cost.total(jnp.full_like(target, 1e10), 2e11))
+        return least_log_budget(draw, cost, target, start, start + FURTHEST)
+
+    return jax.vmap(one)(belief, cost, level)

@@ -1,0 +1,64 @@
+"""What it costs not to know the optimum: regret, wasted compute and tail risk of any action, draw by draw.
+
+Let L_s(N) be the loss of draw s at N and the tokens that the budget C leaves, L*_s its optimum, and C'_s the least
+budget that reaches L_s(N) when spent at that draw's optimum. Then regret is L_s(N) - L*_s(C) in nats, and the wasted
+share of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
+m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is solved for numerically, so that any law and cost will do.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit.errors import PlanError
+from scalefit.frontier import optimum_along
+from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, tokens_along
+from scalefit.planning.belief import Belief
+from scalefit.planning.cost import Cost
+
+
+@jax.jit
+def bayes_log_params(belief: Belief, cost: Cost, log_budget: Array) -> Array:
+    """ln N that minimises the mean over draws of the loss at a budget."""
+    high = jnp.full_like(log_budget, LARGEST)
+    return optimum_along(belief.expected_loss, tokens_along(cost, log_budget), high)
+
+
+@jax.jit
+def price(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> dict[str, Array]:
+    """Loss, regret and wasted share of the budget at exp(log_n) parameters, and N_opt: each (draw,)."""
+
+    def one(draw: Belief) -> dict[str, Array]:
+        loss, along = draw.loss, tokens_along(cost, log_budget)
+        best = best_log_params(draw, cost, log_budget)
+        here = loss(log_n, along(log_n))
+        regret = jnp.maximum(here - loss(best, along(best)), 0.0)
+        saved = least_log_budget(draw, cost, here, log_budget, log_budget)
+        return {
+            "loss": here,
+            "regret": regret,
+            "wasted_compute": -jnp.expm1(saved - log_budget),
+            "N_opt": jnp.exp(best),
+        }
+
+    return jax.vmap(one)(belief)
+
+
+@jax.jit
+def losses(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> Array:
+    """Loss at each of exp(log_n) (point,) parameters and the tokens a budget leaves: (point, draw)."""
+    log_d = tokens_along(cost, log_budget)(log_n)
+    over_draws = jax.vmap(lambda draw, n, d: draw.loss(n, d), (0, None, None))
+    return jax.vmap(over_draws, (None, 0, 0))(belief, log_n, log_d)
+
+
+def cvar(values: np.ndarray, level: float = 0.95) -> float:
+    """Mean of the worst `1 - level` of the draws, (draw,): conditional value at risk.
+
+    Rockafellar & Uryasev 2000 (Journal of Risk 2), equation 4. Raises `PlanError` unless 0 <= level < 1.
+    """
+    if not 0 <= level < 1:
+        raise PlanError(f"the level of a risk lies between 0 and 1, as in 0.95; got {level}.")
+    worst = np.sort(values)[-max(1, round((1 - level) * len(values))) :]
+    return float(worst.mean())

@@ -1,0 +1,154 @@
+"""How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import check_prob, precision
+from scalefit.errors import PlanError
+from scalefit.fitted import Fit
+from scalefit.planning._solve import best_log_params, least_log_budget, log_tokens_for, minimise
+from scalefit.planning.basis import Basis
+from scalefit.planning.belief import Belief, believe
+from scalefit.planning.cost import Cost, SixND
+from scalefit.planning.machines import Machines
+from scalefit.units import parse_quantity, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEARCH = np.log(100.0)  # sizes are sought within this factor of the median optimum
+FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """params, tokens : a run. cost : what it costs, in the cost's unit. chance : P(loss <= target) by the law, and
+    chance_one_run : of one run, with noise.
+    """
+
+    params: float
+    tokens: float
+    cost: float
+    chance: float
+    chance_one_run: float
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a target loss costs.
+
+    loss : the target, nats per token. draws : `budget`, the least that reaches it had that draw been known (infinite
+    where nothing does), `N_opt` and `D_opt` then: each (draw,). even : the cheapest plan with P(loss <= target) of a
+    half; sure : with `confidence`. reachable : share of the draws in which any budget reaches it.
+    """
+
+    loss: float
+    confidence: float
+    draws: dict[str, np.ndarray]
+    even: Allocation
+    sure: Allocation
+    reachable: float
+    cost: Cost
+    machines: Machines
+    basis: Basis
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: budget, N_opt, D_opt of a known law. Columns: median, lower, upper."""
+        from scalefit.tables import draws_table
+
+        return draws_table(self.draws, prob)
+
+
+def target(
+    fit: Fit,
+    loss: Any,
+    *,
+    confidence: float = 0.9,
+    cost: Cost | None = None,
+    machines: Machines | None = None,
+    max_params: Any = None,
+    **fixed: Any,
+) -> Target:
+    """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
+
+    A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
+    the size for which this is cheapest. fixed : the law's further inputs. Raises `PlanError` where too few draws reach
+    the loss at any budget.
+    """
+    wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
+    cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
+    check_prob(confidence)
+    with precision():
+        belief, level = believe(fit, fixed=fixed), jnp.asarray(wanted, dtype=float)
+        found = _informed(belief, cost, level)
+        draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
+        reachable = float(np.isfinite(draws["budget"]).mean())
+        if reachable < max(confidence, 0.5):
+            raise PlanError(
+                f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
+                "whatever the budget: the irreducible loss is above it; ask for a higher loss or less confidence."
+            )
+        even, sure = (_cheapest(fit, belief, cost, wanted, p, draws["N_opt"], cap) for p in (0.5, confidence))
+    basis = Basis.of(fit, cost)
+    return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
+
+
+def _cheapest(
+    fit: Fit, belief: Belief, cost: Cost, wanted: float, prob: float, optima: np.ndarray, cap: float
+) -> Allocation:
+    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws."""
+
+    def tokens(log_n: np.ndarray) -> np.ndarray:
+        needed = np.asarray(tokens_needed(belief, jnp.asarray(log_n), jnp.asarray(wanted, dtype=float)))
+        return np.exp(np.quantile(needed, prob, axis=1, method="higher"))
+
+    middle = float(np.log(np.median(optima[np.isfinite(optima)])))
+    best = minimise(
+        lambda x: np.log(cost.total(np.exp(x), tokens(x))), min(middle, cap) - SEARCH, min(middle + SEARCH, cap)
+    )
+    n, d = float(np.exp(best)), float(tokens(np.array([best]))[0])
+    if not np.isfinite(d):
+        raise PlanError(
+            f"no size within the cap reaches a loss of {wanted:g} with probability {prob:g}; raise the cap."
+        )
+    latent = np.asarray(loss_at(belief, jnp.log(n), jnp.log(d)))
+    one_run = fit.observed(latent)
+    reached = wanted * (1 + 1e-9)  # the draw that sets the tokens reaches the target to rounding
+    return Allocation(
+        n, d, float(cost.total(n, d)), float(np.mean(latent <= reached)), float(np.mean(one_run <= wanted))
+    )
+
+
+@jax.jit
+def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
+    """The least budget of each draw and its optimum there, each (draw,)."""
+
+    start = jnp.log(cost.total(jnp.full_like(level, 1e10), 2e11))
+
+    def one(draw: Belief) -> dict[str, Array]:
+        log_c = least_log_budget(draw, cost, level, start, start + FURTHEST)
+        log_n = best_log_params(draw, cost, log_c)
+        tokens = cost.tokens_for(jnp.exp(log_c), jnp.exp(log_n))
+        found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}
+        return {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
+
+    return jax.vmap(one)(belief)
+
+
+@jax.jit
+def tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
+    """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
+    levels = jnp.broadcast_to(level, (belief.count,))
+    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (0, None, 0))
+    return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
+
+
+@jax.jit
+def loss_at(belief: Belief, log_n: Array, log_d: Array) -> Array:
+    """Loss of one run, (draw,)."""
+    return jax.vmap(lambda draw: draw.loss(log_n, log_d))(belief)

@@ -1,0 +1,156 @@
+"""Which of two is better, and how sure is that? Runs, budgets, recipes."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import precision
+from scalefit.counting import flops_6nd
+from scalefit.errors import PlanError
+from scalefit.fitted import Fit
+from scalefit.planning._solve import least_log_budget
+from scalefit.planning.basis import Basis
+from scalefit.planning.belief import Belief, believe
+from scalefit.planning.budget import read_budget
+from scalefit.planning.cost import SixND
+from scalefit.planning.machines import Machines, parse_share
+from scalefit.planning.price import bayes_log_params
+from scalefit.planning.published import TrainedModel, read_model
+from scalefit.planning.target import FURTHEST, loss_at
+from scalefit.units import format_flops
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WITH_GAIN = re.compile(r"(?P<what>.+?)\s+-\s*(?P<gain>[\d.]+\s*%)\s*")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run to be compared: what it is called, its parameters and tokens, and by what share a better recipe than the
+    fit's lowers its loss.
+    """
+
+    name: str
+    params: float
+    tokens: float
+    gain: float = 0.0
+
+    @property
+    def flops(self) -> float:
+        """Training compute, 6 N D FLOP."""
+        return float(flops_6nd(self.params, self.tokens))
+
+
+@dataclass(frozen=True, eq=False)
+class Versus:
+    """Two candidates, A and B.
+
+    draws : name -> (draw,): `loss_a`, `loss_b` and their `difference` A - B (nats per token; positive where B is
+    better), by the law; `speedup`, the compute A's recipe would need, at its optimum, for B's loss over what it needs
+    for A's: above 1 where B is better, infinite where no compute suffices. observed_difference : (draw,), of one run
+    each, noise included.
+    """
+
+    a: Candidate
+    b: Candidate
+    draws: dict[str, np.ndarray]
+    observed_difference: np.ndarray
+    basis: Basis
+
+    @property
+    def chance(self) -> float:
+        """P(B beats A) by the law."""
+        return float(np.mean(self.draws["difference"] > 0))
+
+    @property
+    def chance_one_run(self) -> float:
+        """P(B beats A) as one observed run each."""
+        return float(np.mean(self.observed_difference > 0))
+
+    @property
+    def chance_of_speedup(self) -> float:
+        """P(speed-up > 1)."""
+        return float(np.mean(self.draws["speedup"] > 1))
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: losses, difference by the law and of one run each, speed-up. Columns: median, lower, upper."""
+        from scalefit.tables import draws_table
+
+        return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
+
+
+def versus(a: Any, b: Any, *, fit: Fit | None = None, budget: Any = None, machines: Machines | None = None) -> Versus:
+    """Whether B beats A.
+
+    Under one `fit`, A and B are runs ("280B:300B", a published name, a pair) or budgets (5.76e23, "$2M"), each budget
+    spent at its plan; " - 2%" after either is a recipe that lowers its loss by 2 %, so that a better recipe can be held
+    against more compute. Two fits are two recipes, each at its own plan for `budget`: their draws are independent.
+    Raises `PlanError` where neither question is asked.
+    """
+    if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
+        raise PlanError("compare two runs or budgets under fit=..., or two fits at budget=...")
+    if isinstance(a, Fit):
+        return _compare(a, b, _planned(a, budget, machines), _planned(b, budget, machines))
+    if fit is None:
+        raise PlanError("two runs or budgets are compared under a fit: give fit=...")
+    return _compare(fit, fit, *(_candidate(fit, value, machines) for value in (a, b)))
+
+
+def _candidate(fit: Fit, value: Any, machines: Machines | None) -> Candidate:
+    if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
+        plain = _candidate(fit, found["what"], machines)
+        gain = parse_share(found["gain"].replace(" ", ""))
+        return Candidate(value.strip(), plain.params, plain.tokens, gain)
+    if isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value))):
+        model = read_model(value)
+        return Candidate(model.name, model.params, model.tokens)
+    return _planned(fit, value, machines)
+
+
+def _named(text: str) -> bool:
+    return text[:1].isalpha() and not re.search(r"[x×*$]\s*\d", text)
+
+
+def _planned(fit: Fit, budget: Any, machines: Machines | None) -> Candidate:
+    """A budget at the allocation of least expected loss."""
+    flops = read_budget(budget, machines).flops
+    with precision():
+        log_c = jnp.log(jnp.asarray(flops, dtype=float))
+        n = float(np.exp(bayes_log_params(believe(fit), SixND(), log_c)))
+    return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
+
+
+def _compare(fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> Versus:
+    with precision():
+        belief = believe(fit_a)
+        loss_a, loss_b = _loss(fit_a, a), _loss(fit_b, b)
+        one_a, one_b = fit_a.observed(loss_a), fit_b.observed(loss_b, fit_b.seed + 1)
+        if fit_a is not fit_b:  # independent posteriors: any pairing will do
+            pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(belief.count) % len(loss_b))
+            loss_b, one_b = loss_b[pairs], one_b[pairs]
+        speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
+    draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
+    return Versus(a, b, draws, one_a - one_b, Basis.of(fit_a, SixND()))
+
+
+def _loss(fit: Fit, candidate: Candidate) -> np.ndarray:
+    log_n, log_d = (jnp.log(jnp.asarray(value, dtype=float)) for value in (candidate.params, candidate.tokens))
+    return np.asarray(loss_at(believe(fit), log_n, log_d)) * (1 - candidate.gain)
+
+
+@jax.jit
+def _speedup(belief: Belief, log_c: Array, loss_a: Array, loss_b: Array) -> Array:
+    """Least compute for B's loss over that for A's, (draw,)."""
+
+    def one(draw: Belief, a: Array, b: Array) -> Array:
+        end = log_c + FURTHEST
+        needed = [least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b)]
+        return jnp.where(needed[1] < end - 1e-3, jnp.exp(needed[1] - needed[0]), jnp.inf)
+
+    return jax.vmap(one)(belief, loss_a, loss_b)

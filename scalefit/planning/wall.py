@@ -1,0 +1,65 @@
+"""The data wall: whether unique tokens bind, what that costs, and what more of them would be worth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit.planning._solve import best_log_params, tokens_along
+from scalefit.planning.belief import Belief
+from scalefit.planning.cost import Cost
+
+MORE = 1.01  # the value of data is that of one percent more
+
+
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """What a limited number of unique tokens does to a plan.
+
+    unique_tokens : (draw,). binds : (draw,), whether that draw's optimum without a wall wants more tokens than there
+    are. penalty : (draw,), nats per token lost to the wall, each decision taken at its best. value : expected nats
+    per token that one percent more unique tokens would save, the plan made anew; per token, divide by `one_percent`.
+    """
+
+    unique_tokens: np.ndarray
+    binds: np.ndarray
+    penalty: np.ndarray
+    value: float
+
+    @property
+    def probability(self) -> float:
+        """Posterior probability that the wall binds."""
+        return float(self.binds.mean())
+
+    @property
+    def one_percent(self) -> float:
+        """One percent of the expected unique tokens."""
+        return 0.01 * float(self.unique_tokens.mean())
+
+
+def wall_of(belief: Belief, cost: Cost, log_budget: Any, loss: np.ndarray, decide: Callable[[Belief], Array]) -> Wall:
+    """The wall at a budget, where the plan behind it has `loss` (draw,).
+
+    decide : belief -> ln N of its plan, under whatever limits there are. One compiled program serves all three plans.
+    """
+    endless, more = belief.with_unique(None), belief.with_unique(MORE)
+    without, wanted = (np.asarray(found) for found in _outcome(endless, cost, decide(endless), log_budget))
+    with_more, _ = _outcome(more, cost, decide(more), log_budget)
+    unique = np.asarray(belief.unique)
+    return Wall(unique, wanted > unique, loss - without, float(loss.mean() - np.mean(with_more)))
+
+
+@jax.jit
+def _outcome(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> tuple[Array, Array]:
+    """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum: each (draw,)."""
+
+    def one(draw: Belief) -> tuple[Array, Array]:
+        along = tokens_along(cost, log_budget)
+        best = best_log_params(draw, cost, log_budget)
+        return draw.loss(log_n, along(log_n)), jnp.exp(along(best))
+
+    return jax.vmap(one)(belief)

@@ -1,0 +1,42 @@
+"""Training against inference: the sizes worth choosing from at one quality."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from scalefit._numerics import interval
+from scalefit.planning import Life
+from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
+from scalefit.units import format_count, percent
+
+LABELS = 6  # sizes written beside the curve
+
+
+def pareto(life: Life, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+    """Training cost against serving cost of every size that reaches the quality: median, band, and the two choices.
+
+    To the left a model is cheaper to serve and dearer to train. Lines of equal total are dotted. Returns the Axes.
+    """
+    ax = ax or new_axes(size=(8.0, 5.5))
+    cost = life.cost.averaged()
+    serving = cost.serving(life.sizes)
+    median, lower, upper = interval(cost.training(life.sizes, life.size_tokens), prob)
+    ax.fill_between(serving, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{percent(prob)} interval (mean)")
+    ax.plot(serving, median, color=ACCENT, lw=1.6, label="same quality, median")
+    for params, tokens, name, color in (
+        (*life.reference, "cheapest to train", DATA),
+        (life.params, life.tokens, "cheapest over its life", "black"),
+    ):
+        x, y = cost.serving(params), cost.training(params, tokens)
+        ax.plot(x, y, "*", ms=14, color=color, mec="white", label=f"{name}: {format_count(params)}")
+        line = np.linspace(0, x + y, 200)
+        ax.plot(line, x + y - line, ":", color=color, lw=1)
+    for index in np.linspace(0, len(life.sizes) - 1, LABELS).astype(int):
+        where = serving[index], median[index]
+        ax.annotate(format_count(life.sizes[index]), where, (4, 6), textcoords="offset points", fontsize=8)
+    for axis, name in ((ax.xaxis, "inference"), (ax.yaxis, "training")):
+        count_axis(axis, f"{name}, {life.cost.unit}")
+        axis.axes.set(**{f"{axis.axis_name}scale": "linear"})
+    dearest = float(cost.total(life.reference[0], life.reference[1]))
+    ax.set(xlim=(0, 1.1 * serving.max()), ylim=(0, 1.2 * dearest), title="Training against inference at equal quality")
+    ax.legend(fontsize=8, title="dotted: equal total")
+    return ax

@@ -1,0 +1,138 @@
+"""The commands that decide, as a user meets them."""
+
+import json
+
+import pytest
+from test_cli import run, saved  # noqa: F401, fixtures
+
+import scalefit as sf
+from scalefit.cli import audit as audit_command
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def test_plan_in_machines_money_and_every_unit(run, saved):  # noqa: F811
+    code, out, _ = run("plan", saved, "--budget", "512 H100 x 30 days @ 40%", "--rules")
+    assert code == 0
+    assert "369K H100-hours at 40% MFU, 30 days on 512 of them, $737K at $2 an hour" in flat(out)
+    assert "20 tokens per parameter" in out
+    assert "C = 6 N D" in out
+    assert "intervals are equal-tailed, 90%" in flat(out)
+    document = json.loads(run("plan", saved, "--budget", "$2M", "--accelerator", "A100", "--price", "$1", "--json")[1])
+    assert document["training"]["money"] == pytest.approx(2e6)
+    assert document["training"]["assumed"].startswith("1,024 A100 at 40% MFU, $1")
+
+
+def test_plan_under_limits_says_what_they_cost(run, saved):  # noqa: F811
+    code, out, _ = run("plan", saved, "--budget", "1e23", "--max-params", "7B", "--unique-tokens", "100B..1T")
+    assert code == 0
+    assert "Held to at most 7B parameters, it wastes" in flat(out)
+    assert "the data wall binds with probability" in flat(out)
+    assert "a repeated token is taken to teach nothing" in flat(out)
+    assert out.startswith("1e23 FLOP is 100 times the compute of the largest run")
+
+
+def test_plan_with_inference_in_the_budget(run, saved):  # noqa: F811
+    document = json.loads(run("plan", saved, "--budget", "1e22", "--inference-tokens", "1T", "--json")[1])
+    assert 6 * document["params"] * document["tokens"] + 2e12 * document["params"] == pytest.approx(1e22)
+    assert "2 N T" in document["basis"]
+
+
+def test_target(run, saved, small_fit):  # noqa: F811
+    code, out, _ = run("target", saved, "--loss", "2.1")
+    assert code == 0
+    assert "At even odds:" in out
+    assert "To be 90% sure:" in flat(out)
+    document = json.loads(run("target", saved, "--loss", "2.1", "--json")[1])
+    assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
+
+
+def test_lifetime_with_its_picture(run, saved, tmp_path):  # noqa: F811
+    arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T"]
+    code, out, _ = run(*arguments, "--plot", tmp_path / "pareto.png")
+    assert code == 0
+    assert "until the quality is reached" in flat(out)
+    assert (tmp_path / "pareto.png").stat().st_size > 10_000
+    document = json.loads(run(*arguments, "--serving-mfu", "10%", "--json")[1])
+    assert document["params"] < json.loads(run(*arguments, "--json")[1])["params"]  # dearer inference, smaller model
+    assert "in money" in document["basis"]
+
+
+def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):  # noqa: F811
+    code, out, _ = run("audit", "70B", "1.4T", "--fit", saved)
+    assert code == 0
+    assert "70B:1.4T: 70B parameters, 1.4T tokens, 20.0 per parameter, 5.88e23 FLOP" in flat(out)
+    _, out, _ = run("audit", "llama-3-8b", "gpt-3", "--fit", saved)
+    assert "No inference would justify the size" in flat(out)
+    _, out, _ = run("audit", "1B:20T", "--fit", saved)  # the table goes up to 2,000 tokens per parameter
+    assert "20,000 tokens per parameter is 10 times the most of any run: an extrapolation" in flat(out)
+    document = json.loads(run("audit", "--fit", saved, "--json", "--plot", tmp_path / "audit.png")[1])
+    assert len(document["models"]) == 17
+    assert "2005.14165" in document["sources"]["GPT-3"]
+    assert (tmp_path / "audit.png").stat().st_size > 10_000
+
+
+def test_audit_without_a_fit_says_whose_law_it_asks(run, monkeypatch, small_fit):  # noqa: F811
+    monkeypatch.setattr(sf, "fit", lambda *_, **__: small_fit)
+    code, _, err = run("audit", "chinchilla")
+    assert code == 0
+    assert "240 shipped Chinchilla runs are fitted" in err
+    assert run("audit", "chinchilla", "--json")[2] == ""
+
+
+def test_versus_runs_budgets_and_recipes(run, saved):  # noqa: F811
+    code, out, _ = run("versus", "280B:300B", "70B:1.4T", "--fit", saved)
+    assert code == 0
+    assert "70B:1.4T beats 280B:300B with probability above 99% by the law" in flat(out)
+    document = json.loads(run("versus", "1e22 - 2%", "1e22", "--fit", saved, "--json")[1])
+    assert document["chance"] == 0
+    document = json.loads(run("versus", saved, saved, "--budget", "1e22", "--json")[1])
+    assert document["summary"]["speedup"]["lower"] < 1 < document["summary"]["speedup"]["upper"]
+
+
+def test_two_words_are_one_run_only_where_both_are_counts():
+    assert audit_command._paired(["70B", "1.4T"]) == ["70B:1.4T"]
+    assert audit_command._paired(["gpt-3", "gopher"]) == ["gpt-3", "gopher"]
+    assert audit_command._paired(["7B:1T", "13B:1T"]) == ["7B:1T", "13B:1T"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "no accelerator 'Z9'"),
+        (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive number"),
+        (["target", "FIT", "--loss", "1.0"], "out of reach"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
+        (["audit", "gpt-99", "--fit", "FIT"], "no published model"),
+        (["versus", "FIT", "FIT"], "two fits at budget"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):  # noqa: F811
+    code, out, err = run(*[saved if part == "FIT" else part for part in arguments])
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):  # noqa: F811
+    path = point_fit().save(tmp_path / "point.nc")
+    for arguments in (["plan", path, "--budget", "1e22"], ["versus", "1e22", "2e22", "--fit", path]):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "a point estimate has no interval" in flat(out)
+        assert "nan" not in out
+
+
+def test_probabilities_are_not_rounded_to_certainty():
+    from scalefit.advice import _chance
+
+    assert [_chance(p) for p in (0.0, 0.004, 0.5, 0.996, 1.0)] == [
+        "below 1%",
+        "below 1%",
+        "50%",
+        "above 99%",
+        "above 99%",
+    ]
