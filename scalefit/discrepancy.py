@@ -106,7 +106,7 @@ def features(scales: Any, centres: Array, u: Array) -> Array:
 
 
 def path_coefficients(scales: Any, centres: Array, weights: Array, normal: Array) -> Array:
-    """Coefficients of `features` for one draw, from the posterior's `weights` (pivot,) and the prior's `normal` (2 wave,).
+    """Coefficients of `features` for one draw, from posterior `weights` (pivot,) and prior `normal` (2 wave,).
 
     Weights beyond the pivots there are, of a table with few runs, are left out.
     """

@@ -15,12 +15,6 @@ from scalefit.infer._mixture import Mixture, adapted, log_density, sample
 ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
 WIDER = 1.2  # the last proposals are this much wider than the best fit: weights in the tails stay small
 
-Target = Callable[[Array, Array], tuple[Array, Array]]
-"""(z (draw, dim), key) -> ln density (draw,), and what was drawn on the way (draw, extra).
-
-The density may be an unbiased estimate, from drawing further variables and dividing by their proposal density.
-"""
-
 
 class Schedule(NamedTuple):
     """Proposals a block, and how many blocks adaptation may take."""
@@ -30,43 +24,43 @@ class Schedule(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Kept draws: z (chain, draw, dim), extra (chain, draw, extra), and statistics, each (chain, draw)."""
+    """Kept draws, z (chain, draw, dim), and statistics, each (chain, draw)."""
 
     z: Array
-    extra: Array
     stats: dict[str, Array]
 
 
-def importance(start: Mixture, target: Target, key: Array, shape: tuple[int, int], schedule: Schedule) -> Drawn:
-    """Draws of the target, (chain, draw) of them, from at least twice as many proposals."""
+def importance(
+    start: Mixture, log_target: Callable[[Array], Array], key: Array, shape: tuple[int, int], schedule: Schedule
+) -> Drawn:
+    """(chain, draw) draws of exp(log_target), z (draw, dim) -> (draw,), from at least twice as many proposals."""
     from blackjax.diagnostics import psis_weights
 
     kept_count = shape[0] * shape[1]
     blocks = -(-2 * kept_count // schedule.block)
     *block_keys, last_key = jax.random.split(key, schedule.rounds + blocks + 1)
-    z, extra, log_ratio = _propose(start, target, jnp.stack(block_keys), blocks, schedule)
+    z, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, schedule)
     log_weight, pareto_k = psis_weights(log_ratio)
     kept = systematic(last_key, jnp.exp(log_weight), kept_count)
     relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
     stats = {"log_weight": relative, "pareto_k": jnp.broadcast_to(pareto_k, shape)}
-    return Drawn(z[kept].reshape(*shape, -1), extra[kept].reshape(*shape, -1), stats)
+    return Drawn(z[kept].reshape(*shape, -1), stats)
 
 
 class State(NamedTuple):
-    """Proposals kept after adaptation, z (block, draw, dim) and so on; `kept` is -1 until then."""
+    """Proposals kept after adaptation, z (block, draw, dim) and log_ratio (block, draw); `kept` is -1 until then."""
 
     mixture: Mixture
     z: Array
-    extra: Array
     log_ratio: Array
     count: Any
     kept: Array
 
 
 def _propose(
-    start: Mixture, target: Target, keys: Array, blocks: int, schedule: Schedule
-) -> tuple[Array, Array, Array]:
-    """Final proposals (draw, dim), what came with them, and ln of target over proposal, up to a constant.
+    start: Mixture, log_target: Callable[[Array], Array], keys: Array, blocks: int, schedule: Schedule
+) -> tuple[Array, Array]:
+    """Final proposals (draw, dim) and ln of target over proposal at each, up to a constant.
 
     Weighted EM moves the mixture until a block is efficient; from then on blocks are kept. Both happen in one place of
     the program, which is most of what there is to compile.
@@ -76,26 +70,22 @@ def _propose(
         settled, row = state.kept >= 0, jnp.maximum(state.kept, 0)
         proposal = state.mixture._replace(scale=state.mixture.scale * jnp.where(settled, WIDER, 1.0))
         z = sample(proposal, keys[state.count], schedule.block)
-        height, extra = target(z, jax.random.fold_in(keys[state.count], 1))
-        log_ratio = height - log_density(proposal, z)
+        log_ratio = log_target(z) - log_density(proposal, z)
         log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)
         moved = lambda: adapted(state.mixture, z, _truncated(log_ratio))
         enough = (_efficiency(log_ratio) > ENOUGH) | (state.count + 1 >= schedule.rounds)
         return State(
             jax.lax.cond(settled, lambda: state.mixture, moved),
             state.z.at[row].set(z),
-            state.extra.at[row].set(extra),
             state.log_ratio.at[row].set(log_ratio),
             state.count + 1,
             jnp.where(settled, row + 1, jnp.where(enough, 0, -1)),
         )
 
     z = jnp.zeros((blocks, schedule.block, start.mean.shape[1]), start.mean.dtype)
-    extra = jax.eval_shape(target, z[0], keys[0])[1]
-    room = jnp.zeros((blocks, *extra.shape), extra.dtype)
-    state = State(start, z, room, z[..., 0], 0, jnp.asarray(-1 if schedule.rounds else 0))
+    state = State(start, z, z[..., 0], 0, jnp.asarray(-1 if schedule.rounds else 0))
     state = jax.lax.while_loop(lambda state: state.kept < blocks, step, state)
-    return state.z.reshape(-1, z.shape[-1]), state.extra.reshape(-1, room.shape[-1]), state.log_ratio.reshape(-1)
+    return state.z.reshape(-1, z.shape[-1]), state.log_ratio.reshape(-1)
 
 
 def systematic(key: Array, weight: Array, count: int) -> Array:

@@ -21,8 +21,6 @@ from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import constrain_flat, count_modes, flat_potential, modes
 from scalefit.model import Data, Model
 
-ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
-WIDER = 1.2  # the last proposals are this much wider than the best fit: weights in the tails stay small
 POINTS = 2_000_000  # draws times runs whose density is evaluated at once: bounds memory
 
 
@@ -54,7 +52,7 @@ class AIS(CompiledEngine):
         found = modes(model, data)
         potentials = _potentials(model, data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
-        drawn = importance(at_modes(found), lambda z, _: (-potentials(z), z[:, :0]), key, shape, schedule)
+        drawn = importance(at_modes(found), lambda z: -potentials(z), key, shape, schedule)
         stats = drawn.stats | {"modes": jnp.broadcast_to(count_modes(found), shape)}
         return constrain_flat(model, drawn.z), stats
 
