@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit.counting import flops_6nd
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
 from scalefit.errors import ModelError
 
 PIVOTS = 24
@@ -86,33 +86,56 @@ def pivots(scales: Any, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return u[chosen], basis
 
 
-def waves(scales: Any) -> tuple[Array, Array]:
+def waves(scales: Any) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies (wave, 2) of the prior paths, and the standard deviation of each wave's amplitude (wave,)."""
-    from jax.scipy.special import ndtri
+    from scipy.special import ndtri
 
     one, length, two, length_c, length_ratio = scales
-    first = ndtri((jnp.arange(WAVES[0]) + 0.5) / WAVES[0]) / length
-    second = ndtri((0.5 + jnp.arange(1, WAVES[1] + 1)[:, None] * _STEPS) % 1.0) / jnp.stack([length_c, length_ratio])
-    frequency = jnp.concatenate([jnp.stack([first, 0 * first], axis=1), second])
-    size = jnp.concatenate([jnp.full(WAVES[0], one / WAVES[0] ** 0.5), jnp.full(WAVES[1], two / WAVES[1] ** 0.5)])
-    return frequency, size
+    first = ndtri((np.arange(WAVES[0]) + 0.5) / WAVES[0]) / length
+    second = ndtri((0.5 + np.arange(1, WAVES[1] + 1)[:, None] * _STEPS) % 1.0) / np.array([length_c, length_ratio])
+    frequency = np.concatenate([np.stack([first, 0 * first], axis=1), second])
+    return frequency, np.repeat([one / WAVES[0] ** 0.5, two / WAVES[1] ** 0.5], WAVES)
 
 
-def features(scales: Any, centres: Array, u: Array) -> Array:
-    """What a path is linear in, at one coordinate u (2,): kernels at the pivots, then cosines and sines."""
-    frequency, size = waves(scales)
-    phase = frequency @ u
-    return jnp.concatenate([kernel(scales, centres, u), size * jnp.cos(phase), size * jnp.sin(phase)])
+def make_paths(scales: Any, centres: np.ndarray, weights: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """The arrays that `error_at` takes, each (draw, ...): one path for each of the posterior's `weights` (draw, pivot).
 
-
-def path_coefficients(scales: Any, centres: Array, weights: Array, normal: Array) -> Array:
-    """Coefficients of `features` for one draw, from posterior `weights` (pivot,) and prior `normal` (2 wave,).
-
-    Weights beyond the pivots there are, of a table with few runs, are left out.
+    centres : the pivots, (up to pivot, 2); weights beyond them, of a table with few runs, are left out.
     """
-    count = len(centres)
-    covariance = kernel(scales, centres[:, None], centres[None])
-    root = jnp.linalg.cholesky(covariance + 1e-9 * covariance[0, 0] * jnp.eye(count))
-    prior = jnp.stack([features(scales, centres, u)[count:] for u in centres]) @ normal
-    inner = jnp.linalg.solve(root, prior)
-    return jnp.concatenate([jnp.linalg.solve(root.T, weights[:count] - inner), normal])
+    from scipy.linalg import solve_triangular
+
+    draws, count = len(weights), len(centres)
+    frequency, size = waves(scales)
+    normal = np.random.default_rng(seed).normal(size=(draws, 2 * len(size)))
+    phase = centres @ frequency.T
+    prior = normal @ np.concatenate([size * np.cos(phase), size * np.sin(phase)], axis=1).T
+    root = np.linalg.cholesky(kernel(scales, centres[:, None], centres[None]) + 1e-9 * scales[0] ** 2 * np.eye(count))
+    inner = weights[:, :count].T - solve_triangular(root, prior.T, lower=True)
+    pull = np.zeros((draws, PIVOTS))
+    pull[:, :count] = solve_triangular(root, inner, lower=True, trans=1).T
+    shared = {"scales": np.array(scales), "frequency": frequency, "size": size}
+    shared["centres"] = np.resize(centres, (PIVOTS, 2))  # those repeated have no pull
+    paths = {name: np.broadcast_to(values, (draws, *values.shape)) for name, values in shared.items()}
+    return paths | {"pull": pull, "normal": normal}
+
+
+def error_at(path: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
+    """The law's error on ln loss at one allocation, of one draw of `make_paths`."""
+    u = jnp.stack([jnp.log(FLOPS_PER_PARAM_TOKEN) + log_n + log_d, log_d - log_n])
+    phase = path["frequency"] @ u
+    wave = jnp.concatenate([path["size"] * jnp.cos(phase), path["size"] * jnp.sin(phase)])
+    return kernel(path["scales"], path["centres"], u) @ path["pull"] + wave @ path["normal"]
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """The posterior of a law together with its own error.
+
+    theta : name -> (draw,), raw parameters of law and noise. paths : what `error_at` takes, name -> (draw, ...).
+    pareto_k : of the importance weights. took : standard deviation of the error over the runs, in ln loss, (draw,).
+    """
+
+    theta: dict[str, np.ndarray]
+    paths: dict[str, np.ndarray]
+    pareto_k: float
+    took: np.ndarray

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit.discrepancy import Form, error_at
 from scalefit.errors import PlanError
 from scalefit.frontier import Frontier, frontier, trades
 from scalefit.health import Health
@@ -93,45 +94,65 @@ class Fit:
             for name, values in columns.items()
         }
 
-    def frontier(self, budgets: Any, **fixed: Any) -> Frontier:
-        """The compute-optimal N, D and loss at each budget (FLOP), per draw; interval kind `mean`.
+    @cached_property
+    def form(self) -> Form:
+        """The posterior of the law together with its own error; raises `ModelError` where the model leaves it out."""
+        from scalefit.infer.form import fit_form
 
-        fixed : the law's inputs beyond params and tokens, such as unique_tokens, each a number or one a draw.
-        Raises `PlanError` where the law has no allocation, or needs an input that is not given.
+        return fit_form(self)
+
+    def frontier(self, budgets: Any, kind: Literal["mean", "form"] = "mean", **fixed: Any) -> Frontier:
+        """The compute-optimal N, D and loss at each budget (FLOP), per draw.
+
+        kind : "mean" carries parameter uncertainty only, "form" the law's own error too. fixed : the law's inputs
+        beyond params and tokens, such as unique_tokens, each a number or one a draw. Raises `PlanError` where the law
+        has no allocation, or needs an input that is not given.
         """
-        return frontier(self.model.law, self.theta, positive_budgets(budgets), self.compute_range, fixed)
+        theta, paths = self.draws_of_kind(kind)
+        return frontier(self.model.law, theta, positive_budgets(budgets), self.compute_range, fixed, paths)
 
-    def predict(self, new_runs: Any, kind: Literal["mean", "run"] = "run", seed: int | None = None) -> np.ndarray:
+    def draws_of_kind(self, kind: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        """Parameters, name -> (draw,), and paths of the law's own error where an interval of `kind` carries it."""
+        if kind not in ("mean", "form"):
+            raise PlanError(f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error).")
+        return (self.theta, None) if kind == "mean" else (self.form.theta, self.form.paths)
+
+    def predict(
+        self, new_runs: Any, kind: Literal["mean", "run", "form"] = "run", seed: int | None = None
+    ) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
 
-        new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter
-        uncertainty only), "run" one new run (with noise, drawn from `seed`; the fit's own by default).
-        Raises `PlanError` on another kind, `DataError` where an input is missing or N is counted by another
-        convention than the fit's.
+        new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter uncertainty
+        only), "run" one new run (with noise, drawn from `seed`; the fit's own by default), "form" one new run of a law
+        that errs by itself. Raises `PlanError` on another kind, `DataError` where an input is missing or N is counted
+        by another convention than the fit's, `ModelError` where the model leaves the law's error out.
         """
-        if kind not in ("mean", "run"):
-            raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law) or run (with noise).")
+        if kind not in ("mean", "run", "form"):
+            raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
+        theta, paths = self.draws_of_kind("form" if kind == "form" else "mean")
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
-            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
-            mean = np.exp(np.asarray(_log_loss(self.model, theta, x)))
-        return self.observed(mean, seed) if kind == "run" else mean
+            mean = np.exp(np.asarray(_log_loss(self.model, _arrays(theta), x, paths and _arrays(paths))))
+        return mean if kind == "mean" else self.observed(mean, seed, theta)
 
-    def observed(self, loss: np.ndarray, seed: int | None = None) -> np.ndarray:
-        """One run's loss for each draw of the law's, (draw, ...): with noise, drawn from `seed` (the fit's own)."""
+    def observed(
+        self, loss: np.ndarray, seed: int | None = None, theta: dict[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """One run's loss for each draw of the law's, (draw, ...): with noise, drawn from `seed` (the fit's own).
+
+        theta : the draws whose noise it is, name -> (draw,); the fit's own by default.
+        """
         with precision():
-            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
             key = jax.random.PRNGKey(self.seed if seed is None else seed)
-            return np.exp(np.asarray(_with_noise(self.model, theta, jnp.log(loss), key)))
+            return np.exp(np.asarray(_with_noise(self.model, _arrays(theta or self.theta), jnp.log(loss), key)))
 
     def log_density(self, new_runs: Runs) -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included."""
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
-            theta = {name: jnp.asarray(values) for name, values in self.theta.items()}
-            return np.asarray(_log_predictive(self.model, theta, x, jnp.log(jnp.asarray(new_runs.loss))))
+            return np.asarray(_log_predictive(self.model, _arrays(self.theta), x, jnp.log(jnp.asarray(new_runs.loss))))
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file; see `scalefit.store.save`."""
@@ -151,10 +172,18 @@ def current_versions() -> dict[str, str]:
     return {name: version(name) for name in ("scalefit", "jax", "numpyro", "numpy")}
 
 
+def _arrays(values: dict[str, np.ndarray]) -> dict[str, Array]:
+    return {name: jnp.asarray(value) for name, value in values.items()}
+
+
 @partial(jax.jit, static_argnames="model")
-def _log_loss(model: Model, theta: Theta, x: dict[str, Array]) -> Array:
-    """ln loss of the law, (draw, run)."""
-    return jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
+def _log_loss(model: Model, theta: Theta, x: dict[str, Array], paths: dict[str, Array] | None) -> Array:
+    """ln loss of the law, with its own error where there are paths of it, (draw, run)."""
+    mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
+    if paths is None:
+        return mean
+    over_runs = jax.vmap(error_at, (None, 0, 0))
+    return mean + jax.vmap(over_runs, (0, None, None))(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
 
 
 @partial(jax.jit, static_argnames="model")

@@ -17,6 +17,7 @@ from jax import Array
 
 from scalefit._numerics import find_root, precision
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
+from scalefit.discrepancy import error_at
 from scalefit.errors import PlanError
 from scalefit.laws import Law
 from scalefit.units import format_flops
@@ -30,6 +31,9 @@ LogLoss = Callable[[Array, Array], Array]
 TRADED = {"params", "tokens"}
 # Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
 BLOCK = 8
+PATHS = "paths"
+# The law's error may move an optimum by a factor of e^3 either way; its length scales are e-folds, the grid's step .2.
+REACH, GRID = 3.0, 31
 
 
 def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:
@@ -52,8 +56,11 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: A
 
     There an e-fold of parameters gains what it costs in tokens, e_N = -e_D dlnD/dlnN. For sums of power laws along
     C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
-    Sizes that leave less than a token are not considered.
+    Sizes that leave less than a token are not considered. A `Bent` loss need not be unimodal: its optimum is sought
+    around that of its law.
     """
+    if isinstance(loss, Bent):
+        return _optimum_near(lambda u: loss(u, tokens_along(u)), optimum_along(loss.law, tokens_along, high))
     tiny = jnp.finfo(high.dtype).tiny
 
     def gap(log_n: Array) -> Array:
@@ -68,23 +75,54 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: A
     return find_root(gap_and_slope, jnp.zeros_like(high), high, high / 2)
 
 
+def _optimum_near(loss: Callable[[Array], Array], start: Array) -> Array:
+    """Where a smooth loss is least within `REACH` of `start`: the best of a grid, then the root of its slope there."""
+    grid = start + jnp.linspace(-REACH, REACH, GRID)
+    best = grid[jnp.argmin(jax.vmap(loss)(grid))]
+    step = 2 * REACH / (GRID - 1)
+    downhill = lambda u: -jax.jvp(loss, (u,), (jnp.ones_like(u),))[1]
+    return find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best)
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A law's loss and its own error on ln loss, together a `LogLoss`."""
+
+    law: LogLoss
+    error: LogLoss
+
+    def __call__(self, log_n: Array, log_d: Array) -> Array:
+        """Loss in nats per token."""
+        return self.law(log_n, log_d) * jnp.exp(self.error(log_n, log_d))
+
+
 def log_loss_of(law: Law, draw: dict[str, Any]) -> LogLoss:
-    """The law at one of `planning_draws`, as a function of ln N and ln D."""
+    """The loss of one of `planning_draws`, as a function of ln N and ln D; `Bent` where it carries the law's error."""
     others = {name: draw[name] for name in law.inputs if name not in TRADED}
-    return lambda log_n, log_d: law.loss(draw, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d), **others})
+
+    def plain(log_n: Array, log_d: Array) -> Array:
+        return law.loss(draw, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d), **others})
+
+    if PATHS not in draw:
+        return plain
+    return Bent(plain, partial(error_at, draw[PATHS]))
 
 
-def planning_draws(law: Law, theta: Mapping[str, np.ndarray], fixed: Mapping[str, Any]) -> dict[str, Array]:
+def planning_draws(
+    law: Law, theta: Mapping[str, np.ndarray], fixed: Mapping[str, Any], paths: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Any]:
     """What `log_loss_of` takes, name -> (draw,): the law's parameters, and its inputs beyond params and tokens.
 
-    fixed : those inputs, each a number or (draw,), where the law's own defaults do not serve. Raises `PlanError`
-    where the law does not trade parameters against tokens, or an input is left open or is none of the law's.
+    paths : draws of the law's own error, of `make_paths`, kept under `PATHS`. fixed : those inputs, each a number or
+    (draw,), where the law's own defaults do not serve. Raises `PlanError` where the law does not trade parameters
+    against tokens, or an input is left open or is none of the law's.
     """
     check_trades(law, fixed)
     count = len(next(iter(theta.values())))
     others = {name: {**law.defaults, **fixed}[name] for name in law.inputs if name not in TRADED}
     values = {**{p.name: theta[p.name] for p in law.params()}, **others}
-    return {name: jnp.broadcast_to(jnp.asarray(value, dtype=float), (count,)) for name, value in values.items()}
+    draws = {name: jnp.broadcast_to(jnp.asarray(value, dtype=float), (count,)) for name, value in values.items()}
+    return draws if paths is None else draws | {PATHS: {name: jnp.asarray(value) for name, value in paths.items()}}
 
 
 @partial(jax.jit, static_argnames="law")
@@ -103,8 +141,9 @@ def _optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array,
 class Frontier:
     """The compute-optimal allocation at each budget, per draw.
 
-    flops : (budget,); params, tokens, loss : (draw, budget), loss being the law's at the optimum (interval kind
-    `mean`: parameter uncertainty only). compute_range : compute of the smallest and largest run in the data, FLOP.
+    flops : (budget,); params, tokens, loss : (draw, budget), loss being that at the optimum, without noise.
+    kind : `mean` carries parameter uncertainty only, `form` the law's own error too.
+    compute_range : compute of the smallest and largest run in the data, FLOP.
     """
 
     flops: np.ndarray
@@ -112,6 +151,7 @@ class Frontier:
     tokens: np.ndarray
     loss: np.ndarray
     compute_range: tuple[float, float]
+    kind: str = "mean"
 
     @property
     def tokens_per_param(self) -> np.ndarray:
@@ -131,6 +171,7 @@ def frontier(
     flops: np.ndarray,
     compute_range: tuple[float, float],
     fixed: Mapping[str, Any] = MappingProxyType({}),
+    paths: Mapping[str, np.ndarray] | None = None,
 ) -> Frontier:
     """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
 
@@ -141,11 +182,12 @@ def frontier(
     log_c = np.log(np.asarray(flops, dtype=float))
     padded = np.pad(log_c, (0, -len(log_c) % BLOCK), mode="edge")
     with precision():
-        draws = planning_draws(law, theta, fixed)
+        draws = planning_draws(law, theta, fixed, paths)
         blocks = [_optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
-    front = Frontier(flops, params, share_6nd(flops, params), loss, compute_range)
+    kind = "mean" if paths is None else "form"
+    front = Frontier(flops, params, share_6nd(flops, params), loss, compute_range, kind)
     at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
     if at_end.any():
         raise PlanError(

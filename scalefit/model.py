@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit.discrepancy import Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
 from scalefit.noise import Noise, StudentT, find_noise
@@ -78,6 +79,7 @@ class Model:
     law : what the expected loss is; noise : how ln loss scatters around ln law; either may be given by name.
     priors : overrides by parameter name, as `Prior` or a scalar NumPyro distribution, in the coordinates of
         `Law.rescale`: inputs and loss in units of the table's geometric means, so that they carry no unit.
+    discrepancy : the scales of the law's own error, which answers of kind `form` carry; None leaves it out.
 
     A model is hashable and holds no data. Raises `ModelError` where an override names no parameter.
     """
@@ -85,6 +87,7 @@ class Model:
     law: Law = field(default_factory=lambda: find_law("chinchilla"))
     noise: Noise = field(default_factory=StudentT)
     priors: Any = ()
+    discrepancy: Discrepancy | None = field(default_factory=Discrepancy)
 
     def __post_init__(self) -> None:
         if isinstance(self.law, str):
@@ -109,12 +112,24 @@ class Model:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""
         return jnp.log(jax.vmap(self.law.loss, in_axes=(None, 0))(theta, dict(x)))
 
-    def numpyro_model(self, x: Mapping[str, Array], log_loss: Array | None = None, weight: Array | float = 1.0) -> None:
-        """The NumPyro model: one sample site a parameter, and `log_loss` observed for every run."""
+    def numpyro_model(
+        self,
+        x: Mapping[str, Array],
+        log_loss: Array | None = None,
+        weight: Array | float = 1.0,
+        basis: Array | None = None,
+    ) -> None:
+        """The NumPyro model: one sample site a parameter, and `log_loss` observed for every run.
+
+        basis : (run, pivot), where the law's own error is part of it, of `BoundModel.basis`.
+        """
         import numpyro
 
         theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in self.params()}
         mean = self.log_mean(theta, x)
+        if basis is not None:
+            standard = numpyro.distributions.Normal().expand([basis.shape[1]]).to_event(1)
+            mean = mean + basis @ numpyro.sample("discrepancy", standard)
         counts = jnp.asarray(weight) > 0
         # NumPyro scales by positive numbers only: weightless runs are masked instead.
         masked, scaled = (
@@ -223,6 +238,21 @@ class BoundModel:
         log_loss = jnp.log(self.runs.loss / self.unit["loss"])[rows]
         weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
         return Data(log_x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
+
+    @property
+    def basis(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the law's own error: pivots (pivot, 2) and a basis (padded run, pivot), zero where padded.
+
+        Raises `ModelError` where the model leaves it out, or the law has no compute and allocation to err along.
+        """
+        found, law = self.model.discrepancy, self.model.law
+        if found is None or not {"params", "tokens"} <= set(law.inputs):
+            raise ModelError(
+                f"this model of the {law.name} law has no error of its own: it needs a law of params and tokens, and "
+                "discrepancy=sf.Discrepancy()."
+            )
+        centres, basis = pivots(found.scales, coordinates({"params": self.runs.params, "tokens": self.runs.tokens}))
+        return centres, np.pad(basis, ((0, self.rows - len(basis)), (0, 0)))
 
     def to_raw(self, theta: Theta) -> Theta:
         """From unit-free coordinates to raw counts and nats; noise parameters stay."""

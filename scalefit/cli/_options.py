@@ -15,3 +15,4 @@ Outliers = Annotated[str | None, typer.Option(help="drop (the default) or keep: 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same draws.")]
 Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Kind = Annotated[str, typer.Option(help="Of the intervals: mean (parameters), or form (the law's own error too).")]

@@ -7,7 +7,7 @@ import typer
 
 from scalefit.cli._app import app
 from scalefit.cli._input import check_target
-from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._options import FitArgument, Json, Kind, Prob
 from scalefit.cli._show import console, grid, print_json, say
 from scalefit.units import percent
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def frontier(
     fit: FitArgument,
     budgets: Annotated[str, typer.Option(help="FLOP: a list 1e21,1e22 or lowest:highest:how_many.")] = "",
+    kind: Kind = "mean",
     prob: Prob = 0.9,
     plot: Annotated[Path | None, typer.Option(help="Also draw the frontier to this .png, .pdf or .svg.")] = None,
     as_json: Json = False,
@@ -35,7 +36,7 @@ def frontier(
     fitted = sf.load(fit)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
-    front = fitted.frontier(wanted)
+    front = fitted.frontier(wanted, kind=kind)  # type: ignore[arg-type]
     table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range)
     if plot:
         _draw_frontier(fitted, wanted, prob, plot)

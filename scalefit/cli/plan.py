@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli._app import app
 from scalefit.cli._decisions import Accelerator, Mfu, Price, machines_of, show, show_json
-from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._options import FitArgument, Json, Kind, Prob
 from scalefit.cli._show import console, grid, say
 from scalefit.units import percent
 
@@ -30,6 +30,7 @@ def plan(
     risk: Annotated[
         float | None, typer.Option(help="Minimise the mean regret beyond this quantile, as in 0.95.")
     ] = None,
+    kind: Kind = "mean",
     rules: Annotated[bool, typer.Option("--rules", help="Also price rules of thumb.")] = False,
     prob: Prob = 0.9,
     as_json: Json = False,
@@ -41,8 +42,9 @@ def plan(
 
     machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
     cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens")) if inference_tokens else None
-    limits = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
-    answer = sf.plan(fitted, budget, cost=cost, machines=machines, unique_tokens=unique_tokens, risk=risk, **limits)
+    limits: dict[str, Any] = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
+    wanted: dict[str, Any] = {"unique_tokens": unique_tokens, "risk": risk, "kind": kind, **limits}
+    answer = sf.plan(fitted, budget, cost=cost, machines=machines, **wanted)
     thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines) if rules else None
     words = [plan_paragraph(answer, prob), wall_sentence(answer), bill_sentence(answer.machines, answer.flops)]
     shown = caution_about([(answer.params, answer.tokens)], answer.basis), words, answer.summary(prob)

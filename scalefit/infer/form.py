@@ -10,14 +10,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from scalefit._numerics import precision
+from scalefit.discrepancy import Form, make_paths
+from scalefit.fitted import Fit
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import _normal, constrain_flat, unflatten
+from scalefit.infer._mode import _normal, constrain_flat, flatten, unflatten
 from scalefit.infer._newton import autodiff, descend
 from scalefit.model import Data, Model, Theta
 
+SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
+SCHEDULE = Schedule(block=1000, rounds=20)
 ROUNDS = 3  # of descending to the mode and weighing the runs again there
 SWEEPS = 8  # of reweighted least squares, at fixed law and noise
 
@@ -75,6 +81,27 @@ def _collapsed(model: Model, data: Data, given: Conditional, flat: Array) -> Arr
     mean, precision = given.mean_and_precision(r, theta["sigma"])
     likelihood = (data.weight * model.noise.log_density(theta, r - given.basis @ mean)).sum()
     return model.prior_potential(unflatten(model, flat)) - likelihood + 0.5 * (mean @ mean + jnp.log(precision).sum())
+
+
+def fit_form(fit: Fit) -> Form:
+    """The posterior of a fit's law together with its own error, on the same runs; the fit's seed repeats it.
+
+    Raises `ModelError` where the model leaves the error out.
+    """
+    bound = fit.bound
+    centres, basis = bound.basis
+    middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
+    with precision():
+        start = flatten(fit.model, fit.model.unconstrain({k: jnp.asarray(v, float) for k, v in middle.items()}))
+        key = jax.random.PRNGKey(fit.seed)
+        theta, weights, stats = solve_form(fit.model, bound.data, jnp.asarray(basis), start, key, SHAPE, SCHEDULE)
+    raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in theta.items()})
+    flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
+    discrepancy = fit.model.discrepancy
+    assert discrepancy is not None, "basis refuses a model without one"
+    took = (flat @ basis[: len(bound.runs)].T).std(axis=1)
+    paths = make_paths(discrepancy.scales, centres, flat, fit.seed)
+    return Form(raw, paths, float(np.asarray(stats["pareto_k"]).flat[0]), took)
 
 
 @partial(jax.jit, static_argnames=("model", "shape", "schedule"))

@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from scalefit.fitted import Fit
-from scalefit.frontier import LogLoss, log_loss_of, planning_draws
+from scalefit.frontier import PATHS, LogLoss, log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.planning.amount import draws_of
 
@@ -32,6 +32,11 @@ class Belief:
     law: Law
     draws: dict[str, Array]
     wall: Array | None = None
+
+    @property
+    def without_error(self) -> Self:
+        """The same law, without its own error."""
+        return replace(self, draws={name: value for name, value in self.draws.items() if name != PATHS})
 
     @property
     def fresh_loss(self) -> LogLoss:
@@ -72,16 +77,19 @@ class Belief:
         return replace(self, wall=unique)
 
 
-def believe(fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({})) -> Belief:
+def believe(
+    fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({}), kind: str = "mean"
+) -> Belief:
     """The fit's draws, with `unique_tokens` (an amount) where they are limited; call inside `precision()`.
 
-    fixed : the law's inputs beyond params and tokens, as `planning_draws` takes them. Raises `PlanError` where the
-    law does not trade parameters against tokens, or needs an input that is not given.
+    kind : "mean", or "form" with the law's own error. fixed : the law's inputs beyond params and tokens, as
+    `planning_draws` takes them. Raises `PlanError` where the law does not trade parameters against tokens, or needs an
+    input that is not given.
     """
-    law, theta = fit.model.law, fit.theta
+    law, (theta, paths) = fit.model.law, fit.draws_of_kind(kind)
     if unique_tokens is None:
-        return Belief(law, planning_draws(law, theta, fixed))
+        return Belief(law, planning_draws(law, theta, fixed, paths))
     unique = draws_of(unique_tokens, len(next(iter(theta.values()))), fit.seed)
     if "unique_tokens" in law.inputs:
-        return Belief(law, planning_draws(law, theta, {**fixed, "unique_tokens": unique}))
-    return Belief(law, planning_draws(law, theta, fixed), jnp.asarray(unique))
+        return Belief(law, planning_draws(law, theta, {**fixed, "unique_tokens": unique}, paths))
+    return Belief(law, planning_draws(law, theta, fixed, paths), jnp.asarray(unique))

@@ -115,6 +115,7 @@ def plan(
     tokens: Any = None,
     max_params: Any = None,
     overtrain: Any = None,
+    kind: str = "mean",
     **fixed: Any,
 ) -> Plan:
     """The allocation of a budget that minimises posterior expected loss, never the mean of the optima.
@@ -124,14 +125,15 @@ def plan(
     risk : minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
     params, tokens, max_params, overtrain : limits, one plan each; see `Limits`. fixed : the law's further inputs.
 
-    Intervals carry parameter uncertainty (and noise, for one run), not the law's own error: read `times_beyond` with
-    them. Raises `PlanError` where the law has no allocation, or budget and limits leave no room.
+    kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too; read
+    `times_beyond` with the former. Raises `PlanError` where the law has no allocation, or budget and limits leave no
+    room.
     """
     found, cost = read_budget(budget, machines), cost or SixND()
     limits = Limits.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
-        belief = believe(fit, unique, fixed)
+        belief = believe(fit, unique, fixed, kind)
         choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
         free, best = choice.decide(risk)
         draws = choice.price(best)
@@ -146,7 +148,8 @@ def plan(
             else wall_of(belief, choice.cost, choice.log_budget, draws["loss"], choice.under(risk))
         )
     n = float(np.exp(best))
-    draws |= {"loss_one_run": fit.observed(draws["loss"]), "D_opt": choice.tokens(draws["N_opt"])}
+    one_run = fit.observed(draws["loss"], theta=fit.draws_of_kind(kind)[0])
+    draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
     expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique)
     d = min(float(choice.tokens(n)), belief.most_useful_tokens)  # behind a hard wall the rest would buy nothing
     return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis)

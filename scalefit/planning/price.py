@@ -34,7 +34,10 @@ def price(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> dict[s
         best = best_log_params(draw, cost, log_budget)
         here = loss(log_n, along(log_n))
         regret = jnp.maximum(here - loss(best, along(best)), 0.0)
-        saved = least_log_budget(draw, cost, here, log_budget, log_budget)
+        # The law's error along compute is the same for every size, so what a worse size wastes is read off the law.
+        plain = draw.without_error
+        target = plain.loss(u := best_log_params(plain, cost, log_budget), along(u)) * here / loss(best, along(best))
+        saved = least_log_budget(plain, cost, target, log_budget, log_budget)
         return {
             "loss": here,
             "regret": regret,
