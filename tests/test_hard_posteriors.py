@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import TRUTH, simulated
-from test_importance import ray
+from conftest import TRUTH, ray, simulated
 
 import scalefit as sf
 from scalefit.convergence import convergence

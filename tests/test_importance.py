@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TRUTH, simulated
+from conftest import TRUTH, ray, simulated
 from scipy import stats
 
 import scalefit as sf
@@ -75,15 +75,6 @@ def test_systematic_resampling_keeps_every_draws_share():
         kept = np.bincount(np.asarray(systematic(jax.random.PRNGKey(1), weight, 2000)), minlength=500)
     assert np.abs(kept - 2000 * np.asarray(weight)).max() < 1
     assert kept.sum() == 2000
-
-
-def ray(alpha, beta, count=100):
-    """Runs on one exact ray: parameters and tokens could change places, so there are two modes."""
-    params = np.geomspace(1e7, 1e10, count)
-    u = params / np.exp(np.log(params).mean())
-    log_noise = 3e-4 * np.random.default_rng(0).standard_normal(count)
-    loss = (1 + 0.5 * u**-alpha + 0.8 * u**-beta) * np.exp(log_noise)
-    return sf.Runs({"params": params, "tokens": 20 * params, "loss": loss})
 
 
 def test_two_modes_are_both_found_and_said():
