@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from scalefit.model import BoundModel, Data, Model
 
-LANES = {"cpu": 1, "elsewhere": 1024}
+LANES = {"cpu": 8, "elsewhere": 1024}
 BUFFER = {"cpu": 2**23, "elsewhere": 2**30}  # bytes of tables and results that a device holds at a time
 AXIS = PartitionSpec("tables")
 
@@ -65,7 +65,7 @@ def _solve_step(program: Any, bounds: Sequence[BoundModel], seeds: Sequence[int]
 def _program(solver: Solver, model: Model, devices: tuple, lanes: int, rows: int) -> tuple[Any, int]:
     """The compiled program, and how many groups a device takes a call."""
     lane = partial(solver.solve, model)
-    group = jax.vmap(lane) if lanes > 1 else _alone(lane)
+    group = jax.vmap(lane)
 
     def on_device(data: Data, keys: Array, share: Array) -> Any:
         data, keys = jax.tree.map(lambda leaf: leaf[0], (data, keys))
@@ -84,16 +84,6 @@ def _program(solver: Solver, model: Model, devices: tuple, lanes: int, rows: int
     placed = NamedSharding(mesh, AXIS)
     program = jax.jit(sharded, in_shardings=placed, out_shardings=placed)
     return program, max(1, BUFFER[_where(devices)] // (lanes * _bytes(lane, model, rows)))
-
-
-def _alone(lane: Callable) -> Callable:
-    """A group of one, not vectorised: its loops then end when they are done, and branches not taken cost nothing."""
-
-    def group(*tables: Any) -> Any:
-        found = lane(*jax.tree.map(lambda leaf: leaf[0], tables))
-        return jax.tree.map(lambda leaf: leaf[None], found)
-
-    return group
 
 
 def _bytes(lane: Callable, model: Model, rows: int) -> int:
