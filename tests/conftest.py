@@ -31,6 +31,15 @@ def simulated(seed: int = 0, model: sf.Model | None = None, theta: dict | None =
     return sf.Runs({**x, "loss": (model or sf.Model()).simulate(theta or TRUTH, x, seed)}, name="simulated")
 
 
+def ray(alpha: float, beta: float, count: int = 100) -> sf.Runs:
+    """Runs on one exact ray: parameters and tokens could change places, so there are two modes."""
+    params = np.geomspace(1e7, 1e10, count)
+    u = params / np.exp(np.log(params).mean())
+    log_noise = 3e-4 * np.random.default_rng(0).standard_normal(count)
+    loss = (1 + 0.5 * u**-alpha + 0.8 * u**-beta) * np.exp(log_noise)
+    return sf.Runs({"params": params, "tokens": 20 * params, "loss": loss})
+
+
 @pytest.fixture(scope="session")
 def chinchilla():
     return sf.datasets.load("chinchilla")

@@ -88,9 +88,9 @@ def test_outside_the_law_the_backtest_says_so(engines):
     n, d = TRUTH["A"] * x["params"] ** -TRUTH["alpha"], TRUTH["B"] * x["tokens"] ** -TRUTH["beta"]
     noise = np.exp(np.random.default_rng(0).normal(0, 5e-4, 80))
     bent = sf.Runs({**x, "loss": (TRUTH["E"] + (n ** (1 / 0.6) + d ** (1 / 0.6)) ** 0.6) * noise})
-    table = sf.backtest(bent, engines=engines, holdout=sf.above_compute(6e19)).summary()
-    assert table.loc["posterior", "cover_mean_90"] < 0.75
-    assert "posterior" in coverage_sentence(sf.backtest(bent, engines=engines, holdout=sf.above_compute(6e19)))
+    found = sf.backtest(bent, engines=engines, holdout=sf.above_compute(6e19))
+    assert found.summary().loc["posterior", "cover_mean_90"] < 0.75
+    assert "posterior" in coverage_sentence(found)
 
 
 def test_backtest_tables(honest):

@@ -6,16 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TRUTH, simulated
+from conftest import TRUTH, ray, simulated
 from scipy import stats
 
 import scalefit as sf
 from scalefit._numerics import precision
 from scalefit.convergence import convergence, nested
+from scalefit.infer._engine import EngineResult
+from scalefit.infer._importance import systematic
 from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
 from scalefit.infer._mode import derivatives, flat_potential, modes
 from scalefit.infer._newton import autodiff
-from scalefit.infer.ais import systematic
 from scalefit.infer.auto import distrust
 from scalefit.model import TILE, Model, over_tiles
 
@@ -77,15 +78,6 @@ def test_systematic_resampling_keeps_every_draws_share():
     assert kept.sum() == 2000
 
 
-def ray(alpha, beta, count=100):
-    """Runs on one exact ray: parameters and tokens could change places, so there are two modes."""
-    params = np.geomspace(1e7, 1e10, count)
-    u = params / np.exp(np.log(params).mean())
-    log_noise = 3e-4 * np.random.default_rng(0).standard_normal(count)
-    loss = (1 + 0.5 * u**-alpha + 0.8 * u**-beta) * np.exp(log_noise)
-    return sf.Runs({"params": params, "tokens": 20 * params, "loss": loss})
-
-
 def test_two_modes_are_both_found_and_said():
     """alpha and beta change places: half of the draws in either mode, give or take 5 standard errors of 400 draws."""
     fit = sf.fit(ray(0.6, 0.2))
@@ -95,7 +87,8 @@ def test_two_modes_are_both_found_and_said():
 
 def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
     """A narrow isoFLOP band: k is above 0.7 here, and the reason stands first in the health."""
-    fit = sf.fit(simulated(budgets=1, sizes=200, width=1.3))
+    brief = sf.NUTS(draws=100, warmup=100)
+    fit = sf.fit(simulated(budgets=1, sizes=200, width=1.3), engine=sf.Auto(fallback=brief))
     assert "diverging" in fit.stats
     assert fit.health.checks[0].name == "engine"
     assert "Pareto k" in fit.health.checks[0].sentence
@@ -105,6 +98,14 @@ def test_importance_sampling_is_trusted_where_it_is_good(chinchilla_fit):
     assert chinchilla_fit.stats["pareto_k"].max() < 0.7
     assert not any(check.name == "engine" for check in chinchilla_fit.health.checks)
     assert distrust("it failed")
+
+
+def test_few_effective_draws_are_distrusted_whatever_k_says():
+    """Draws that stand for themselves alone are trusted; where 4,000 weigh as much as 82, another engine is asked."""
+    for effective, reason in ((4000, ""), (82, "importance sampling left 82 effective draws")):
+        log_weight = np.full((4, 1000), np.log(4000 / effective))
+        stats = {"pareto_k": np.full((4, 1000), 0.64), "modes": np.ones((4, 1000)), "log_weight": log_weight}
+        assert distrust(EngineResult({}, stats)) == reason
 
 
 def test_effective_draws_count_repeats():

@@ -10,7 +10,7 @@ from scalefit.check.holdout import Holdout, checked
 from scalefit.check.scores import crps, interval_score, pit
 from scalefit.errors import ScalefitError
 from scalefit.fitted import Fit
-from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit
+from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit_many
 from scalefit.model import Model
 from scalefit.read import read_runs
 from scalefit.runs import Runs
@@ -78,7 +78,7 @@ def backtest(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Backtest:
-    """Fit every engine to the training runs of every split and score its predictions of the others.
+    """Fit every engine to the training runs of all splits together, and score its predictions of the others.
 
     holdout : `above_compute(1e21)`, `rolling_origin()`, `by_group(column)` or `random_folds()`. target : the budget
     (FLOP) at which N_opt is followed, ten times the largest run by default. An engine that refuses a split is recorded
@@ -86,16 +86,23 @@ def backtest(
     """
     table, model = read_runs(runs), model or Model()
     budget = float(positive_budgets(10 * table.flops.max() if target is None else target)[0])
+    splits = checked(holdout, table)
+    training = [table.subset(train) for _, train in splits]
     parts: list[dict[str, np.ndarray]] = []
-    drift, failures = {}, {}
-    for split, train in checked(holdout, table):
-        for method, engine in (engines or default_engines()).items():
+    drift: dict[tuple[str, str], np.ndarray] = {}
+    failures: dict[tuple[str, str], str] = {}
+    for method, engine in (engines or default_engines()).items():
+        fits = fit_many(training, model, engine=engine, seed=seed, progress=progress)
+        failures |= {(splits[i][0], method): why for i, why in fits.failures.items()}
+        for i, fitted in fits.fitted():
+            split, train = splits[i]
             try:
-                fitted = fit(table.subset(train), model, engine=engine, seed=seed, progress=progress)
-                parts.append(_score(fitted, table, ~train, split, method))
-                drift[split, method] = fitted.frontier(budget).params[:, 0]
+                score, optimum = _score(fitted, table, ~train, split, method), fitted.frontier(budget).params[:, 0]
             except ScalefitError as refusal:
                 failures[split, method] = str(refusal)
+                continue
+            parts.append(score)
+            drift[split, method] = optimum
     if not parts:
         raise ScalefitError(f"no method could be fitted: {next(iter(failures.values()))}")
     return Backtest({k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, budget, drift, failures)
