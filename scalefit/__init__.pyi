@@ -11,6 +11,7 @@ from .check import by_group as by_group
 from .check import compare_methods as compare_methods
 from .check import random_folds as random_folds
 from .check import rolling_origin as rolling_origin
+from .discrepancy import Discrepancy as Discrepancy
 from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
 from .errors import FitError as FitError

@@ -10,6 +10,7 @@ prior process corrected to agree at the pivots (Wilson et al. 2020, arXiv 2002.0
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
 from typing import Any, final
 
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jax import Array
 
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
 from scalefit.errors import ModelError
+from scalefit.laws import Prior
 
 PIVOTS = 24
 WAVES = (16, 32)  # of the prior paths, for each process
@@ -33,22 +35,33 @@ class Discrepancy:
 
     compute : standard deviation of the process in ln C; compute_length : its length scale, in e-folds of C.
     allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
-    The defaults were learned on public sweeps. Raises `ModelError` on a scale that is not positive.
+    exponent : median, and standard deviation of the logarithm, of the prior that alpha and beta have beside such an
+        error, which leaves runs less to say about them; None keeps the law's.
+    The defaults were learned on public sweeps: benchmarks/form.py. Raises `ModelError` on a scale that is not positive.
     """
 
-    compute: float = 0.05
+    compute: float = 0.025
     compute_length: float = 4.0
     allocation: float = 0.015
     allocation_lengths: tuple[float, float] = (4.0, 3.0)
+    exponent: tuple[float, float] | None = (0.34, 0.12)
 
     def __post_init__(self) -> None:
-        if not min(self.scales) > 0:
+        if not min(*self.scales, *(self.exponent or (1.0,))) > 0:
             raise ModelError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
 
     @property
     def scales(self) -> tuple[float, float, float, float, float]:
-        """All five numbers, as the functions of this file take them."""
+        """The five of the processes, as the functions of this file take them."""
         return (self.compute, self.compute_length, self.allocation, *self.allocation_lengths)
+
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """Of the exponents, by name."""
+        if self.exponent is None:
+            return {}
+        median, spread = self.exponent
+        return dict.fromkeys(("alpha", "beta"), Prior.of("LogNormal", loc=log(median), scale=spread))
 
 
 def coordinates(x: Mapping[str, Any]) -> Any:

@@ -147,12 +147,17 @@ class Fit:
             key = jax.random.PRNGKey(self.seed if seed is None else seed)
             return np.exp(np.asarray(_with_noise(self.model, _arrays(theta or self.theta), jnp.log(loss), key)))
 
-    def log_density(self, new_runs: Runs) -> np.ndarray:
-        """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included."""
+    def log_density(self, new_runs: Runs, kind: Literal["run", "form"] = "run") -> np.ndarray:
+        """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included.
+
+        kind : as for `predict`.
+        """
+        theta, paths = self.draws_of_kind("form" if kind == "form" else "mean")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
-            return np.asarray(_log_predictive(self.model, _arrays(self.theta), x, jnp.log(jnp.asarray(new_runs.loss))))
+            mean = _log_loss(self.model, _arrays(theta), x, paths and _arrays(paths))
+            return np.asarray(_log_predictive(self.model, _arrays(theta), mean, jnp.log(jnp.asarray(new_runs.loss))))
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file; see `scalefit.store.save`."""
@@ -194,11 +199,7 @@ def _with_noise(model: Model, theta: Theta, log_loss: Array, key: Array) -> Arra
 
 
 @partial(jax.jit, static_argnames="model")
-def _log_predictive(model: Model, theta: Theta, x: dict[str, Array], log_loss: Array) -> Array:
-    """ln of the mean over draws of the density of every run's ln loss, (run,)."""
-
-    def one(draw: Theta) -> Array:
-        return model.noise.distribution(draw, model.log_mean(draw, x)).log_prob(log_loss)
-
-    count = len(next(iter(theta.values())))
-    return jax.scipy.special.logsumexp(jax.vmap(one)(theta), axis=0) - jnp.log(count)
+def _log_predictive(model: Model, theta: Theta, mean: Array, log_loss: Array) -> Array:
+    """ln of the mean over draws of the density of every run's ln loss, (run,), around the law's `mean` (draw, run)."""
+    density = jax.vmap(lambda draw, around: model.noise.distribution(draw, around).log_prob(log_loss))(theta, mean)
+    return jax.scipy.special.logsumexp(density, axis=0) - jnp.log(len(mean))

@@ -108,6 +108,17 @@ class Model:
             replace(p, prior=override.get(p.name, p.prior)) for p in (*self.law.params(), *self.noise.params())
         )
 
+    @property
+    def with_error(self) -> "Model":
+        """The model as its law's own error is sampled with it: the exponents have the priors learned for that.
+
+        A prior given by the user stays. The scales are not in it: they are the basis's.
+        """
+        names = {p.name for p in self.law.params()}
+        learned = self.discrepancy.priors if self.discrepancy else {}
+        priors = {k: v for k, v in learned.items() if k in names} | dict(self.priors)
+        return replace(self, priors=priors, discrepancy=None)
+
     def log_mean(self, theta: Theta, x: Mapping[str, Array]) -> Array:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""
         return jnp.log(jax.vmap(self.law.loss, in_axes=(None, 0))(theta, dict(x)))

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit.discrepancy import Discrepancy
 from scalefit.errors import DataError, FitError, ModelError, ScalefitError
 from scalefit.fitted import Fit
 from scalefit.health import Check, Health
@@ -139,6 +140,7 @@ def _attributes(fit: Fit) -> dict[str, Any]:
     model = {
         "law": {"name": fit.model.law.name, "options": dict(vars(fit.model.law))},
         "noise": {"name": fit.model.noise.name, "options": dict(vars(fit.model.noise))},
+        "discrepancy": None if fit.model.discrepancy is None else asdict(fit.model.discrepancy),
         "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in fit.model.priors},
     }
     return {
@@ -209,5 +211,6 @@ def _column(values: np.ndarray) -> np.ndarray:
 
 def _model(stored: dict[str, Any]) -> Model:
     priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
-    law, noise = stored["law"], stored["noise"]
-    return Model(find_law(law["name"], **law["options"]), find_noise(noise["name"], **noise["options"]), priors)
+    law, noise, scales = stored["law"], stored["noise"], stored["discrepancy"]
+    found = scales and Discrepancy(**{k: tuple(v) if isinstance(v, list) else v for k, v in scales.items()})  # type: ignore[arg-type]
+    return Model(find_law(law["name"], **law["options"]), find_noise(noise["name"], **noise["options"]), priors, found)

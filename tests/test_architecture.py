@@ -25,6 +25,7 @@ FLOORS = {
 }  # fmt: skip
 # On one floor, these may be used by those who share it.
 WITHIN = {
+    ("discrepancy", "laws"),
     ("_numerics", "errors"), ("units", "errors"), ("counting", "errors"), ("counting", "units"),
     ("noise", "laws"), ("datasets", "read"), ("fitted", "health"),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from scalefit.check.holdout import Holdout, checked
 from scalefit.check.scores import crps, interval_score, pit
 from scalefit.errors import ScalefitError
 from scalefit.fitted import Fit
+from scalefit.frontier import trades
 from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit_many
 from scalefit.model import Model
 from scalefit.read import read_runs
@@ -96,43 +97,57 @@ def backtest(
         failures |= {(splits[i][0], method): why for i, why in fits.failures.items()}
         for i, fitted in fits.fitted():
             split, train = splits[i]
-            try:
-                score, optimum = _score(fitted, table, ~train, split, method), fitted.frontier(budget).params[:, 0]
-            except ScalefitError as refusal:
-                failures[split, method] = str(refusal)
-                continue
-            parts.append(score)
-            drift[split, method] = optimum
+            for name, kinds in _kinds(fitted, method).items():
+                try:
+                    score = _score(fitted, table, ~train, kinds) | _labels(split, name, fitted.kind, (~train).sum())
+                    optimum = fitted.frontier(budget, kind=kinds[1]).params[:, 0]
+                except ScalefitError as refusal:
+                    failures[split, name] = str(refusal)
+                    continue
+                parts.append(score)
+                drift[split, name] = optimum
     if not parts:
         raise ScalefitError(f"no method could be fitted: {next(iter(failures.values()))}")
     return Backtest({k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, budget, drift, failures)
 
 
-def _score(fitted: Fit, table: Runs, held: np.ndarray, split: str, method: str) -> dict[str, np.ndarray]:
-    """Records of one fit on the held-out runs, each (run,)."""
+def _kinds(fitted: Fit, method: str) -> dict[str, tuple[Any, Any]]:
+    """What is scored of a fit: name -> interval kinds of a run and of an optimum. A posterior also with its error."""
+    plain = {method: ("run", "mean")}
+    bends = fitted.kind == "posterior" and fitted.model.discrepancy is not None and trades(fitted.model.law)
+    return plain | {f"{method}, form": ("form", "form")} if bends else plain
+
+
+def _labels(split: str, method: str, kind: str, count: int) -> dict[str, np.ndarray]:
+    return {n: np.full(count, v, dtype=object) for n, v in (("split", split), ("method", method), ("kind", kind))}
+
+
+def _score(fitted: Fit, table: Runs, held: np.ndarray, kinds: tuple[Any, Any]) -> dict[str, np.ndarray]:
+    """Records of one fit on the held-out runs, each (run,); `mean` intervals are the law's alone, whatever the kind."""
     test = table.subset(held)
     full = _replicated(fitted)
     observed = np.log(test.loss)
-    run, mean = (np.log(full.predict(test, kind=kind)) for kind in ("run", "mean"))
+    run = np.log(full.predict(test, kind=kinds[0]))
+    law = run if kinds[1] == "form" else np.log(full.predict(test, kind="mean"))
+    bare = None if fitted.kind == "point" or kinds[1] == "form" else law
     lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
     return {
-        "split": np.full(len(test), split, dtype=object),
-        "method": np.full(len(test), method, dtype=object),
-        "kind": np.full(len(test), fitted.kind, dtype=object),
         "row": np.flatnonzero(held) + 1.0,
         "flops": test.flops,
         "distance": np.log(test.flops / fitted.compute_range[1]),
-        "error": np.median(mean, axis=0) - observed,
+        "error": np.median(law, axis=0) - observed,
         "crps": crps(run, observed),
-        "log_score": -full.log_density(test),
+        "log_score": -full.log_density(test, kinds[0]),
         "interval_score": interval_score(lower, upper, observed, 0.9),
         "pit_run": pit(run, observed),
-        "pit_mean": np.full(len(test), np.nan) if fitted.kind == "point" else pit(mean, observed),
+        "pit_mean": np.full(len(test), np.nan) if bare is None else pit(bare, observed),
     }
 
 
 def _replicated(fitted: Fit) -> Fit:
     """A point estimate repeated, so that its noise is drawn often enough; other fits as they are."""
     count = len(next(iter(fitted.theta.values())))
-    copies = -(-LEAST_DRAWS // count) if count < LEAST_DRAWS else 1
+    if count >= LEAST_DRAWS:
+        return fitted
+    copies = -(-LEAST_DRAWS // count)
     return replace(fitted, draws={name: np.tile(values, copies) for name, values in fitted.draws.items()})

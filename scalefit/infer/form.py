@@ -88,13 +88,13 @@ def fit_form(fit: Fit) -> Form:
 
     Raises `ModelError` where the model leaves the error out.
     """
-    bound = fit.bound
+    bound, model = fit.bound, fit.model.with_error
     centres, basis = bound.basis
     middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
     with precision():
-        start = flatten(fit.model, fit.model.unconstrain({k: jnp.asarray(v, float) for k, v in middle.items()}))
+        start = flatten(model, model.unconstrain({k: jnp.asarray(v, float) for k, v in middle.items()}))
         key = jax.random.PRNGKey(fit.seed)
-        theta, weights, stats = solve_form(fit.model, bound.data, jnp.asarray(basis), start, key, SHAPE, SCHEDULE)
+        theta, weights, stats = solve_form(model, bound.data, jnp.asarray(basis), start, key, SHAPE, SCHEDULE)
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in theta.items()})
     flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
     discrepancy = fit.model.discrepancy

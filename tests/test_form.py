@@ -1,0 +1,164 @@
+"""The law's own error: its process, its posterior against a long joint run, and what answers of kind form carry."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import TRUTH, isoflop_design, simulated
+
+import scalefit as sf
+from scalefit._numerics import precision
+from scalefit.convergence import convergence
+from scalefit.discrepancy import Discrepancy, coordinates, error_at, kernel, make_paths, pivots
+
+SCALES = Discrepancy().scales
+
+
+@pytest.fixture(scope="module")
+def at_runs(chinchilla):
+    return coordinates({"params": chinchilla.params, "tokens": chinchilla.tokens})
+
+
+def errors(paths, params, tokens):
+    """(draw, run) of paths."""
+    with precision():
+        over_runs = jax.vmap(error_at, (None, 0, 0))
+        arrays = {name: jnp.asarray(values) for name, values in paths.items()}
+        return np.asarray(jax.vmap(over_runs, (0, None, None))(arrays, jnp.log(params), jnp.log(tokens)))
+
+
+def test_a_few_runs_carry_the_process(at_runs):
+    """What the pivots leave out of the process at any run is a tenth of the noise of a run, at most."""
+    _, basis = pivots(SCALES, at_runs)
+    exact = kernel(SCALES, at_runs[:, None], at_runs[None])
+    left = np.diag(exact) - (basis**2).sum(axis=1)
+    assert np.sqrt(left.max()) < 4e-4
+    np.testing.assert_allclose(basis @ basis.T, exact, atol=1.6e-7)
+
+
+def test_paths_pass_through_what_the_runs_say(chinchilla, at_runs):
+    """At the runs a path is basis @ weights, whatever prior path it was made from."""
+    centres, basis = pivots(SCALES, at_runs)
+    weights = np.random.default_rng(0).normal(size=(20, basis.shape[1]))
+    found = errors(make_paths(SCALES, centres, weights, seed=1), chinchilla.params, chinchilla.tokens)
+    np.testing.assert_allclose(found, weights @ basis.T, atol=3e-4)
+
+
+def test_far_from_all_runs_paths_have_the_priors_covariance():
+    """4,000 paths: a standard deviation within 6 % is 5 standard errors; broken amplitudes or frequencies fail."""
+    one = np.array([[45.0, 3.0]])
+    paths = make_paths(SCALES, one, np.random.default_rng(0).normal(size=(4000, 24)), seed=0)
+    u = np.array([[70.0, 3.0], [72.0, 3.0], [70.0, 6.0]])  # ln C, ln D/N
+    log_k, ratio = u[:, 0] - np.log(6), u[:, 1]
+    found = np.cov(errors(paths, np.exp((log_k - ratio) / 2), np.exp((log_k + ratio) / 2)).T)
+    expected = kernel(SCALES, u[:, None], u[None])
+    np.testing.assert_allclose(np.sqrt(np.diag(found)), np.sqrt(np.diag(expected)), rtol=0.06)
+    np.testing.assert_allclose(found, expected, atol=0.08 * expected[0, 0])
+
+
+@pytest.mark.slow
+def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
+    """Against NUTS on the NumPyro model with the error in it: loss and error far out, within Monte Carlo error and the
+    approximation's: medians within a fifth of a standard deviation, standard deviations within a fifth.
+
+    False alarms: both runs have an ESS of 400 or more, so that a fifth is four standard errors of a median.
+    """
+    from numpyro.infer import MCMC, NUTS
+
+    fit, model = chinchilla_fit, chinchilla_fit.model.with_error
+    centres, basis = fit.bound.basis
+    with precision():
+        data = fit.bound.data
+        sampler = MCMC(NUTS(model.numpyro_model, dense_mass=True), num_warmup=1000, num_samples=1000, num_chains=2,
+                       chain_method="sequential", progress_bar=False)  # fmt: skip
+        sampler.run(jax.random.PRNGKey(0), data.x, data.log_loss, data.weight, jnp.asarray(basis))
+        draws = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
+    assert min(v["ess_bulk"] for v in convergence({k: v for k, v in draws.items() if v.ndim == 2}).values()) > 400
+    long = {name: draws[name].reshape(-1) for name in fit.draws}
+    raw = fit.bound.to_raw(long)
+    for name in ("E", "alpha", "beta", "sigma"):
+        ours, theirs = fit.form.theta[name], raw[name]
+        assert abs(np.median(ours) - np.median(theirs)) < 0.2 * theirs.std()
+        assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
+    paths = make_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
+    n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
+    took, expected = errors(fit.form.paths, n, d), errors(paths, n, d)
+    assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
+    np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
+
+
+def test_beyond_the_data_form_is_wider_and_inside_it_is_not_much(chinchilla_fit):
+    inside, beyond = {"params": [2e9], "tokens": [4e10]}, {"params": [7e10], "tokens": [1.4e12]}
+    width = lambda x, kind: np.ptp(np.quantile(np.log(chinchilla_fit.predict(x, kind=kind)), [0.05, 0.95]))
+    assert width(beyond, "form") > 2 * width(beyond, "run")
+    assert width(inside, "form") < 1.5 * width(inside, "run")
+    assert chinchilla_fit.form.pareto_k < 0.7
+
+
+def test_a_simulated_law_is_not_bent_by_an_error_it_does_not_have(quick):
+    """Runs of the law itself, predicted 10 times beyond their compute: no farther off than the interval, and inside the
+    data at most half as wide again. False-alarm rate: 1 % for the interval."""
+    fit = sf.fit(simulated(3), engine=quick)
+    x = {"params": np.array([9e9]), "tokens": np.array([1.85e11])}
+    low, high = np.quantile(fit.predict(x, kind="form"), [0.005, 0.995])
+    truth = TRUTH["E"] + TRUTH["A"] * x["params"] ** -TRUTH["alpha"] + TRUTH["B"] * x["tokens"] ** -TRUTH["beta"]
+    assert low < truth[0] < high
+    middle = {name: values[40:41] for name, values in isoflop_design().items()}
+    width = lambda kind: np.ptp(np.quantile(np.log(fit.predict(middle, kind=kind)), [0.05, 0.95]))
+    assert width("form") < 1.5 * width("run")
+
+
+def test_outliers_do_not_bend_it(chinchilla_fit):
+    """The five runs that published fits drop by hand move what is expected far out by a part of its own uncertainty."""
+    every = sf.fit(sf.datasets.load("chinchilla", outliers="keep"))
+    x = {"params": [7e10], "tokens": [1.4e12]}
+    kept, dropped = (np.log(fit.predict(x, kind="form")) for fit in (every, chinchilla_fit))
+    assert abs(np.median(kept) - np.median(dropped)) < 0.5 * dropped.std()
+
+
+def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
+    from scalefit.frontier import log_loss_of, planning_draws
+
+    front = chinchilla_fit.frontier([1e22, 5.76e23], kind="form")
+    assert front.kind == "form"
+    theta, paths = chinchilla_fit.draws_of_kind("form")
+    with precision():
+        draws = planning_draws(chinchilla_fit.model.law, theta, {}, paths)
+        log_k = np.log(5.76e23 / 6)
+        for draw in range(0, 1000, 97):
+            loss = log_loss_of(chinchilla_fit.model.law, jax.tree.map(lambda leaf, i=draw: leaf[i], draws))
+            best = np.log(front.params[draw, 1])
+            grid = jnp.linspace(best - 2.5, best + 2.5, 4001)
+            values = jax.vmap(lambda u, loss=loss: loss(u, log_k - u))(grid)
+            assert front.loss[draw, 1] <= float(values.min()) * (1 + 1e-9)
+
+
+def test_a_plan_of_kind_form_prices_the_laws_error(chinchilla_fit):
+    """A wide optimum and a cheap mistake, at 44 times the compute of the largest run."""
+    bare, form = (sf.plan(chinchilla_fit, 5.76e23, kind=kind) for kind in ("mean", "form"))
+    spread = lambda plan: np.ptp(np.log(np.quantile(plan.draws["N_opt"], [0.05, 0.95])))
+    assert spread(form) > 2 * spread(bare)
+    assert bare.regret < form.regret < 0.01
+    assert np.all(form.draws["regret"] >= 0)
+
+
+def test_the_same_seed_gives_the_same_paths(quick):
+    first, again, other = (sf.fit(simulated(), engine=quick, seed=seed).form for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.paths["pull"], again.paths["pull"])
+    assert (first.paths["pull"] != other.paths["pull"]).any()
+
+
+def test_without_a_discrepancy_there_is_no_form(small_fit, quick):
+    fit = sf.fit(simulated(), sf.Model(discrepancy=None), engine=quick)
+    with pytest.raises(sf.errors.ModelError, match="has no error of its own"):
+        fit.frontier([1e22], kind="form")
+    with pytest.raises(sf.errors.PlanError, match="no interval kind"):
+        small_fit.frontier([1e22], kind="run")
+    with pytest.raises(sf.errors.ModelError, match="is positive"):
+        sf.Discrepancy(compute=0.0)
+
+
+def test_a_saved_fit_keeps_its_scales(quick, tmp_path):
+    model = sf.Model(discrepancy=sf.Discrepancy(compute=0.03))
+    fit = sf.fit(simulated(), model, engine=quick)
+    assert sf.load(fit.save(tmp_path / "fit.nc")).model == model
