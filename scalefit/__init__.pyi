@@ -2,6 +2,8 @@ from . import approaches as approaches
 from . import check as check
 from . import counting as counting
 from . import datasets as datasets
+from . import downstream as downstream
+from . import inference_compute as inference_compute
 from . import laws as laws
 from . import plots as plots
 from ._numerics import precision as precision
@@ -12,6 +14,8 @@ from .check import compare_methods as compare_methods
 from .check import random_folds as random_folds
 from .check import rolling_origin as rolling_origin
 from .discrepancy import Discrepancy as Discrepancy
+from .downstream import Downstream as Downstream
+from .downstream import fit_downstream as fit_downstream
 from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
 from .errors import FitError as FitError
@@ -35,6 +39,9 @@ from .infer import Huber as Huber
 from .infer import LeastSquares as LeastSquares
 from .infer import fit as fit
 from .infer import fit_many as fit_many
+from .inference_compute import PassAtK as PassAtK
+from .inference_compute import fit_accuracy_of_compute as fit_accuracy_of_compute
+from .inference_compute import fit_pass_at_k as fit_pass_at_k
 from .laws import Prior as Prior
 from .model import Model as Model
 from .noise import Normal as Normal

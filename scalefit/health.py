@@ -70,6 +70,11 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: 
     return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *learned))
 
 
+def assess_chains(draws: Draws, stats: Draws) -> Health:
+    """The checks that need no table of runs: do the chains agree, did the sampler follow; as `assess` otherwise."""
+    return Health((*_mixing(draws, stats), *_sampler(stats)))
+
+
 def _grade(value: float, ok: bool, usable: bool) -> Verdict:
     if np.isnan(value) or not usable:
         return "fail"

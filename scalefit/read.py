@@ -91,6 +91,23 @@ def read_inputs(source: Any, inputs: tuple[str, ...], convention: str | None = N
     return {name: np.atleast_1d(np.asarray(columns[name], dtype=float)) for name in inputs}
 
 
+def read_columns(source: Any, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns of numbers of any table that `read_runs` could open, each (row,); nothing is renamed or derived.
+
+    Raises `DataError` where a column is missing or holds no numbers.
+    """
+    frame, table = _frame(source)
+    found = {}
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(f"{table} has no column {name!r}; there are {_listed(frame)}.")
+        try:
+            found[name] = frame[name].to_numpy(dtype=float)
+        except (TypeError, ValueError):
+            raise DataError(f"{table}: column {name!r} does not hold numbers.") from None
+    return found
+
+
 def _counted(
     frame: "pd.DataFrame", mapping: Mapping[str, str], name: str, convention: str | None
 ) -> tuple[dict[str, str], str | None]:

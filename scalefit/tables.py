@@ -1,5 +1,6 @@
 """The only place where draws become intervals and DataFrames. Intervals are equal-tailed, probability given."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
 from scalefit.convergence import convergence, superchains
+from scalefit.downstream import Downstream
 from scalefit.fitted import Fit
 from scalefit.frontier import Frontier
 from scalefit.infer import Fits
@@ -24,12 +26,26 @@ CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
 def fit_table(fit: Fit, prob: float = 0.9, budgets: Any = None) -> pd.DataFrame:
     """Rows: parameters and derived quantities; columns as `Fit.summary` says."""
-    quantities = {**fit.draws, **fit.derived(budgets)}
-    rows = convergence(quantities, superchains(fit.stats))
-    for name, draws in quantities.items():
-        rows[name] |= dict(zip(INTERVAL, interval(draws, prob, axis=(0, 1)), strict=True))
+    return chain_table({**fit.draws, **fit.derived(budgets)}, prob, superchains(fit.stats))
+
+
+def chain_table(draws: Mapping[str, np.ndarray], prob: float = 0.9, superchains: int | None = None) -> pd.DataFrame:
+    """Rows: quantities, name -> (chain, draw); columns median, lower, upper, and how well the chains mixed."""
+    rows = convergence(draws, superchains)
+    for name, values in draws.items():
+        rows[name] |= dict(zip(INTERVAL, interval(values, prob, axis=(0, 1)), strict=True))
     columns = [*INTERVAL, "ess_bulk", "ess_tail", "r_hat", "mcse_median"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("quantity")
+
+
+def accuracy_table(found: Downstream, losses: Any, prob: float = 0.9) -> pd.DataFrame:
+    """Rows: task losses; columns: (curve, one evaluation) x (median, lower, upper), shares."""
+    losses = np.atleast_1d(np.asarray(losses, dtype=float))
+    columns: dict[tuple[str, str], Any] = {}
+    if len(losses):
+        for label, kind in (("curve", "mean"), ("one evaluation", "run")):
+            columns |= _named(label, interval(found.accuracy(losses, kind), prob))  # type: ignore[arg-type]
+    return pd.DataFrame(columns, index=pd.Index(losses, name="task loss"))
 
 
 def reconciliation_table(found: Reconciliation, prob: float = 0.9) -> pd.DataFrame:

@@ -18,7 +18,7 @@ FLOORS = {
     "read": 2, "datasets": 2, "model": 2, "frontier": 2,
     "convergence": 2, "health": 3, "fitted": 3,
     "infer": 4, "store": 4, "approaches": 4, "reconciliation": 4,
-    "planning": 5, "check": 5,
+    "planning": 5, "check": 5, "downstream": 5, "inference_compute": 5,
     "tables": 6, "wording": 6,
     "plots": 7, "advice": 7,
     "cli": 9,
@@ -28,6 +28,7 @@ WITHIN = {
     ("discrepancy", "laws"),
     ("_numerics", "errors"), ("units", "errors"), ("counting", "errors"), ("counting", "units"),
     ("noise", "laws"), ("datasets", "read"), ("fitted", "health"),
+    ("inference_compute", "downstream"),
 }  # fmt: skip
 # Convenience methods of results: one-liners that import the room they name.
 DOORS = {
@@ -39,6 +40,8 @@ DOORS = {
     ("approaches", "tables"),
     ("reconciliation", "tables"),
     ("check", "tables"),
+    ("downstream", "tables"),
+    ("inference_compute", "tables"),
     ("infer", "tables"),
 }
 FENCES = {

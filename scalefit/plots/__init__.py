@@ -3,10 +3,11 @@
 from scalefit.plots._audit import audit
 from scalefit.plots._axes import save
 from scalefit.plots._calibration import calibration
+from scalefit.plots._emergence import emergence
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
 from scalefit.plots._pareto import pareto
 from scalefit.plots._reconcile import reconcile
 from scalefit.plots._surface import surface
 
-__all__ = ["audit", "calibration", "frontier", "isoflops", "pareto", "reconcile", "save", "surface"]
+__all__ = ["audit", "calibration", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "surface"]

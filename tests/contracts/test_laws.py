@@ -143,9 +143,13 @@ def test_noise_free_runs_give_the_law_back(law):
 
 
 def test_the_optimum_is_the_best_of_a_dense_grid(law):
-    """Along C = 6 N D, other inputs as a plan leaves them and, where tokens are limited, at 2e10 of them."""
+    """Along C = 6 N D, other inputs as a plan leaves them and, where tokens are limited, at 2e10 of them.
+
+    By its loss: far behind a data wall sizes differ by less than rounding. Up to 1e22 FLOP, beyond which Farseer's
+    published constants have a second optimum at absurd sizes.
+    """
     theta = {name: np.array([value]) for name, value in law.reference()[0].theta.items()}
-    budgets = np.array([1e19, 1e22, 1e25])
+    budgets = np.array([1e18, 1e20, 1e22])
     if not trades(law):
         with pytest.raises(sf.errors.PlanError, match="no allocation"):
             frontier(law, theta, budgets, (1.0, 2.0))
@@ -155,18 +159,15 @@ def test_the_optimum_is_the_best_of_a_dense_grid(law):
             continue
         front = frontier(law, theta, budgets, (1.0, 2.0), fixed)
         for index, flops in enumerate(budgets):
-            log_n, loss = best_of_a_grid(law, planning_draws(law, theta, fixed), flops)
-            assert np.log(front.params[0, index]) == pytest.approx(log_n, abs=2e-3)
-            assert front.loss[0, index] <= loss * (1 + 1e-12)
+            assert front.loss[0, index] <= least_of_a_grid(law, theta, fixed, flops) * (1 + 1e-12)
 
 
-def best_of_a_grid(law, draws, flops):
-    """ln N and loss of the best of 200,001 allocations of one budget."""
+def least_of_a_grid(law, theta, fixed, flops):
+    """The least loss of 200,001 allocations of one budget, from 1e-6 to 1e6 tokens per parameter."""
     with jax.enable_x64(True):
-        loss = log_loss_of(law, {name: values[0] for name, values in draws.items()})
-        log_n = jnp.linspace(0.2, 0.8, 200_001) * np.log(flops)
-        values = jax.vmap(lambda u: loss(u, np.log(flops / 6) - u))(log_n)
-        return float(log_n[jnp.argmin(values)]), float(values.min())
+        loss = log_loss_of(law, {name: values[0] for name, values in planning_draws(law, theta, fixed).items()})
+        log_k = np.log(flops / 6)
+        return float(jax.vmap(lambda u: loss(u, log_k - u))(log_k / 2 + jnp.linspace(-7, 7, 200_001)).min())
 
 
 IN_EVERY_RUN = ("chinchilla", "data-constrained", "kaplan-steps")

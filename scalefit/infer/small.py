@@ -1,0 +1,124 @@
+"""The posterior of a model of a few parameters that is no law of the loss: its priors and its likelihood suffice.
+
+The proposals, weights and resampling of `AIS`, from modes reached from the best of many prior draws; NUTS where Pareto
+k exceeds 0.7, as where a ceiling is out of reach. Always in float64: beta functions of large arguments cancel, and
+nothing here is large enough to mind.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._numerics import precision
+from scalefit.health import PARETO_K
+from scalefit.infer._importance import Drawn, Schedule, importance
+from scalefit.infer._mixture import Mixture, at_modes
+from scalefit.infer._mode import _apart, _normal, count_modes
+from scalefit.infer._newton import autodiff, descend
+from scalefit.laws import Param
+
+WARMUP = 500
+STARTS = 400  # prior draws, the best of which lead to modes
+SHAPE = (4, 1000)  # chains, draws
+SCHEDULE = Schedule(4000, 30)  # densities cost little here, and ceilings out of reach bend a posterior
+Draws = dict[str, np.ndarray]
+
+
+class SmallModel(ABC):
+    """Priors and a likelihood. A frozen, hashable dataclass without arrays, so that tables share compiled programs."""
+
+    @abstractmethod
+    def params(self) -> tuple[Param, ...]:
+        """What is inferred, each with its prior."""
+
+    @abstractmethod
+    def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
+        """Log likelihood of the whole table, (), at one draw of the parameters. Pure JAX."""
+
+
+def sample_small(model: SmallModel, data: Mapping[str, Any], seed: int = 0) -> tuple[Draws, Draws]:
+    """Draws of the posterior and the sampler's own numbers, each name -> (chain, draw).
+
+    data : name -> array, whatever the model's likelihood reads.
+    """
+    with precision("float64"):
+        arrays = {name: jnp.asarray(values, dtype=float) for name, values in data.items()}
+        z, stats = _by_importance(model, arrays, jax.random.PRNGKey(seed))
+        if not float(stats["pareto_k"][0, 0]) <= PARETO_K:
+            z, stats = _nuts(model, arrays, z[:, 0], jax.random.PRNGKey(seed))
+        theta = _constrain(model, z)
+    as_numpy = lambda part: {name: np.asarray(values) for name, values in part.items()}
+    return as_numpy(theta), as_numpy(stats)
+
+
+@partial(jax.jit, static_argnames="model")
+def _by_importance(model: SmallModel, data: dict[str, Array], key: Array) -> Drawn:
+    """Unconstrained draws (chain, draw, dim), as `AIS` makes them."""
+    potential = jax.jit(partial(_potential, model, data))
+    prior_key, key = jax.random.split(key)
+    start, modes = _modes(model, potential, prior_key)
+    drawn = importance(start, lambda z: -jax.vmap(potential)(z), key, SHAPE, SCHEDULE)
+    return drawn._replace(stats=drawn.stats | {"modes": jnp.broadcast_to(modes, SHAPE)})
+
+
+@partial(jax.jit, static_argnames="model")
+def _nuts(model: SmallModel, data: dict[str, Array], starts: Array, key: Array) -> tuple[Array, dict]:
+    """Unconstrained draws (chain, draw, dim), one chain from each of `starts` (chain, dim)."""
+    from numpyro.infer.hmc import hmc
+
+    begin, advance = hmc(potential_fn=jax.jit(partial(_potential, model, data)), algo="NUTS")
+    # 0.9: these posteriors have corners.
+    first = lambda z, k: begin(z, WARMUP, dense_mass=True, target_accept_prob=0.9, rng_key=k)
+
+    def step(state: Any, _: None) -> tuple[Any, tuple[Array, dict]]:
+        state = jax.vmap(advance)(state)
+        return state, (state.z, {"diverging": state.diverging, "energy": state.energy})
+
+    state = jax.vmap(first)(starts, jax.random.split(key, len(starts)))
+    kept = jax.lax.scan(step, state, None, length=WARMUP + SHAPE[1])[1]
+    return jax.tree.map(lambda values: values[WARMUP:].swapaxes(0, 1), kept)
+
+
+def _modes(model: SmallModel, potential: Any, key: Array) -> tuple[Mixture, Array]:
+    """Where the search for proposals begins, and how many modes were found."""
+    keys = jax.random.split(key, len(model.params()))
+    columns = [_prior_draws(param, k) for param, k in zip(model.params(), keys, strict=True)]
+    starts = jnp.stack(columns, axis=1)
+    best = _apart(starts, jax.vmap(potential)(starts))
+    found = jax.lax.map(lambda start: _normal(descend(autodiff(potential), start)), best)
+    order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
+    found = jax.tree.map(lambda leaf: leaf[order], found)
+    return at_modes(found), count_modes(found)
+
+
+def _potential(model: SmallModel, data: dict[str, Array], z: Array) -> Array:
+    """Minus the log posterior density of unconstrained parameters (dim,)."""
+    theta, density = _constrain(model, z), jnp.zeros(())
+    for param, value in zip(model.params(), z, strict=True):
+        density += param.prior.distribution().log_prob(theta[param.name])
+        density += _transform(param).log_abs_det_jacobian(value, theta[param.name])
+    return -density - model.log_likelihood(theta, data)
+
+
+def _transform(param: Param) -> Any:
+    """From the whole real line to the prior's support."""
+    from numpyro.distributions.transforms import biject_to
+
+    return biject_to(param.prior.distribution().support)
+
+
+def _constrain(model: SmallModel, z: Array) -> dict[str, Array]:
+    """Unconstrained parameters (..., dim) by name, on their priors' supports."""
+    columns = jnp.moveaxis(z, -1, 0)
+    return {param.name: _transform(param)(column) for param, column in zip(model.params(), columns, strict=True)}
+
+
+def _prior_draws(param: Param, key: Array) -> Array:
+    """Unconstrained, (STARTS,)."""
+    return _transform(param).inv(param.prior.distribution().sample(key, (STARTS,)))
