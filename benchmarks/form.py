@@ -20,7 +20,7 @@ import pandas as pd
 from machine import describe
 
 import scalefit as sf
-from scalefit.check.scores import crps, pit
+from scalefit.check.scores import crps, log_losses, pit
 
 CUTS = (3, 10, 30)
 LEAST_TRAINING, LEAST_HELD = 12, 3
@@ -87,7 +87,7 @@ def minima(runs: sf.Runs) -> Iterator[tuple[float, float, float]]:
 def score(fit: sf.Fit, held: sf.Runs, kind: str) -> dict[str, float]:
     """Coverage, CRPS and error of predicted ln losses, and of ln N_opt against the minima."""
     rng, observed = np.random.default_rng(0), np.log(held.loss)
-    loss = np.log(fit.predict(held, kind="run" if kind == "mean" else "form"))
+    loss = log_losses(fit.predict(held, kind="run" if kind == "mean" else "form"))
     row = _worth("loss", loss, observed)
     lines = list(minima(held))
     if lines:

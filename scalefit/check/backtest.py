@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalefit.check.holdout import Holdout, checked
-from scalefit.check.scores import crps, interval_score, pit
+from scalefit.check.scores import crps, interval_score, log_losses, pit
 from scalefit.errors import ScalefitError
 from scalefit.fitted import Fit
 from scalefit.frontier import trades
@@ -127,8 +127,8 @@ def _score(fitted: Fit, table: Runs, held: np.ndarray, kinds: tuple[Any, Any]) -
     test = table.subset(held)
     full = _replicated(fitted)
     observed = np.log(test.loss)
-    run = np.log(full.predict(test, kind=kinds[0]))
-    law = run if kinds[1] == "form" else np.log(full.predict(test, kind="mean"))
+    run = log_losses(full.predict(test, kind=kinds[0]))
+    law = run if kinds[1] == "form" else log_losses(full.predict(test, kind="mean"))
     bare = None if fitted.kind == "point" or kinds[1] == "form" else law
     lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
     return {

@@ -5,6 +5,16 @@ Gneiting and Raftery 2007 (J. Am. Stat. Assoc. 102, 359): CRPS is equation 21, t
 
 import numpy as np
 
+from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
+
+
+def log_losses(draws: np.ndarray) -> np.ndarray:
+    """ln of predicted losses, (draw, run), none above what knowing nothing costs.
+
+    A few runs can leave noise so heavy-tailed that some draws would leave the range of numbers, and every mean with them.
+    """
+    return np.log(np.clip(draws, 1 / LARGEST_PLAUSIBLE_LOSS, LARGEST_PLAUSIBLE_LOSS))
+
 
 def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Continuous ranked probability score, (run,): E|X - y| - E|X - X'| / 2.
