@@ -25,7 +25,8 @@ def basis_sentence(basis: Basis, prob: float) -> str:
     """The conventions that every number of an answer shares."""
     source = {"posterior": "uncertainty of the law's parameters", "bootstrap": "resampling of the runs"}
     drawn = source.get(basis.kind)
-    held = f"intervals are equal-tailed, {percent(prob)}, and hold {drawn}, not the law's own error" if drawn else ""
+    also = "and the law's own error" if basis.interval == "form" else "not the law's own error"
+    held = f"intervals are equal-tailed, {percent(prob)}, and hold {drawn}, {also}" if drawn else ""
     wall = f"; {basis.wall}" if basis.wall else ""
     counted = f"counts {basis.convention.replace('_', '-')} parameters" if basis.convention else "is counted as"
     return (
@@ -182,4 +183,6 @@ def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
-    return " ".join(filter(None, [caution(flops, basis.compute_range), ends and f"{ends}: an extrapolation."]))
+    return " ".join(
+        filter(None, [caution(flops, basis.compute_range, basis.interval), ends and f"{ends}: an extrapolation."])
+    )

@@ -21,8 +21,14 @@ def ratio(value: float) -> str:
     return f"{float(f'{value:.2g}'):.10g}"
 
 
-def caution(flops: float, compute_range: tuple[float, float]) -> str:
-    """How far a budget lies beyond the data, and what that means; empty inside the data."""
+CARRIED = {
+    "mean": f"parameter uncertainty only; {COVERAGE_FOUND}",
+    "form": "the law's own error too, as public sweeps taught it",
+}
+
+
+def caution(flops: float, compute_range: tuple[float, float], kind: str = "mean") -> str:
+    """How far a budget lies beyond the data, and what an interval of `kind` is worth there; empty inside the data."""
     smallest, largest = compute_range
     if smallest <= flops <= 1.005 * largest:
         return ""
@@ -31,7 +37,7 @@ def caution(flops: float, compute_range: tuple[float, float]) -> str:
     )
     return (
         f"{format_flops(flops)} FLOP is {times} times the compute of the {end} run: an extrapolation. "
-        f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}."
+        f"Its interval carries {CARRIED[kind]}."
     )
 
 
@@ -61,7 +67,7 @@ def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
 def fit_paragraph(front: Frontier, prob: float) -> str:
     """The optimum at each budget of a frontier, and the caution where the last lies beyond the data."""
     sentences = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
-    beyond = caution(front.flops.max(), front.compute_range)
+    beyond = caution(front.flops.max(), front.compute_range, front.kind)
     return " ".join(
         [*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."]
     )

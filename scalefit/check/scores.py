@@ -11,7 +11,7 @@ from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 def log_losses(draws: np.ndarray) -> np.ndarray:
     """ln of predicted losses, (draw, run), none above what knowing nothing costs.
 
-    A few runs can leave noise so heavy-tailed that some draws would leave the range of numbers, and every mean with them.
+    A few runs can leave noise so heavy-tailed that some draws leave the range of numbers, and every mean with them.
     """
     return np.log(np.clip(draws, 1 / LARGEST_PLAUSIBLE_LOSS, LARGEST_PLAUSIBLE_LOSS))
 

@@ -15,6 +15,7 @@ class Basis:
 
     convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
+    interval : what intervals carry, "mean" or "form".
     """
 
     table: str
@@ -25,9 +26,10 @@ class Basis:
     ratio_range: tuple[float, float]
     convention: str | None = None
     wall: str = ""
+    interval: str = "mean"
 
     @classmethod
-    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None) -> "Basis":
+    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, interval: str = "mean") -> "Basis":
         """The basis of an answer drawn from this fit at this cost."""
         law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
         ratios = float(per.min()), float(per.max())
@@ -37,9 +39,8 @@ class Basis:
                 if "unique_tokens" in law.inputs
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
-        return cls(
-            fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.runs.convention, wall
-        )
+        described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios
+        return cls(*described, fit.runs.convention, wall, interval)
 
     def times_beyond(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

@@ -150,6 +150,6 @@ def plan(
     n = float(np.exp(best))
     one_run = fit.observed(draws["loss"], theta=fit.draws_of_kind(kind)[0])
     draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
-    expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique)
+    expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique, kind)
     d = min(float(choice.tokens(n)), belief.most_useful_tokens)  # behind a hard wall the rest would buy nothing
     return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis)
