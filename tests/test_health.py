@@ -128,3 +128,12 @@ def test_a_posterior_as_wide_as_its_prior_is_named(quick):
     assert found.verdict == "review"
     assert "alpha" in found.sentence
     assert fit.health.verdict != "ok"
+
+
+def test_tails_heavier_than_cauchys_are_no_noise(small_fit):
+    """A law that holds for a part of the table: said, with the number."""
+    heavy = {**small_fit.draws, "nu": np.full_like(small_fit.draws["nu"], 0.8)}
+    found = checks(assess_with(small_fit, heavy))["tails"]
+    assert found.verdict == "review"
+    assert "a part of the table only" in found.sentence
+    assert checks(assess_with(small_fit))["tails"].verdict == "ok"

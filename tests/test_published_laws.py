@@ -272,3 +272,16 @@ def test_a_run_that_a_law_cannot_take_is_named():
     runs = sf.Runs({"params": [1e8, 1e9] * 8, "experts": [1.0, 0.0] * 8, "loss": np.linspace(2, 3, 16)})
     with pytest.raises(sf.errors.DataError, match="row 2: experts is not a positive number"):
         sf.fit(runs, sf.Model("moe"))
+
+
+@pytest.mark.slow
+def test_what_repetition_is_worth_hangs_on_the_runs_taken():
+    """R_D is no point: the runs of up to five epochs allow 20 as well as 100, and health asks for a review of them all."""
+    runs, model = sf.datasets.load("repeated_data"), sf.Model("data-constrained")
+    every = sf.fit(runs, model)
+    assert every.health.verdict == "review"
+    assert any("hang on which part" in words for words in every.health.cautions)
+    few = runs.subset((runs.loss < 4.5) & (runs.tokens / runs["unique_tokens"] < 5))
+    low, high = np.quantile(sf.fit(few, model).draws["R_D"], [0.05, 0.95])
+    assert low < 20
+    assert high > 100
