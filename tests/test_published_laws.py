@@ -276,7 +276,7 @@ def test_a_run_that_a_law_cannot_take_is_named():
 
 @pytest.mark.slow
 def test_what_repetition_is_worth_hangs_on_the_runs_taken():
-    """R_D is no point: the runs of up to five epochs allow 20 as well as 100, and health asks for a review of them all."""
+    """R_D is no point: runs of up to five epochs allow 20 as well as 100, and health asks for a review of them all."""
     runs, model = sf.datasets.load("repeated_data"), sf.Model("data-constrained")
     every = sf.fit(runs, model)
     assert every.health.verdict == "review"
