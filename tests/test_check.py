@@ -95,7 +95,8 @@ def test_outside_the_law_the_backtest_says_so(engines):
 
 def test_backtest_tables(honest):
     table = honest.summary()
-    assert list(table.index) == ["posterior", "huber", "bootstrap"]
+    assert list(table.index) == ["posterior", "posterior, form", "huber", "bootstrap"]
+    assert table.loc["posterior, form", "cover_run_90"] >= table.loc["posterior", "cover_run_90"] - 0.1
     assert np.isnan(table.loc["huber", "cover_mean_90"]), "a point has no mean interval"
     assert (table[["crps", "crps_se", "mae", "interval_score"]] > 0).all(axis=None)
     assert honest.by_distance()["runs"].sum() == len(honest.records["row"])

@@ -123,8 +123,9 @@ def test_laws_and_data_tell_their_sources(run):
     assert "chinchilla: L(N, D) = E + A/N^alpha + B/D^beta" in out
     assert "LogNormal" in out
     assert "2404.10102" in out
-    document = json.loads(run("laws", "--json")[1])
-    assert document[0]["published"][0]["values"]["alpha"] == 0.3478
+    document = {law["name"]: law for law in json.loads(run("laws", "--json")[1])}
+    assert len(document) == 15
+    assert document["chinchilla"]["published"][0]["values"]["alpha"] == 0.3478
     code, out, _ = run("data")
     assert "Muennighoff" in out
     assert json.loads(run("data", "chinchilla", "--json")[1])[0]["name"] == "chinchilla"
