@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import ModelError
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, power
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._forms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
+from scalefit.laws._law import Param, Prior, Published, Values
 
 
 @final
 @dataclass(frozen=True)
-class Broken(Law):
+class Broken(OneColumn):
     """A power law in one column whose exponent changes smoothly at each of `breaks` places.
 
     breaks : how many, at least 1; input : the column. The exponent is c0 at first and c0 + c1 + ... + ci after break
@@ -31,11 +31,6 @@ class Broken(Law):
     def __post_init__(self) -> None:
         if self.breaks < 1:
             raise ModelError("a broken law has at least one break; use power-law for none.")
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.input,)
 
     def params(self) -> tuple[Param, ...]:
         """E, A, c0, then c, d and f of each break."""
@@ -70,8 +65,7 @@ class Broken(Law):
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With x = u x0 and L = l L0: A = a L0 x0^c0, E = e L0, and breaks move with x."""
         moved = {f"d{i}": theta[f"d{i}"] * unit[self.input] for i in self._numbers}
-        size = theta["A"] * unit["loss"] * unit[self.input] ** theta["c0"]
-        return {**theta, **moved, "E": theta["E"] * unit["loss"], "A": size}
+        return {**rescaled(theta, unit, A=(self.input, theta["c0"])), **moved}
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """The exponent after the last break."""

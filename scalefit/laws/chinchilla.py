@@ -5,7 +5,7 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, power
+from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 from scalefit.laws._law import Law, Param, Published, Values
 
 
@@ -25,32 +25,19 @@ class Chinchilla(Law):
 
     def params(self) -> tuple[Param, ...]:
         """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""
-        return (
-            Param("E", LEVEL, "irreducible loss", "nats"),
-            Param("A", TERM, "size of the parameter term", "nats params^alpha"),
-            Param("B", TERM, "size of the data term", "nats tokens^beta"),
-            Param("alpha", EXPONENT, "exponent of parameters"),
-            Param("beta", EXPONENT, "exponent of tokens"),
-        )
+        return two_term_params()
 
     def loss(self, theta: Values, x: Values) -> Array:
         """E + A/N^alpha + B/D^beta, in nats per token."""
-        n, d = x["params"], x["tokens"]
-        return theta["E"] + theta["A"] * power(n, -theta["alpha"]) + theta["B"] * power(d, -theta["beta"])
+        return two_terms(theta, x["params"], x["tokens"])
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With N = n N0 and L = l L0: A = a L0 N0^alpha, B = b L0 D0^beta, E = e L0."""
-        return {
-            **theta,
-            "E": theta["E"] * unit["loss"],
-            "A": theta["A"] * unit["loss"] * unit["params"] ** theta["alpha"],
-            "B": theta["B"] * unit["loss"] * unit["tokens"] ** theta["beta"],
-        }
+        return two_terms_rescaled(theta, unit)
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """The exponents of the compute-optimal frontier: N_opt ~ C^a, D_opt ~ C^b."""
-        a = theta["beta"] / (theta["alpha"] + theta["beta"])
-        return {"a": a, "b": 1 - a}
+        return frontier_exponents(theta)
 
     def reference(self) -> tuple[Published, ...]:
         """Besiroglu et al.'s refit, and Hoffmann et al.'s own fit with the digits of its TeX source."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM
+from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms_rescaled
 from scalefit.laws._law import Law, Param, Prior, Published, Values
 
 
@@ -27,11 +27,7 @@ class ChinchillaOuter(Law):
     def params(self) -> tuple[Param, ...]:
         """E, A, B, alpha, beta, q."""
         return (
-            Param("E", LEVEL, "irreducible loss", "nats"),
-            Param("A", TERM, "size of the parameter term", "nats params^alpha"),
-            Param("B", TERM, "size of the data term", "nats tokens^beta"),
-            Param("alpha", EXPONENT, "exponent of parameters"),
-            Param("beta", EXPONENT, "exponent of tokens"),
+            *two_term_params(),
             Param("q", Prior.of("LogNormal", loc=0.0, scale=0.5), "outer exponent: 1 adds the terms"),
         )
 
@@ -43,17 +39,11 @@ class ChinchillaOuter(Law):
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With N = n N0 and L = l L0: A = a L0 N0^alpha, B = b L0 D0^beta, E = e L0."""
-        return {
-            **theta,
-            "E": theta["E"] * unit["loss"],
-            "A": theta["A"] * unit["loss"] * unit["params"] ** theta["alpha"],
-            "B": theta["B"] * unit["loss"] * unit["tokens"] ** theta["beta"],
-        }
+        return two_terms_rescaled(theta, unit)
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """The exponents of the compute-optimal frontier, those of Chinchilla whatever q is."""
-        a = theta["beta"] / (theta["alpha"] + theta["beta"])
-        return {"a": a, "b": 1 - a}
+        return frontier_exponents(theta)
 
     def reference(self) -> tuple[Published, ...]:
         """The member of the family that Besiroglu et al. fitted."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._forms import LEVEL, power
+from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 from scalefit.laws._law import Law, Param, Prior, Published, Values
 
 
@@ -42,11 +42,7 @@ class DataConstrained(Law):
         term = Prior.of("LogNormal", loc=log(0.2), scale=0.7)
         exponent = Prior.of("LogNormal", loc=log(0.35), scale=0.35)
         return (
-            Param("E", LEVEL, "irreducible loss", "nats"),
-            Param("A", term, "size of the parameter term", "nats params^alpha"),
-            Param("B", term, "size of the data term", "nats tokens^beta"),
-            Param("alpha", exponent, "exponent of parameters"),
-            Param("beta", exponent, "exponent of tokens"),
+            *two_term_params(term, exponent),
             Param("R_D", Prior.of("LogNormal", loc=log(15), scale=1.0), "repetitions whose worth has decayed by 1/e"),
             Param("R_N", Prior.of("LogNormal", loc=log(5), scale=1.0), "excess of parameters that has decayed so"),
         )
@@ -56,7 +52,7 @@ class DataConstrained(Law):
         unique = jnp.minimum(x["unique_tokens"], x["tokens"])
         enough = jnp.minimum(x["params"], self._optimal_params(theta, unique))
         n, d = _worth(x["params"], enough, theta["R_N"]), _worth(x["tokens"], unique, theta["R_D"])
-        return theta["E"] + theta["A"] * power(n, -theta["alpha"]) + theta["B"] * power(d, -theta["beta"])
+        return two_terms(theta, n, d)
 
     @staticmethod
     def _optimal_params(theta: Values, unique: Any) -> Any:
@@ -66,17 +62,11 @@ class DataConstrained(Law):
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With N = n N0 and L = l L0: A = a L0 N0^alpha, B = b L0 D0^beta, E = e L0; repetitions have no unit."""
-        return {
-            **theta,
-            "E": theta["E"] * unit["loss"],
-            "A": theta["A"] * unit["loss"] * unit["params"] ** theta["alpha"],
-            "B": theta["B"] * unit["loss"] * unit["tokens"] ** theta["beta"],
-        }
+        return two_terms_rescaled(theta, unit)
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """Exponents of the frontier of fresh data; the most that unique tokens can be worth, in multiples of them."""
-        a = theta["beta"] / (theta["alpha"] + theta["beta"])
-        return {"a": a, "b": 1 - a, "most_effective_data": 1 + theta["R_D"]}
+        return {**frontier_exponents(theta), "most_effective_data": 1 + theta["R_D"]}
 
     def reference(self) -> tuple[Published, ...]:
         """Their fit to C4, with the digits of its published code."""

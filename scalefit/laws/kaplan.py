@@ -5,7 +5,7 @@ would have cost at batches far below the critical size.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any, ClassVar, final
 
@@ -13,44 +13,58 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from scalefit.counting import PF_DAY
 from scalefit.laws._forms import power
 from scalefit.laws._law import Law, Param, Prior, Published, Values
-
-PF_DAY = 8.64e19
-"""FLOP in a petaflop/s-day, Kaplan et al.'s unit of compute."""
 
 _SOURCE = "Kaplan et al. 2020 (arXiv 2001.08361), "
 _CONSTANT = Prior.of("LogNormal", loc=0.0, scale=2.5)
 _EXPONENT = Prior.of("LogNormal", loc=log(0.1), scale=0.6)
 
 
+class _Alone(Law, listed=False):
+    """L(x) = (x_c/x)^alpha_x: what the loss would be if nothing but x limited it."""
+
+    x_c: ClassVar[str]
+    alpha_x: ClassVar[str]
+    meaning: ClassVar[str]  # of x
+
+    @property
+    def x(self) -> str:
+        """The column."""
+        return self.inputs[0]
+
+    def params(self) -> tuple[Param, ...]:
+        """x_c and alpha_x."""
+        return (
+            Param(self.x_c, _CONSTANT, f"{self.meaning} at which the loss would be 1 nat", self.x),
+            Param(self.alpha_x, _EXPONENT, f"exponent of {self.meaning}"),
+        )
+
+    def loss(self, theta: Values, x: Values) -> Array:
+        """(x_c/x)^alpha_x, in nats per token."""
+        return power(theta[self.x_c] / x[self.x], theta[self.alpha_x])
+
+    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
+        """With x = u x0 and L = l L0: x_c = u_c x0 L0^(1/alpha_x)."""
+        return {**theta, self.x_c: theta[self.x_c] * unit[self.x] * unit["loss"] ** (1 / theta[self.alpha_x])}
+
+    def derived(self, theta: Values) -> dict[str, Any]:
+        """What a doubling of x takes off the loss, as a factor."""
+        return {"doubling": 2.0 ** -theta[self.alpha_x]}
+
+
 @final
 @dataclass(frozen=True)
-class KaplanN(Law):
+class KaplanN(_Alone):
     """Loss of models trained to convergence on unlimited data (their equation 1.1)."""
 
     name: ClassVar[str] = "kaplan-n"
     equation: ClassVar[str] = "L(N) = (N_c/N)^alpha_N"
     inputs: ClassVar[tuple[str, ...]] = ("params",)
-
-    def params(self) -> tuple[Param, ...]:
-        """N_c, alpha_N."""
-        return (
-            Param("N_c", _CONSTANT, "parameters at which the loss would be 1 nat", "params"),
-            Param("alpha_N", _EXPONENT, "exponent of parameters"),
-        )
-
-    def loss(self, theta: Values, x: Values) -> Array:
-        """(N_c/N)^alpha_N, in nats per token."""
-        return power(theta["N_c"] / x["params"], theta["alpha_N"])
-
-    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
-        """With N = n N0 and L = l L0: N_c = n_c N0 L0^(1/alpha_N)."""
-        return {**theta, "N_c": theta["N_c"] * unit["params"] * unit["loss"] ** (1 / theta["alpha_N"])}
-
-    def derived(self, theta: Values) -> dict[str, Any]:
-        """What a doubling of N takes off the loss, as a factor."""
-        return {"doubling": 2.0 ** -theta["alpha_N"]}
+    x_c: ClassVar[str] = "N_c"
+    alpha_x: ClassVar[str] = "alpha_N"
+    meaning: ClassVar[str] = "parameters"
 
     def reference(self) -> tuple[Published, ...]:
         """Their equation 1.1."""
@@ -59,31 +73,15 @@ class KaplanN(Law):
 
 @final
 @dataclass(frozen=True)
-class KaplanD(Law):
+class KaplanD(_Alone):
     """Loss of large models stopped early on limited data (their equation 1.2)."""
 
     name: ClassVar[str] = "kaplan-d"
     equation: ClassVar[str] = "L(D) = (D_c/D)^alpha_D"
     inputs: ClassVar[tuple[str, ...]] = ("tokens",)
-
-    def params(self) -> tuple[Param, ...]:
-        """D_c, alpha_D."""
-        return (
-            Param("D_c", _CONSTANT, "tokens at which the loss would be 1 nat", "tokens"),
-            Param("alpha_D", _EXPONENT, "exponent of tokens"),
-        )
-
-    def loss(self, theta: Values, x: Values) -> Array:
-        """(D_c/D)^alpha_D, in nats per token."""
-        return power(theta["D_c"] / x["tokens"], theta["alpha_D"])
-
-    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
-        """With D = d D0 and L = l L0: D_c = d_c D0 L0^(1/alpha_D)."""
-        return {**theta, "D_c": theta["D_c"] * unit["tokens"] * unit["loss"] ** (1 / theta["alpha_D"])}
-
-    def derived(self, theta: Values) -> dict[str, Any]:
-        """What a doubling of D takes off the loss, as a factor."""
-        return {"doubling": 2.0 ** -theta["alpha_D"]}
+    x_c: ClassVar[str] = "D_c"
+    alpha_x: ClassVar[str] = "alpha_D"
+    meaning: ClassVar[str] = "tokens"
 
     def reference(self) -> tuple[Published, ...]:
         """Their equation 1.2."""
@@ -92,28 +90,27 @@ class KaplanD(Law):
 
 @final
 @dataclass(frozen=True)
-class KaplanC(Law):
+class KaplanC(_Alone):
     """Loss of the best model for a compute budget (their equation 1.3). C_c is in PF-days, not FLOP."""
 
     name: ClassVar[str] = "kaplan-c"
     equation: ClassVar[str] = "L(C) = (C_c/C)^alpha_C, C in PF-days"
     inputs: ClassVar[tuple[str, ...]] = ("flops",)
+    x_c: ClassVar[str] = "C_c"
+    alpha_x: ClassVar[str] = "alpha_C"
+    meaning: ClassVar[str] = "compute"
 
     def params(self) -> tuple[Param, ...]:
         """C_c, alpha_C. The prior of C_c is that of the others, per PF-day instead of FLOP."""
-        constant = Prior.of("LogNormal", loc=-log(PF_DAY), scale=2.5)
+        constant, exponent = super().params()
         return (
-            Param("C_c", constant, "compute at which the loss would be 1 nat", "PF-days"),
-            Param("alpha_C", Prior.of("LogNormal", loc=log(0.05), scale=0.6), "exponent of compute"),
+            replace(constant, prior=Prior.of("LogNormal", loc=-log(PF_DAY), scale=2.5), unit="PF-days"),
+            replace(exponent, prior=Prior.of("LogNormal", loc=log(0.05), scale=0.6)),
         )
 
     def loss(self, theta: Values, x: Values) -> Array:
         """(C_c/C)^alpha_C, in nats per token; C comes in FLOP."""
-        return power(theta["C_c"] / (x["flops"] / PF_DAY), theta["alpha_C"])
-
-    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
-        """With C = c C0 and L = l L0: C_c = c_c C0 L0^(1/alpha_C)."""
-        return {**theta, "C_c": theta["C_c"] * unit["flops"] * unit["loss"] ** (1 / theta["alpha_C"])}
+        return super().loss(theta, {"flops": x["flops"] / PF_DAY})
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """What a tenfold budget takes off the loss, as a factor."""
@@ -139,7 +136,8 @@ class Kaplan(Law):
 
     def params(self) -> tuple[Param, ...]:
         """N_c, D_c, alpha_N, alpha_D."""
-        return (*KaplanN().params()[:1], *KaplanD().params()[:1], *KaplanN().params()[1:], *KaplanD().params()[1:])
+        (n_c, alpha_n), (d_c, alpha_d) = KaplanN().params(), KaplanD().params()
+        return (n_c, d_c, alpha_n, alpha_d)
 
     def loss(self, theta: Values, x: Values) -> Array:
         """[(N_c/N)^(alpha_N/alpha_D) + D_c/D]^alpha_D, in nats per token."""
@@ -185,11 +183,12 @@ class KaplanSteps(Law):
 
     def params(self) -> tuple[Param, ...]:
         """N_c, S_c, B_star, alpha_N, alpha_S, alpha_B."""
+        n_c, alpha_n = KaplanN().params()
         return (
-            *KaplanN().params()[:1],
+            n_c,
             Param("S_c", Prior.of("LogNormal", loc=log(300), scale=1.0), "size of the term of steps", "steps"),
             Param("B_star", Prior.of("LogNormal", loc=log(1e-4), scale=1.5), "critical batch at 1 nat", "tokens"),
-            *KaplanN().params()[1:],
+            alpha_n,
             Param("alpha_S", Prior.of("LogNormal", loc=log(0.7), scale=0.4), "exponent of steps"),
             Param("alpha_B", Prior.of("LogNormal", loc=log(0.2), scale=0.3), "exponent of the critical batch"),
         )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, ln, power
+from scalefit.laws._forms import EXPONENT, LEVEL, TERM, frontier_exponents, ln, power, rescaled
 from scalefit.laws._law import Law, Param, Prior, Published, Values
 
 
@@ -101,16 +101,12 @@ class GranularMoE(Law):
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With N = n N0 and L = l L0: a and g times L0 N0^alpha, b times L0 D0^beta, c times L0."""
-        by_size = unit["loss"] * unit["params"] ** theta["alpha"]
-        b = theta["b"] * unit["loss"] * unit["tokens"] ** theta["beta"]
-        return {
-            **theta, "c": theta["c"] * unit["loss"], "a": theta["a"] * by_size, "g": theta["g"] * by_size, "b": b
-        }  # fmt: skip
+        by_size, by_data = ("params", theta["alpha"]), ("tokens", theta["beta"])
+        return rescaled(theta, unit, "c", a=by_size, g=by_size, b=by_data)
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """The exponents of the frontier at a fixed granularity."""
-        a = theta["beta"] / (theta["alpha"] + theta["beta"])
-        return {"a_opt": a, "b_opt": 1 - a}
+        return frontier_exponents(theta, ("a_opt", "b_opt"))
 
     def reference(self) -> tuple[Published, ...]:
         """Their fit, for an expansion rate of 64."""

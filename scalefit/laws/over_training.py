@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 from jax import Array
 
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
-from scalefit.laws._forms import LEVEL, power
+from scalefit.laws._forms import LEVEL, power, rescaled
 from scalefit.laws._law import Law, Param, Prior, Published, Values
 
 
@@ -43,12 +43,7 @@ class OverTraining(Law):
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """The first term falls as N^(-2 eta), the second as D^(-2 eta)."""
-        return {
-            **theta,
-            "E": theta["E"] * unit["loss"],
-            "a": theta["a"] * unit["loss"] * unit["params"] ** (2 * theta["eta"]),
-            "b": theta["b"] * unit["loss"] * unit["tokens"] ** (2 * theta["eta"]),
-        }
+        return rescaled(theta, unit, a=("params", 2 * theta["eta"]), b=("tokens", 2 * theta["eta"]))
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """Tokens per parameter of the optimum, at every budget."""

@@ -5,13 +5,13 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, power
-from scalefit.laws._law import Law, Param, Published, Values
+from scalefit.laws._forms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
+from scalefit.laws._law import Param, Published, Values
 
 
 @final
 @dataclass(frozen=True)
-class PowerLaw(Law):
+class PowerLaw(OneColumn):
     """Irreducible loss plus a power law in one column: params, tokens, flops or any other.
 
     input : the column, as in `PowerLaw(input="tokens")` or, on the command line, "power-law(input=tokens)".
@@ -22,11 +22,6 @@ class PowerLaw(Law):
     name: ClassVar[str] = "power-law"
     equation: ClassVar[str] = "L(x) = E + A/x^alpha"
     linear: ClassVar[tuple[str, ...]] = ("E", "A")
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.input,)
 
     def params(self) -> tuple[Param, ...]:
         """E, A, alpha."""
@@ -42,8 +37,7 @@ class PowerLaw(Law):
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With x = u x0 and L = l L0: A = a L0 x0^alpha, E = e L0."""
-        size = theta["A"] * unit["loss"] * unit[self.input] ** theta["alpha"]
-        return {**theta, "E": theta["E"] * unit["loss"], "A": size}
+        return rescaled(theta, unit, A=(self.input, theta["alpha"]))
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """What a doubling of x takes off the reducible loss, as a factor."""
