@@ -75,6 +75,23 @@ def _price_sentence(plan: Plan) -> str:
     return f"{lead}, {tail:.1%} in one case of twenty.{near if high > 1.001 * low else ''}"
 
 
+def deployment_sentence(plan: Plan) -> str:
+    """The shape to build and what rounding to it costs; empty where no family was given."""
+    built = plan.deployment
+    if built is None:
+        return ""
+    shape = built.shape
+    shared = f" ({shape.kv_heads} of keys and values)" if shape.kv_heads != shape.heads else ""
+    experts = f", {shape.experts} experts of which {shape.active_experts} are visited" if shape.experts > 1 else ""
+    what = "compute" if plan.cost.unit == "FLOP" else "money"
+    return (
+        f"As a {built.family} shape: {shape.layers} layers of width {shape.width:,}, {shape.heads} heads{shared}, MLP "
+        f"{shape.mlp:,}{experts}, vocabulary {shape.vocabulary:,}: {built.params:,} parameters "
+        f"({built.convention.replace('_', '-')}), on {format_count(built.tokens)} tokens. "
+        f"Rounding costs {built.loss:+.1g} nats and {built.waste:+.2%} of the {what}."
+    )
+
+
 def wall_sentence(plan: Plan) -> str:
     """What scarce unique tokens do; empty where they were not given."""
     wall = plan.wall

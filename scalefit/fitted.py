@@ -101,7 +101,7 @@ class Fit:
 
         return fit_form(self)
 
-    def frontier(self, budgets: Any, kind: Literal["mean", "form"] = "mean", **fixed: Any) -> Frontier:
+    def frontier(self, budgets: Any, kind: str = "mean", **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget (FLOP), per draw.
 
         kind : "mean" carries parameter uncertainty only, "form" the law's own error too. fixed : the law's inputs
@@ -117,9 +117,7 @@ class Fit:
             raise PlanError(f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error).")
         return (self.theta, None) if kind == "mean" else (self.form.theta, self.form.paths)
 
-    def predict(
-        self, new_runs: Any, kind: Literal["mean", "run", "form"] = "run", seed: int | None = None
-    ) -> np.ndarray:
+    def predict(self, new_runs: Any, kind: str = "run", seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
 
         new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter uncertainty
@@ -130,24 +128,21 @@ class Fit:
         if kind not in ("mean", "run", "form"):
             raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
-        theta, paths = self.draws_of_kind("form" if kind == "form" else "mean")
+        law = "form" if kind == "form" else "mean"
+        theta, paths = self.draws_of_kind(law)
         with precision():
             x = {name: jnp.asarray(values) for name, values in inputs.items()}
             mean = np.exp(np.asarray(_log_loss(self.model, _arrays(theta), x, paths and _arrays(paths))))
-        return mean if kind == "mean" else self.observed(mean, seed, theta)
+        return mean if kind == "mean" else self.observed(mean, seed, law)
 
-    def observed(
-        self, loss: np.ndarray, seed: int | None = None, theta: dict[str, np.ndarray] | None = None
-    ) -> np.ndarray:
-        """One run's loss for each draw of the law's, (draw, ...): with noise, drawn from `seed` (the fit's own).
-
-        theta : the draws whose noise it is, name -> (draw,); the fit's own by default.
-        """
+    def observed(self, loss: np.ndarray, seed: int | None = None, kind: str = "mean") -> np.ndarray:
+        """One run's loss for each draw of a loss of that kind, (draw, ...): with noise, from `seed` (the fit's own)."""
+        theta, _ = self.draws_of_kind(kind)
         with precision():
             key = jax.random.PRNGKey(self.seed if seed is None else seed)
-            return np.exp(np.asarray(_with_noise(self.model, _arrays(theta or self.theta), jnp.log(loss), key)))
+            return np.exp(np.asarray(_with_noise(self.model, _arrays(theta), jnp.log(loss), key)))
 
-    def log_density(self, new_runs: Runs, kind: Literal["run", "form"] = "run") -> np.ndarray:
+    def log_density(self, new_runs: Runs, kind: str = "run") -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included.
 
         kind : as for `predict`.

@@ -32,8 +32,8 @@ TRADED = {"params", "tokens"}
 # Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
 BLOCK = 8
 PATHS = "paths"
-# The law's error may move an optimum by a factor of e^3 either way; its length scales are e-folds, the grid's step .2.
-REACH, GRID = 3.0, 31
+# The law's error may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
+REACH, GRID = 3.0, 15
 
 
 def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:

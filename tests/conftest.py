@@ -1,11 +1,13 @@
-"""Shared tables and fits. Compiled programs are kept for the session, so that command-line tests reuse them."""
+"""Shared tables and fits. Compiled programs are kept for the session: processes and command lines share them."""
 
 import os
+import sys
 import tempfile
 from dataclasses import replace
 
-_cache = tempfile.TemporaryDirectory(prefix="scalefit-tests-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has that of the process that started it
+    _cache = tempfile.TemporaryDirectory(prefix="scalefit-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ["MPLBACKEND"] = "Agg"
@@ -75,3 +77,24 @@ def point_fit(small_fit):
         return replace(small_fit, draws=draws, kind="point")
 
     return make
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command line; gives (exit status, standard output, standard error)."""
+
+    from scalefit import cli
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["scalefit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capsys.readouterr()
+        return left.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def saved(small_fit, tmp_path):
+    return small_fit.save(tmp_path / "fit.nc")

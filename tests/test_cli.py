@@ -9,27 +9,7 @@ import pytest
 from conftest import simulated
 
 import scalefit as sf
-from scalefit import cli
 from scalefit.cli import _show
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command line; gives (exit status, standard output, standard error)."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["scalefit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
-
-
-@pytest.fixture
-def saved(small_fit, tmp_path):
-    return small_fit.save(tmp_path / "fit.nc")
 
 
 @pytest.fixture

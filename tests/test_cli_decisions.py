@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from test_cli import run, saved  # noqa: F401, fixtures
 
 import scalefit as sf
 from scalefit.cli import audit as audit_command
@@ -13,7 +12,7 @@ def flat(text):
     return " ".join(text.split())
 
 
-def test_plan_in_machines_money_and_every_unit(run, saved):  # noqa: F811
+def test_plan_in_machines_money_and_every_unit(run, saved):
     code, out, _ = run("plan", saved, "--budget", "512 H100 x 30 days @ 40%", "--rules")
     assert code == 0
     assert "369K H100-hours at 40% MFU, 30 days on 512 of them, $737K at $2 an hour" in flat(out)
@@ -25,7 +24,17 @@ def test_plan_in_machines_money_and_every_unit(run, saved):  # noqa: F811
     assert document["training"]["assumed"].startswith("1,024 A100 at 40% MFU, $1")
 
 
-def test_plan_under_limits_says_what_they_cost(run, saved):  # noqa: F811
+def test_plan_names_the_shape_to_build(run, saved):
+    code, out, _ = run("plan", saved, "--budget", "1e22", "--family", "llama-2", "--rule", "palm-causal")
+    assert code == 0
+    assert "As a llama-2 shape:" in flat(out)
+    assert "C counted over shapes (llama-2, palm-causal)" in flat(out)
+    document = json.loads(run("plan", saved, "--budget", "1e22", "--family", "mixtral", "--active", "28%", "--json")[1])
+    assert document["deployment"]["shape"]["experts"] == 8
+    assert "28% of N that are active" in document["basis"]
+
+
+def test_plan_under_limits_says_what_they_cost(run, saved):
     code, out, _ = run("plan", saved, "--budget", "1e23", "--max-params", "7B", "--unique-tokens", "100B..1T")
     assert code == 0
     assert "Held to at most 7B parameters, it wastes" in flat(out)
@@ -34,13 +43,13 @@ def test_plan_under_limits_says_what_they_cost(run, saved):  # noqa: F811
     assert out.startswith("1e23 FLOP is 100 times the compute of the largest run")
 
 
-def test_plan_with_inference_in_the_budget(run, saved):  # noqa: F811
+def test_plan_with_inference_in_the_budget(run, saved):
     document = json.loads(run("plan", saved, "--budget", "1e22", "--inference-tokens", "1T", "--json")[1])
     assert 6 * document["params"] * document["tokens"] + 2e12 * document["params"] == pytest.approx(1e22)
     assert "2 N T" in document["basis"]
 
 
-def test_target(run, saved, small_fit):  # noqa: F811
+def test_target(run, saved, small_fit):
     code, out, _ = run("target", saved, "--loss", "2.1")
     assert code == 0
     assert "At even odds:" in out
@@ -49,7 +58,7 @@ def test_target(run, saved, small_fit):  # noqa: F811
     assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
 
 
-def test_lifetime_with_its_picture(run, saved, tmp_path):  # noqa: F811
+def test_lifetime_with_its_picture(run, saved, tmp_path):
     arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T"]
     code, out, _ = run(*arguments, "--plot", tmp_path / "pareto.png")
     assert code == 0
@@ -60,7 +69,7 @@ def test_lifetime_with_its_picture(run, saved, tmp_path):  # noqa: F811
     assert "in money" in document["basis"]
 
 
-def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):  # noqa: F811
+def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):
     code, out, _ = run("audit", "70B", "1.4T", "--fit", saved)
     assert code == 0
     assert "70B:1.4T: 70B parameters, 1.4T tokens, 20.0 per parameter, 5.88e23 FLOP" in flat(out)
@@ -74,7 +83,7 @@ def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):  # noqa:
     assert (tmp_path / "audit.png").stat().st_size > 10_000
 
 
-def test_audit_without_a_fit_says_whose_law_it_asks(run, monkeypatch, small_fit):  # noqa: F811
+def test_audit_without_a_fit_says_whose_law_it_asks(run, monkeypatch, small_fit):
     monkeypatch.setattr(sf, "fit", lambda *_, **__: small_fit)
     code, _, err = run("audit", "chinchilla")
     assert code == 0
@@ -82,7 +91,7 @@ def test_audit_without_a_fit_says_whose_law_it_asks(run, monkeypatch, small_fit)
     assert run("audit", "chinchilla", "--json")[2] == ""
 
 
-def test_versus_runs_budgets_and_recipes(run, saved):  # noqa: F811
+def test_versus_runs_budgets_and_recipes(run, saved):
     code, out, _ = run("versus", "280B:300B", "70B:1.4T", "--fit", saved)
     assert code == 0
     assert "70B:1.4T beats 280B:300B with probability above 99% by the law" in flat(out)
@@ -103,6 +112,10 @@ def test_two_words_are_one_run_only_where_both_are_counts():
     [
         (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "no accelerator 'Z9'"),
         (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive number"),
+        (["plan", "FIT", "--budget", "1e22", "--rule", "palm"], "over the shapes of a --family"),
+        (["plan", "FIT", "--budget", "1e22", "--family", "lama"], "no family 'lama'"),
+        (["plan", "FIT", "--budget", "1e22", "--active", "28"], "active is a share"),
+        (["plan", "FIT", "--budget", "1e22", "--kind", "wide"], "no interval kind 'wide'"),
         (["target", "FIT", "--loss", "1.0"], "out of reach"),
         (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
         (["audit", "gpt-99", "--fit", "FIT"], "no published model"),
@@ -110,14 +123,14 @@ def test_two_words_are_one_run_only_where_both_are_counts():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):  # noqa: F811
+def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):
     code, out, err = run(*[saved if part == "FIT" else part for part in arguments])
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):  # noqa: F811
+def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):
     path = point_fit().save(tmp_path / "point.nc")
     for arguments in (["plan", path, "--budget", "1e22"], ["versus", "1e22", "2e22", "--fit", path]):
         code, out, _ = run(*arguments)

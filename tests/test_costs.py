@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scalefit as sf
+from scalefit.counting import flops_per_token, members
 from scalefit.planning.amount import draws_of, expected, read_amount
 from scalefit.planning.budget import read_budget
 from scalefit.planning.machines import ACCELERATORS, Accelerator, find_accelerator
@@ -24,7 +25,14 @@ def test_costs_are_hashable_and_count_what_they_say():
 
 @given(st.floats(1e18, 1e27), st.floats(1e6, 1e12), st.floats(1e6, 1e13))
 def test_tokens_for_a_budget_spend_it(budget, params, served):
-    for cost in (SIX, sf.cost.Lifetime(served), sf.cost.Lifetime(served, served / 2, (2.0, 3.0, 5.0))):
+    counted = sf.cost.Counted.of("llama-1")
+    for cost in (
+        SIX,
+        counted,
+        sf.cost.Lifetime(served),
+        sf.cost.Lifetime(served, compute=counted),
+        sf.cost.Lifetime(served, served / 2, (2.0, 3.0, 5.0)),
+    ):
         rounding = 1e-12 * (budget + cost.serving(params))
         assert cost.total(params, cost.tokens_for(budget, params)) == pytest.approx(budget, abs=rounding)
 
@@ -41,6 +49,47 @@ def test_a_query_to_gpt3_costs_two_and_a_half_times_one_to_seventy_billion():
     life = sf.cost.Lifetime(1e12)
     assert life.serving(174.6e9) / life.serving(70e9) == pytest.approx(2.5, abs=0.01)
     assert life.serving(280e9) / life.serving(70e9) == pytest.approx(4)
+
+
+def test_compute_counted_over_a_family_is_exact_at_its_shapes():
+    """By `flops_per_token`; between two shapes it lies between them, and NumPy and JAX agree."""
+    for family, convention in (("llama-2", "total"), ("chinchilla", "total"), ("mixtral", "active")):
+        cost = sf.cost.Counted.of(family, "palm-causal", convention)
+        shapes = members(family)
+        for shape in shapes:
+            n = float(shape.count(convention))
+            assert cost.training(n, 1e12) == pytest.approx(flops_per_token(shape, "palm-causal") * 1e12)
+            assert float(cost.per_token(jax.numpy.asarray(n))) == pytest.approx(float(cost.per_token(n)), rel=1e-5)
+        small, large = (float(shape.count(convention)) for shape in (shapes[0], shapes[-1]))
+        assert (np.diff(cost.per_token(np.geomspace(small, 2 * large, 50))) > 0).all()
+        assert cost.per_token(10 * large) == pytest.approx(10 * cost.per_token(large))
+
+
+def test_shapes_of_ones_own_are_counted_too():
+    shape = members("gpt")[0]
+    assert sf.cost.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
+    with pytest.raises(sf.errors.PlanError, match="at least"):
+        sf.cost.Counted.of([])
+    with pytest.raises(sf.errors.PlanError, match="no family 'lama'"):
+        sf.cost.Counted.of("lama")
+
+
+def test_a_mixture_pays_for_what_a_token_meets():
+    """Mixtral 8x7B: 12.9B of 46.7B parameters are active."""
+    shape = members("mixtral")[0]
+    cost = sf.cost.SixND(active=shape.active / shape.total)
+    assert cost.per_token(shape.total) == pytest.approx(flops_per_token(shape, "6nd"))
+    assert sf.cost.Lifetime(1e12, compute=cost).serving(shape.total) == pytest.approx(2 * shape.active * 1e12)
+    with pytest.raises(sf.errors.PlanError, match="share"):
+        sf.cost.SixND(active=28)
+
+
+def test_serving_is_a_forward_pass_of_the_same_count():
+    counted = sf.cost.Counted.of("llama-2")
+    life = sf.cost.Lifetime(3e12, compute=counted)
+    assert life.serving(7e9) == pytest.approx(counted.training(7e9, 1e12))
+    assert life.flops(7e9, 1e12) == counted.flops(7e9, 1e12)
+    assert "counted" in life.describe()
 
 
 def test_money_takes_each_kind_of_work_at_its_own_mfu():

@@ -101,6 +101,53 @@ def test_limits_that_leave_no_room_say_so(small_fit, limits, words):
         sf.plan(small_fit, 1e22, **limits)
 
 
+# Shapes to build
+
+
+@pytest.mark.parametrize("family", ["gpt", "llama-2", "mixtral"])
+def test_a_plan_rounds_to_a_shape_at_its_price(chinchilla_fit, family):
+    """The exact count, on the tokens the budget leaves it, and what a plan held to that count wastes more."""
+    plan = sf.plan(chinchilla_fit, BUDGET, family=family)
+    built = plan.deployment
+    assert built.params == built.shape.total
+    assert built.params == pytest.approx(plan.params, rel=0.05)
+    assert 6 * built.params * built.tokens == pytest.approx(BUDGET)
+    held = sf.plan(chinchilla_fit, BUDGET, params=built.params)
+    assert built.waste == pytest.approx(held.wasted_compute - plan.wasted_compute, abs=1e-9)
+    assert built.loss == pytest.approx(held.loss - plan.loss, abs=1e-12)
+    assert 0 <= built.loss < 1e-4
+
+
+def test_a_shape_keeps_within_the_cap(chinchilla_fit):
+    built = sf.plan(chinchilla_fit, BUDGET, family="llama-2", max_params=7e9).deployment
+    assert 6.5e9 < built.params <= 7e9
+    with pytest.raises(sf.errors.PlanError, match="no family"):
+        sf.plan(chinchilla_fit, BUDGET, family="lama")
+
+
+def test_compute_counted_over_shapes_leaves_fewer_tokens(chinchilla_fit):
+    """Attention's FLOP are in the budget, the more so for small models: a larger model on fewer tokens."""
+    plain = sf.plan(chinchilla_fit, 1e21)
+    counted = sf.plan(chinchilla_fit, 1e21, cost=sf.cost.Counted.of("chinchilla", "palm"))
+    assert counted.flops == pytest.approx(1e21)
+    assert counted.params * counted.tokens < 0.95 * plain.params * plain.tokens
+    sizes = counted.params * np.array([0.9, 1.1])
+    losses = [loss_of(chinchilla_fit, n, counted.cost.tokens_for(1e21, n)).mean() for n in sizes]
+    assert min(losses) > counted.loss
+
+
+def test_a_mixture_has_more_parameters_for_the_same_compute(chinchilla_fit):
+    """Only the active share costs: 1 / share times the budget of a dense model."""
+    sparse = sf.plan(chinchilla_fit, BUDGET, cost=sf.cost.SixND(active=0.25))
+    dense = sf.plan(chinchilla_fit, 4 * BUDGET)
+    assert sparse.params == pytest.approx(dense.params, rel=1e-6)
+    assert sparse.tokens == pytest.approx(dense.tokens, rel=1e-6)
+    assert sparse.flops == pytest.approx(BUDGET)
+
+
+# Risk
+
+
 def test_cvar_is_the_mean_of_the_worst():
     assert cvar(np.arange(100.0), 0.95) == pytest.approx(97.0)
     assert cvar(np.arange(100.0), 0.0) == pytest.approx(49.5)

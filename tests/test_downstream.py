@@ -1,7 +1,6 @@
 """Second stage: calibrated on tables drawn from its prior, the published ladder, and what tutorials get wrong."""
 
 import json
-import sys
 from pathlib import Path
 
 import jax
@@ -12,7 +11,6 @@ from scipy.optimize import curve_fit
 from scipy.stats import binom
 
 import scalefit as sf
-from scalefit import cli
 from scalefit._numerics import precision
 from scalefit.downstream import ExponentialError, Sigmoid
 from scalefit.downstream._fit import Curve
@@ -306,18 +304,6 @@ def test_the_picture_says_that_it_is_simulated(emergence, tmp_path):
     assert not plt.get_fignums()
     with pytest.raises(sf.PlanError, match="four need"):
         sf.downstream.emergence(up_to=2e19)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["scalefit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return call
 
 
 def test_the_command(run, tmp_path, linear):

@@ -143,6 +143,32 @@ def test_a_plan_of_kind_form_prices_the_laws_error(chinchilla_fit):
     assert np.all(form.draws["regret"] >= 0)
 
 
+def test_decisions_can_carry_the_laws_error(chinchilla_fit):
+    """Wider beyond the data, and labelled as what it is."""
+    questions = {
+        "audit": lambda kind: sf.audit(chinchilla_fit, "70B:1.4T", kind=kind),
+        "versus": lambda kind: sf.versus("280B:300B", "70B:1.4T", fit=chinchilla_fit, kind=kind),
+    }
+    looked_at = {"audit": "loss", "versus": "difference"}
+    for name, ask in questions.items():
+        mean, form = ask("mean"), ask("form")
+        width = [np.ptp(np.quantile(np.log(1 + each.draws[looked_at[name]]), [0.05, 0.95])) for each in (mean, form)]
+        assert width[1] > 1.3 * width[0], name
+        assert (mean.basis.interval, form.basis.interval) == ("mean", "form")
+
+
+def test_a_target_is_reached_by_the_bent_law(chinchilla_fit):
+    """The budget of each draw reaches the loss at its own optimum, and a plan as often as its chance says."""
+    found = sf.target(chinchilla_fit, 2.05, kind="form")
+    front = chinchilla_fit.frontier(found.draws["budget"][[0, 500, 999]], kind="form")
+    np.testing.assert_allclose(front.loss[[0, 500, 999], [0, 1, 2]], 2.05, atol=1e-6)
+    run = {"params": [found.sure.params], "tokens": [found.sure.tokens]}
+    one_run = chinchilla_fit.predict(run, kind="form")
+    assert found.sure.chance_one_run == pytest.approx((one_run <= 2.05).mean(), abs=0.03)
+    assert found.even.chance == pytest.approx(0.5, abs=0.01)
+    assert found.sure.chance == pytest.approx(0.9, abs=0.01)
+
+
 def test_the_same_seed_gives_the_same_paths(quick):
     first, again, other = (sf.fit(simulated(), engine=quick, seed=seed).form for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.paths["pull"], again.paths["pull"])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scalefit.fitted import Fit
     from scalefit.planning import Machines
     from scalefit.planning.basis import Basis
+    from scalefit.planning.cost import Compute
 
 Accelerator = Annotated[
     str | None, typer.Option(metavar="NAME", help="H100, '512 H100', TPU-v5p, or a peak in FLOP/s, as in 989e12.")
@@ -30,6 +31,18 @@ def machines_of(accelerator: str | None, mfu: str | None, price: str | None) -> 
     from scalefit.planning import Machines
 
     return Machines.read(accelerator, mfu, price)
+
+
+def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | None) -> "Compute":
+    """How training compute is counted: 6 N D, of the active share, or over a family's shapes by a rule."""
+    import scalefit as sf
+    from scalefit.planning.machines import parse_share
+
+    if rule is None:
+        return sf.cost.SixND(parse_share(active)) if active else sf.cost.SixND()
+    if active or not family:
+        raise sf.ScalefitError("--rule counts over the shapes of a --family, which knows its active experts itself.")
+    return sf.cost.Counted.of(family, rule, fit.runs.convention or "total")
 
 
 def fit_to_ask(path: Path | None, quiet: bool) -> "Fit":

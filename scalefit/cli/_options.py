@@ -15,4 +15,13 @@ Outliers = Annotated[str | None, typer.Option(help="drop (the default) or keep: 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same draws.")]
 Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Family = Annotated[
+    str | None, typer.Option(help="Name the shape to build, of gpt, llama-1, llama-2, llama-3, mixtral or chinchilla.")
+]
+Rule = Annotated[
+    str | None, typer.Option(help="Count compute over the family's shapes by this rule, as in palm-causal; else 6 N D.")
+]
+Active = Annotated[
+    str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
+]
 Kind = Annotated[str, typer.Option(help="Of the intervals: mean (parameters), or form (the law's own error too).")]

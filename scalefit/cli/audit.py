@@ -8,7 +8,7 @@ import typer
 from scalefit.cli._app import app
 from scalefit.cli._decisions import FitOption, fit_to_ask
 from scalefit.cli._input import check_target
-from scalefit.cli._options import Json, Prob
+from scalefit.cli._options import Json, Kind, Prob
 from scalefit.cli._show import console, grid, print_json, say
 from scalefit.units import percent
 
@@ -22,6 +22,7 @@ def audit(
         list[str] | None, typer.Argument(help="N D, as in 70B 1.4T; or published names; or N:D; all by default.")
     ] = None,
     fit: FitOption = None,
+    kind: Kind = "mean",
     plot: Annotated[Path | None, typer.Option(help="Also draw the models around the frontier here.")] = None,
     prob: Prob = 0.9,
     as_json: Json = False,
@@ -36,7 +37,7 @@ def audit(
     check_target(plot, str(fit or ""))
     asked = [read_model(each) for each in _paired(models)] if models else None
     fitted = fit_to_ask(fit, quiet=as_json)
-    found = sf.audit(fitted, asked)
+    found = sf.audit(fitted, asked, kind=kind)
     if plot:
         plots.save(plots.audit(fitted, found, prob), plot)
     beyond, basis = (

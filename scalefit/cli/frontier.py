@@ -36,7 +36,7 @@ def frontier(
     fitted = sf.load(fit)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
-    front = fitted.frontier(wanted, kind=kind)  # type: ignore[arg-type]
+    front = fitted.frontier(wanted, kind=kind)
     table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range, front.kind)
     if plot:
         _draw_frontier(fitted, wanted, prob, plot)

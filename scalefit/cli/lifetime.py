@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._decisions import Accelerator, Mfu, Price, Served, machines_of, show, show_json
+from scalefit.cli._decisions import Accelerator, Mfu, Price, Served, compute_of, machines_of, show, show_json
 from scalefit.cli._input import check_target
-from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._options import Active, Family, FitArgument, Json, Prob, Rule
 from scalefit.cli._show import cell_by_row
 
 
@@ -25,6 +25,9 @@ def lifetime(
     accelerator: Accelerator = None,
     mfu: Mfu = None,
     price: Price = None,
+    family: Family = None,
+    rule: Rule = None,
+    active: Active = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw training against inference cost here.")] = None,
     prob: Prob = 0.9,
     as_json: Json = False,
@@ -38,11 +41,13 @@ def lifetime(
 
     check_target(plot, str(fit))
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")
-    cost = sf.cost.Lifetime(served)
+    fitted = sf.load(fit)
+    compute = compute_of(fitted, family, rule, active)
+    cost = sf.cost.Lifetime(served, compute=compute)
     if money or serving_mfu:
         serving = machines_of(accelerator, serving_mfu or mfu, price)
-        cost = sf.cost.Lifetime.in_money(served, training=machines, serving=serving)
-    life = sf.lifetime(sf.load(fit), quality, cost, params=params, max_params=max_params, machines=machines)
+        cost = sf.cost.Lifetime.in_money(served, training=machines, serving=serving, compute=compute)
+    life = sf.lifetime(fitted, quality, cost, params=params, max_params=max_params, machines=machines)
     if plot:
         plots.save(plots.pareto(life, prob), plot)
     words = [life_paragraph(life, prob), bill_sentence(machines, life.flops)]

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._decisions import Accelerator, Mfu, Price, machines_of, show, show_json
-from scalefit.cli._options import FitArgument, Json, Kind, Prob
+from scalefit.cli._decisions import Accelerator, Mfu, Price, compute_of, machines_of, show, show_json
+from scalefit.cli._options import Active, Family, FitArgument, Json, Kind, Prob, Rule
 from scalefit.cli._show import console, grid, say
 from scalefit.units import percent
 
@@ -30,6 +30,9 @@ def plan(
     risk: Annotated[
         float | None, typer.Option(help="Minimise the mean regret beyond this quantile, as in 0.95.")
     ] = None,
+    family: Family = None,
+    rule: Rule = None,
+    active: Active = None,
     kind: Kind = "mean",
     rules: Annotated[bool, typer.Option("--rules", help="Also price rules of thumb.")] = False,
     prob: Prob = 0.9,
@@ -37,16 +40,19 @@ def plan(
 ) -> None:
     """The allocation of a budget that minimises expected loss, and the price of being wrong."""
     import scalefit as sf
-    from scalefit.advice import bill_sentence, caution_about, plan_paragraph, wall_sentence
+    from scalefit.advice import bill_sentence, caution_about, deployment_sentence, plan_paragraph, wall_sentence
     from scalefit.planning.amount import read_amount
 
     machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
-    cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens")) if inference_tokens else None
+    cost: sf.cost.Cost = (compute := compute_of(fitted, family, rule, active))
+    if inference_tokens:
+        cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens"), compute=compute)
     limits: dict[str, Any] = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
-    wanted: dict[str, Any] = {"unique_tokens": unique_tokens, "risk": risk, "kind": kind, **limits}
+    wanted: dict[str, Any] = {"unique_tokens": unique_tokens, "risk": risk, "kind": kind, "family": family, **limits}
     answer = sf.plan(fitted, budget, cost=cost, machines=machines, **wanted)
-    thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines) if rules else None
-    words = [plan_paragraph(answer, prob), wall_sentence(answer), bill_sentence(answer.machines, answer.flops)]
+    thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines, kind=kind) if rules else None
+    words = [plan_paragraph(answer, prob), deployment_sentence(answer), wall_sentence(answer)]
+    words.append(bill_sentence(answer.machines, answer.flops))
     shown = caution_about([(answer.params, answer.tokens)], answer.basis), words, answer.summary(prob)
     if as_json:
         show_json(_document(answer, thumb, prob), *shown, answer.basis, prob)
@@ -62,6 +68,8 @@ def plan(
 
 
 def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from scalefit.tables import json_ready
 
     single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
@@ -69,7 +77,8 @@ def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
     near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
     machines = {"assumed": answer.machines.describe(), **answer.bill}
     rules = {"rules": json_ready(thumb.summary(prob))} if thumb else {}
-    return {**single, "near_optimal_params": near, "cvar_95": answer.cvar(), "training": machines, **rules}
+    built = {"deployment": asdict(answer.deployment)} if answer.deployment else {}
+    return {**single, **built, "near_optimal_params": near, "cvar_95": answer.cvar(), "training": machines, **rules}
 
 
 def _print_rules(thumb: Any, prob: float) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._decisions import Accelerator, Mfu, Price, machines_of, show, show_json
-from scalefit.cli._options import FitArgument, Json, Prob
+from scalefit.cli._decisions import Accelerator, Mfu, Price, compute_of, machines_of, show, show_json
+from scalefit.cli._options import Active, Family, FitArgument, Json, Kind, Prob, Rule
 
 
 @app.command()
@@ -18,6 +18,10 @@ def target(
     accelerator: Accelerator = None,
     mfu: Mfu = None,
     price: Price = None,
+    family: Family = None,
+    rule: Rule = None,
+    active: Active = None,
+    kind: Kind = "mean",
     prob: Prob = 0.9,
     as_json: Json = False,
 ) -> None:
@@ -26,11 +30,11 @@ def target(
 
     import scalefit as sf
     from scalefit.advice import bill_sentence, caution_about, target_paragraph
-    from scalefit.counting import flops_6nd
 
-    machines = machines_of(accelerator, mfu, price)
-    found = sf.target(sf.load(fit), loss, confidence=confidence, machines=machines, max_params=max_params)
-    flops = float(flops_6nd(found.sure.params, found.sure.tokens))
+    machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
+    wanted = {"confidence": confidence, "machines": machines, "max_params": max_params, "kind": kind}
+    found = sf.target(fitted, loss, cost=compute_of(fitted, family, rule, active), **wanted)  # type: ignore[arg-type]
+    flops = float(found.cost.flops(found.sure.params, found.sure.tokens))
     words = [target_paragraph(found, prob), f"The safer plan: {bill_sentence(machines, flops)}"]
     shown = caution_about([(found.sure.params, found.sure.tokens)], found.basis), words, found.summary(prob)
     if as_json:

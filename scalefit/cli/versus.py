@@ -7,7 +7,7 @@ import typer
 
 from scalefit.cli._app import app
 from scalefit.cli._decisions import Accelerator, FitOption, Mfu, Price, fit_to_ask, machines_of, show, show_json
-from scalefit.cli._options import Json, Prob
+from scalefit.cli._options import Json, Kind, Prob
 
 
 @app.command()
@@ -21,6 +21,7 @@ def versus(
     accelerator: Accelerator = None,
     mfu: Mfu = None,
     price: Price = None,
+    kind: Kind = "mean",
     prob: Prob = 0.9,
     as_json: Json = False,
 ) -> None:
@@ -30,9 +31,9 @@ def versus(
 
     machines = machines_of(accelerator, mfu, price)
     if Path(a).is_file() and Path(b).is_file():
-        found = sf.versus(sf.load(a), sf.load(b), budget=budget, machines=machines)
+        found = sf.versus(sf.load(a), sf.load(b), budget=budget, machines=machines, kind=kind)
     else:
-        found = sf.versus(a, b, fit=fit_to_ask(fit, quiet=as_json), machines=machines)
+        found = sf.versus(a, b, fit=fit_to_ask(fit, quiet=as_json), machines=machines, kind=kind)
     beyond = caution_about([(each.params, each.tokens) for each in (found.a, found.b)], found.basis)
     shown = beyond, [versus_paragraph(found, prob)], found.summary(prob)
     if as_json:

@@ -11,7 +11,7 @@ from scalefit.counting.convention import (
 )
 from scalefit.counting.flops import RULES, flops_per_token, training_days, training_flops
 from scalefit.counting.named import SHAPES, Named, named
-from scalefit.counting.nearest import families, nearest
+from scalefit.counting.nearest import families, members, nearest
 from scalefit.counting.shape import Shape, gopher, gpt, llama
 from scalefit.counting.sixnd import FLOPS_PER_PARAM_TOKEN, PF_DAY, flops_6nd, pf_days, share_6nd
 
@@ -32,6 +32,7 @@ __all__ = [
     "gopher",
     "gpt",
     "llama",
+    "members",
     "named",
     "nearest",
     "pf_days",

@@ -28,6 +28,20 @@ def families() -> list[str]:
     return list(dict.fromkeys(entry.family for entry in SHAPES.values()))
 
 
+def members(family: str, *, vocabulary: int | None = None, context: int | None = None) -> tuple[Shape, ...]:
+    """The published shapes of a family by size, with another vocabulary and context where given.
+
+    Raises `PlanError` on an unknown family.
+    """
+    found = [entry.shape for entry in SHAPES.values() if entry.family == family]
+    if not found:
+        raise PlanError(f"there is no family {family!r}; choose from {', '.join(families())}.")
+    asked = [
+        replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context) for shape in found
+    ]
+    return tuple(sorted(asked, key=lambda shape: shape.total))
+
+
 def nearest(
     family: str,
     params: float,
@@ -44,11 +58,11 @@ def nearest(
     Raises `PlanError` on an unknown family, and where it has nothing within a factor 1.5.
     """
     check_convention(convention)
-    members = _members(family, vocabulary, context)
-    sizes = [log(member.count(convention)) for member in members]
+    known = members(family, vocabulary=vocabulary, context=context)
+    sizes = [log(member.count(convention)) for member in known]
     wanted = log(params) if params >= 1 else 0.0
-    template = members[int(np.argmin(np.abs(np.array(sizes) - wanted)))]
-    log_aspect = float(np.interp(wanted, sizes, [log(member.width / member.layers) for member in members]))
+    template = known[int(np.argmin(np.abs(np.array(sizes) - wanted)))]
+    log_aspect = float(np.interp(wanted, sizes, [log(member.width / member.layers) for member in known]))
 
     def miss(shape: Shape) -> float:
         return abs(log(shape.count(convention)) - wanted)
@@ -63,17 +77,6 @@ def nearest(
             f"{format_count(best.count(convention))}; ask for more, or give a smaller vocabulary."
         )
     return best
-
-
-def _members(family: str, vocabulary: int | None, context: int | None) -> list[Shape]:
-    """The published shapes of a family by size, with the vocabulary and context asked for."""
-    found = [entry.shape for entry in SHAPES.values() if entry.family == family]
-    if not found:
-        raise PlanError(f"there is no family {family!r}; choose from {', '.join(families())}.")
-    asked = [
-        replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context) for shape in found
-    ]
-    return sorted(asked, key=lambda shape: shape.total)
 
 
 def _candidates(template: Shape, wanted: float, convention: str, multiple: int) -> Iterator[Shape]:

@@ -38,6 +38,10 @@ class Choice:
         """Training tokens that the budget leaves room for."""
         return self.cost.tokens_for(self.budget, params)
 
+    def useful_tokens(self, params: float) -> float:
+        """The same, as far as they teach anything: behind a hard wall the rest would buy nothing."""
+        return min(float(self.tokens(params)), self.belief.most_useful_tokens)
+
     def price(self, log_n: float) -> dict[str, np.ndarray]:
         """`price` of a size, name -> (draw,)."""
         found = price(self.belief, self.cost, jnp.asarray(log_n, dtype=float), self.log_budget)

@@ -13,10 +13,11 @@ from scalefit._numerics import precision
 from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit
 from scalefit.frontier import elasticities
-from scalefit.planning._solve import balanced_log_tokens, best_log_params, least_log_budget, tokens_along
+from scalefit.planning._solve import balanced_log_tokens, best_log_params, tokens_along
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
 from scalefit.planning.cost import SixND
+from scalefit.planning.price import wasted_share
 from scalefit.planning.published import TrainedModel, published_models, read_model
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Audit:
     draws : name -> (draw, model): `N_opt` and `D_opt` of the model's own budget; `loss` and what was `given_up`, nats
     per token, had the fit's recipe trained it; `wasted_compute`, share of the budget; `overtraining`, tokens per
     parameter over the optimum's at equal compute; `token_ratio`, tokens over those that would make that size
-    compute-optimal; `served`, the inference tokens that would justify the size (negative: none would).
+    compute-optimal; `served`, the inference tokens that would justify the size (negative: none would). These two are
+    slopes at a point, and by the law without its own error, whatever the kind.
     """
 
     models: tuple[TrainedModel, ...]
@@ -49,19 +51,21 @@ class Audit:
         return audit_table(self, prob)
 
 
-def audit(fit: Fit, models: Any = None, **fixed: Any) -> Audit:
+def audit(fit: Fit, models: Any = None, *, kind: str = "mean", **fixed: Any) -> Audit:
     """Tokens per parameter, the optimum at the same budget, loss given up, compute wasted and implied inference.
 
     models : names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
     by default. All models and draws in one compiled call. The loss is what the fit's own recipe, data and tokenizer
-    would have reached. fixed : the law's further inputs. Raises `PlanError` where a name is unknown or the law has no
+    would have reached. kind : "mean", or "form" with the law's own error. fixed : the law's further inputs.
+    Raises `PlanError` where a name is unknown or the law has no
     allocation.
     """
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
     with precision():
         log_n, log_d = (jnp.log(jnp.asarray([getattr(m, name) for m in chosen])) for name in ("params", "tokens"))
-        draws = {name: np.asarray(values) for name, values in _judge(believe(fit, fixed=fixed), log_n, log_d).items()}
-    return Audit(chosen, draws, Basis.of(fit, SixND()))
+        judged = _judge(believe(fit, fixed=fixed, kind=kind), log_n, log_d)
+    draws = {name: np.asarray(values) for name, values in judged.items()}
+    return Audit(chosen, draws, Basis.of(fit, SixND(), interval=kind))
 
 
 def _listed(models: Any) -> Iterable[Any]:
@@ -80,16 +84,16 @@ def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
         best = best_log_params(draw, cost, log_c)
         best_d = tokens_along(cost, log_c)(best)
         here, optimum = draw.loss(log_n, log_d), draw.loss(best, best_d)
-        saved = least_log_budget(draw, cost, here, log_c, log_c)
-        e_n, e_d = elasticities(draw.loss, log_n, log_d)
+        law = draw.without_error.loss
+        e_n, e_d = elasticities(law, log_n, log_d)
         return {
             "N_opt": jnp.exp(best),
             "D_opt": jnp.exp(best_d),
             "loss": here,
             "given_up": jnp.maximum(here - optimum, 0.0),
-            "wasted_compute": -jnp.expm1(saved - log_c),
+            "wasted_compute": wasted_share(draw, cost, best, here / optimum, log_c),
             "overtraining": jnp.exp(log_d - log_n - best_d + best),
-            "token_ratio": jnp.exp(log_d - balanced_log_tokens(draw.loss, log_n)),
+            "token_ratio": jnp.exp(log_d - balanced_log_tokens(law, log_n)),
             # Sardana et al. 2024 (arXiv 2401.00448): at the optimum of 6 N D + 2 N T, e_N / e_D = 1 + T / (3 D).
             "served": 3.0 * jnp.exp(log_d) * (e_n / e_d - 1.0),
         }

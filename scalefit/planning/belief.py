@@ -35,7 +35,9 @@ class Belief:
 
     @property
     def without_error(self) -> Self:
-        """The same law, without its own error."""
+        """The same law without its own error; itself where it carries none."""
+        if PATHS not in self.draws:
+            return self
         return replace(self, draws={name: value for name, value in self.draws.items() if name != PATHS})
 
     @property

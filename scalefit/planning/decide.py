@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalefit._numerics import precision
-from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit
 from scalefit.planning._choice import Choice
 from scalefit.planning.amount import read_amount
@@ -14,6 +13,7 @@ from scalefit.planning.basis import Basis
 from scalefit.planning.belief import believe
 from scalefit.planning.budget import read_budget
 from scalefit.planning.cost import Cost, SixND
+from scalefit.planning.deploy import Deployment, deploy
 from scalefit.planning.limits import Limits
 from scalefit.planning.machines import Machines
 from scalefit.planning.price import cvar
@@ -33,7 +33,8 @@ class Plan:
         (share of the budget), both against the optimum of each draw without limits, and that optimum, `N_opt`, `D_opt`.
     near_optimal : smallest and largest N, within the limits, that waste at most 1 % of the budget more, on average.
     machines : what FLOP are computed on. limits : what was not free to choose. price_of_limits : the share of the
-        budget that they waste on average. wall : what scarce unique tokens do, where they were given.
+        budget that they waste on average. wall : what scarce unique tokens do, where they were given. deployment : the
+        shape to build, where a family was given.
     """
 
     budget: float
@@ -48,11 +49,12 @@ class Plan:
     price_of_limits: float
     wall: Wall | None
     basis: Basis
+    deployment: Deployment | None = None
 
     @property
     def flops(self) -> float:
-        """Training compute, 6 N D FLOP."""
-        return float(flops_6nd(self.params, self.tokens))
+        """Training compute, FLOP: 6 N D unless the cost counts otherwise."""
+        return float(self.cost.flops(self.params, self.tokens))
 
     @property
     def compute_range(self) -> tuple[float, float]:
@@ -115,6 +117,7 @@ def plan(
     tokens: Any = None,
     max_params: Any = None,
     overtrain: Any = None,
+    family: str | None = None,
     kind: str = "mean",
     **fixed: Any,
 ) -> Plan:
@@ -124,6 +127,7 @@ def plan(
         `Lifetime` the budget pays for inference too. unique_tokens : what data there is, a number or "1T..3T".
     risk : minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
     params, tokens, max_params, overtrain : limits, one plan each; see `Limits`. fixed : the law's further inputs.
+    family : of `scalefit.counting.families()`; its deployable shape nearest to the plan is then named and priced.
 
     kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too; read
     `times_beyond` with the former. Raises `PlanError` where the law has no allocation, or budget and limits leave no
@@ -147,9 +151,10 @@ def plan(
             if unique is None
             else wall_of(belief, choice.cost, choice.log_budget, draws["loss"], choice.under(risk))
         )
+        built = None if family is None else deploy(family, choice, best, fit.runs.convention)
     n = float(np.exp(best))
-    one_run = fit.observed(draws["loss"], theta=fit.draws_of_kind(kind)[0])
+    one_run = fit.observed(draws["loss"], kind=kind)
     draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
     expected, basis = float(draws["loss"].mean()), Basis.of(fit, cost, unique, kind)
-    d = min(float(choice.tokens(n)), belief.most_useful_tokens)  # behind a hard wall the rest would buy nothing
-    return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis)
+    d = choice.useful_tokens(n)
+    return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis, built)

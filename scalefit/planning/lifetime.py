@@ -14,13 +14,12 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
-from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
 from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
-from scalefit.planning.cost import Cost, Lifetime, SixND
+from scalefit.planning.cost import Cost, Lifetime
 from scalefit.planning.machines import Machines
 from scalefit.planning.published import read_model
 from scalefit.planning.target import FURTHEST, loss_at, tokens_needed
@@ -61,8 +60,8 @@ class Life:
 
     @property
     def flops(self) -> float:
-        """Expected training compute, 6 N D FLOP."""
-        return float(flops_6nd(self.params, self.tokens))
+        """Expected training compute, FLOP."""
+        return float(self.cost.flops(self.params, self.tokens))
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: tokens, costs, savings. Columns: mean, median, lower, upper."""
@@ -92,12 +91,14 @@ def lifetime(
     quality : a loss in nats; a size, "7B", meaning as good as the compute-optimal model of that size; or a run,
         "13B:260B" or a published name. cost : a `Lifetime`, whose tokens may be uncertain. params, max_params : fix or
         cap the size. fixed : the law's further inputs. Raises `PlanError` where no size reaches the quality.
+
+    Intervals are of kind mean: with an error of its own a law may put an equal quality out of a smaller size's reach.
     """
     with precision():
         belief = believe(fit, fixed=fixed)
         life = cost.sampled(belief.count, fit.seed)
         level, size = _quality(belief, quality)
-        cheapest = _decide(belief, SixND(), level, size or ANYWHERE) if size is None else float(np.log(size))
+        cheapest = _decide(belief, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
         best = _within(params, max_params, lambda cap: _decide(belief, life, level, np.exp(cheapest), cap))
         sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
         needed = np.exp(np.asarray(tokens_needed(belief, jnp.log(np.array([*sizes, np.exp(best)])), level)))

@@ -32,20 +32,23 @@ def price(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> dict[s
     def one(draw: Belief) -> dict[str, Array]:
         loss, along = draw.loss, tokens_along(cost, log_budget)
         best = best_log_params(draw, cost, log_budget)
-        here = loss(log_n, along(log_n))
-        regret = jnp.maximum(here - loss(best, along(best)), 0.0)
-        # The law's error along compute is the same for every size, so what a worse size wastes is read off the law.
-        plain = draw.without_error
-        target = plain.loss(u := best_log_params(plain, cost, log_budget), along(u)) * here / loss(best, along(best))
-        saved = least_log_budget(plain, cost, target, log_budget, log_budget)
-        return {
-            "loss": here,
-            "regret": regret,
-            "wasted_compute": -jnp.expm1(saved - log_budget),
-            "N_opt": jnp.exp(best),
-        }
+        here, least = loss(log_n, along(log_n)), loss(best, along(best))
+        regret, wasted = jnp.maximum(here - least, 0.0), wasted_share(draw, cost, best, here / least, log_budget)
+        return {"loss": here, "regret": regret, "wasted_compute": wasted, "N_opt": jnp.exp(best)}
 
     return jax.vmap(one)(belief)
+
+
+def wasted_share(draw: Belief, cost: Cost, best: Array, excess: Array, log_budget: Array) -> Array:
+    """The share of a budget that its optimum, at ln N = `best`, saves at `excess` times its loss; one draw.
+
+    By the law without its own error, most of which is the same for every size that a budget allows.
+    """
+    law, along = draw.without_error, tokens_along(cost, log_budget)
+    if law is not draw:
+        best = best_log_params(law, cost, log_budget)
+    saved = least_log_budget(law, cost, excess * law.loss(best, along(best)), log_budget, log_budget)
+    return -jnp.expm1(saved - log_budget)
 
 
 @jax.jit

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalefit._numerics import precision
-from scalefit.counting import share_6nd
+from scalefit.counting import pf_days, share_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
 from scalefit.planning.basis import Basis
@@ -21,7 +21,6 @@ from scalefit.planning.price import price
 if TYPE_CHECKING:
     import pandas as pd
 
-PF_DAY = 8.64e19  # FLOP
 TOKENS_PER_PARAM = 20.0
 
 
@@ -32,7 +31,7 @@ def twenty_to_one(flops: float) -> float:
 
 def kaplan(flops: float) -> float:
     """N = 1.3e9 (C / PF-day)^0.73, without embeddings (Kaplan et al. 2020, arXiv 2001.08361, section 6.1)."""
-    return float(1.3e9 * (flops / PF_DAY) ** 0.73)
+    return float(1.3e9 * pf_days(flops) ** 0.73)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +64,13 @@ def rules_of_thumb(
     *,
     point_fits: Mapping[str, Fit] | None = None,
     machines: Machines | None = None,
+    kind: str = "mean",
     **fixed: Any,
 ) -> Rules:
     """What 20 tokens per parameter, Kaplan's allocation and the optimum of any point fits would waste at a budget.
 
     point_fits : name -> `Fit`; the plug-in optimum of each is the median of its draws'. Costs are C = 6 N D.
-    fixed : the law's further inputs.
+    kind : "mean", or "form" with the law's own error. fixed : the law's further inputs.
     Raises `PlanError` where a rule asks for more parameters than the budget can train on one token.
     """
     found, cost = read_budget(budget, machines), SixND()
@@ -80,7 +80,7 @@ def rules_of_thumb(
     if too_large := [name for name, n in params.items() if share_6nd(found.flops, n) < 1]:
         raise PlanError(f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more.")
     with precision():
-        belief, log_c = believe(fit, fixed=fixed), jnp.log(jnp.asarray(found.flops, dtype=float))
+        belief, log_c = believe(fit, fixed=fixed, kind=kind), jnp.log(jnp.asarray(found.flops, dtype=float))
         priced = {name: price(belief, cost, jnp.log(jnp.asarray(n, dtype=float)), log_c) for name, n in params.items()}
     draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in priced.items()}
-    return Rules(found.flops, params, draws, found.machines, Basis.of(fit, cost))
+    return Rules(found.flops, params, draws, found.machines, Basis.of(fit, cost, interval=kind))

@@ -1,6 +1,8 @@
 """How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,7 +13,7 @@ from jax import Array
 from scalefit._numerics import check_prob, precision
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.planning._solve import best_log_params, least_log_budget, log_tokens_for, minimise
+from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, log_tokens_for, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
 from scalefit.planning.cost import Cost, SixND
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the median optimum
+HALVINGS = 24  # of ln D in a search for tokens: to 5e-6
 FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
 
 
@@ -72,19 +75,21 @@ def target(
     cost: Cost | None = None,
     machines: Machines | None = None,
     max_params: Any = None,
+    kind: str = "mean",
     **fixed: Any,
 ) -> Target:
     """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
-    the size for which this is cheapest. fixed : the law's further inputs. Raises `PlanError` where too few draws reach
+    the size for which this is cheapest. kind : "mean", or "form" with the law's own error. fixed : the law's further
+    inputs. Raises `PlanError` where too few draws reach
     the loss at any budget.
     """
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)
     with precision():
-        belief, level = believe(fit, fixed=fixed), jnp.asarray(wanted, dtype=float)
+        belief, level = believe(fit, fixed=fixed, kind=kind), jnp.asarray(wanted, dtype=float)
         found = _informed(belief, cost, level)
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
@@ -93,31 +98,33 @@ def target(
                 f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
                 "whatever the budget: the irreducible loss is above it; ask for a higher loss or less confidence."
             )
-        even, sure = (_cheapest(fit, belief, cost, wanted, p, draws["N_opt"], cap) for p in (0.5, confidence))
-    basis = Basis.of(fit, cost)
+        one_run = partial(fit.observed, kind=kind)
+        even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
+    basis = Basis.of(fit, cost, interval=kind)
     return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
 
 
 def _cheapest(
-    fit: Fit, belief: Belief, cost: Cost, wanted: float, prob: float, optima: np.ndarray, cap: float
+    belief: Belief, cost: Cost, wanted: float, prob: float, optima: np.ndarray, cap: float, observed: Callable[..., Any]
 ) -> Allocation:
-    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws."""
+    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws.
+
+    observed : loss of the law -> loss of one run, (draw,).
+    """
 
     def tokens(log_n: np.ndarray) -> np.ndarray:
-        needed = np.asarray(tokens_needed(belief, jnp.asarray(log_n), jnp.asarray(wanted, dtype=float)))
-        return np.exp(np.quantile(needed, prob, axis=1, method="higher"))
+        return np.exp(np.asarray(_tokens_to_be_sure(belief, jnp.asarray(log_n), jnp.asarray([wanted, prob]))))
 
     middle = float(np.log(np.median(optima[np.isfinite(optima)])))
-    best = minimise(
-        lambda x: np.log(cost.total(np.exp(x), tokens(x))), min(middle, cap) - SEARCH, min(middle + SEARCH, cap)
-    )
+    spent = lambda log_n: np.log(cost.total(np.exp(log_n), tokens(log_n)))
+    best = minimise(spent, min(middle, cap) - SEARCH, min(middle + SEARCH, cap), rounds=3)
     n, d = float(np.exp(best)), float(tokens(np.array([best]))[0])
     if not np.isfinite(d):
         raise PlanError(
             f"no size within the cap reaches a loss of {wanted:g} with probability {prob:g}; raise the cap."
         )
     latent = np.asarray(loss_at(belief, jnp.log(n), jnp.log(d)))
-    one_run = fit.observed(latent)
+    one_run = observed(latent)
     reached = wanted * (1 + 1e-9)  # the draw that sets the tokens reaches the target to rounding
     return Allocation(
         n, d, float(cost.total(n, d)), float(np.mean(latent <= reached)), float(np.mean(one_run <= wanted))
@@ -138,6 +145,30 @@ def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
         return {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
 
     return jax.vmap(one)(belief)
+
+
+@jax.jit
+def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
+    """ln of the fewest tokens with which exp(log_n) (point,) parameters reach a loss in a share of the draws, (point,).
+
+    wanted : that loss and that share. By bisection, for a law with an error of its own need not fall everywhere.
+    """
+    level, prob = wanted
+
+    def enough(log_n: Array, log_d: Array) -> Array:
+        return jnp.mean(jax.vmap(lambda draw: draw.loss(log_n, log_d) <= level)(belief)) >= prob
+
+    def one(log_n: Array) -> Array:
+        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            middle = 0.5 * (ends[0] + ends[1])
+            found = enough(log_n, middle)
+            return jnp.where(found, ends[0], middle), jnp.where(found, middle, ends[1])
+
+        most = jnp.full_like(log_n, LARGEST)
+        fewest = jax.lax.fori_loop(0, HALVINGS, halve, (jnp.zeros_like(log_n), most))[1]
+        return jnp.where(enough(log_n, most), fewest, jnp.inf)
+
+    return jax.vmap(one)(log_n)
 
 
 @jax.jit

@@ -1,6 +1,7 @@
 """Which of two is better, and how sure is that? Runs, budgets, recipes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,63 +86,91 @@ class Versus:
         return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
 
 
-def versus(a: Any, b: Any, *, fit: Fit | None = None, budget: Any = None, machines: Machines | None = None) -> Versus:
+def versus(
+    a: Any,
+    b: Any,
+    *,
+    fit: Fit | None = None,
+    budget: Any = None,
+    machines: Machines | None = None,
+    kind: str = "mean",
+    **fixed: Any,
+) -> Versus:
     """Whether B beats A.
 
     Under one `fit`, A and B are runs ("280B:300B", a published name, a pair) or budgets (5.76e23, "$2M"), each budget
     spent at its plan; " - 2%" after either is a recipe that lowers its loss by 2 %, so that a better recipe can be held
     against more compute. Two fits are two recipes, each at its own plan for `budget`: their draws are independent.
-    Raises `PlanError` where neither question is asked.
+    kind : "mean", or "form" with the law's own error; fixed : the law's further inputs. Raises `PlanError` where
+    neither question is asked.
     """
+    ask = Asking(machines, kind, fixed)
     if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
         raise PlanError("compare two runs or budgets under fit=..., or two fits at budget=...")
     if isinstance(a, Fit):
-        return _compare(a, b, _planned(a, budget, machines), _planned(b, budget, machines))
+        return _compare(ask, a, b, _planned(ask, a, budget), _planned(ask, b, budget))
     if fit is None:
         raise PlanError("two runs or budgets are compared under a fit: give fit=...")
-    return _compare(fit, fit, *(_candidate(fit, value, machines) for value in (a, b)))
+    return _compare(ask, fit, fit, *(_candidate(ask, fit, value) for value in (a, b)))
 
 
-def _candidate(fit: Fit, value: Any, machines: Machines | None) -> Candidate:
+@dataclass(frozen=True)
+class Asking:
+    """How a fit is asked: machines that budgets are read with, kind of interval, the law's further inputs."""
+
+    machines: Machines | None
+    kind: str
+    fixed: Mapping[str, Any]
+
+    def belief(self, fit: Fit) -> Belief:
+        """What the fit believes; inside `precision()`."""
+        return believe(fit, fixed=self.fixed, kind=self.kind)
+
+    def observed(self, fit: Fit, loss: np.ndarray, seed: int) -> np.ndarray:
+        """One run of each draw's loss, (draw,)."""
+        return fit.observed(loss, seed, self.kind)
+
+
+def _candidate(ask: Asking, fit: Fit, value: Any) -> Candidate:
     if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
-        plain = _candidate(fit, found["what"], machines)
+        plain = _candidate(ask, fit, found["what"])
         gain = parse_share(found["gain"].replace(" ", ""))
         return Candidate(value.strip(), plain.params, plain.tokens, gain)
     if isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value))):
         model = read_model(value)
         return Candidate(model.name, model.params, model.tokens)
-    return _planned(fit, value, machines)
+    return _planned(ask, fit, value)
 
 
 def _named(text: str) -> bool:
     return text[:1].isalpha() and not re.search(r"[x×*$]\s*\d", text)
 
 
-def _planned(fit: Fit, budget: Any, machines: Machines | None) -> Candidate:
+def _planned(ask: Asking, fit: Fit, budget: Any) -> Candidate:
     """A budget at the allocation of least expected loss."""
-    flops = read_budget(budget, machines).flops
+    flops = read_budget(budget, ask.machines).flops
     with precision():
         log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        n = float(np.exp(bayes_log_params(believe(fit), SixND(), log_c)))
+        n = float(np.exp(bayes_log_params(ask.belief(fit), SixND(), log_c)))
     return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
 
 
-def _compare(fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> Versus:
+def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> Versus:
     with precision():
-        belief = believe(fit_a)
-        loss_a, loss_b = _loss(fit_a, a), _loss(fit_b, b)
-        one_a, one_b = fit_a.observed(loss_a), fit_b.observed(loss_b, fit_b.seed + 1)
+        belief = ask.belief(fit_a)
+        loss_a, loss_b = _loss(belief, a), _loss(belief if fit_b is fit_a else ask.belief(fit_b), b)
+        one_a, one_b = ask.observed(fit_a, loss_a, fit_a.seed), ask.observed(fit_b, loss_b, fit_b.seed + 1)
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
             pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(belief.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
         speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
     draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    return Versus(a, b, draws, one_a - one_b, Basis.of(fit_a, SixND()))
+    return Versus(a, b, draws, one_a - one_b, Basis.of(fit_a, SixND(), interval=ask.kind))
 
 
-def _loss(fit: Fit, candidate: Candidate) -> np.ndarray:
+def _loss(belief: Belief, candidate: Candidate) -> np.ndarray:
     log_n, log_d = (jnp.log(jnp.asarray(value, dtype=float)) for value in (candidate.params, candidate.tokens))
-    return np.asarray(loss_at(believe(fit), log_n, log_d)) * (1 - candidate.gain)
+    return np.asarray(loss_at(belief, log_n, log_d)) * (1 - candidate.gain)
 
 
 @jax.jit
