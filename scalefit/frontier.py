@@ -126,7 +126,7 @@ def planning_draws(
 
 
 @partial(jax.jit, static_argnames="law")
-def _optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
+def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
     """ln N_opt and the loss there, each (draw, budget)."""
 
     def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array]:
@@ -183,7 +183,7 @@ def frontier(
     padded = np.pad(log_c, (0, -len(log_c) % BLOCK), mode="edge")
     with precision():
         draws = planning_draws(law, theta, fixed, paths)
-        blocks = [_optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
+        blocks = [optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
     kind = "mean" if paths is None else "form"

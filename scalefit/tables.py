@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalefit._numerics import interval
 from scalefit.approaches import Path
-from scalefit.check import Backtest, Comparison
+from scalefit.check import Backtest, Calibration, Comparison
 from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
@@ -222,6 +222,18 @@ def drift_table(result: Backtest, prob: float = 0.9) -> pd.DataFrame:
     """Rows: (split, method); N_opt at the target: median, lower, upper."""
     rows = {key: dict(zip(INTERVAL, interval(draws, prob), strict=True)) for key, draws in result.drift.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["split", "method"])
+
+
+def calibration_table(found: Calibration, false_alarm: float = 0.05) -> pd.DataFrame:
+    """Rows: quantities, the one furthest from uniform ranks first; columns as `Calibration.summary` says."""
+    columns = {
+        "difference": found.difference(false_alarm),
+        "p_value": found.p_values(),
+        "inside": found.inside(false_alarm),
+        "cover_50": found.coverage(0.5),
+        "cover_90": found.coverage(0.9),
+    }
+    return pd.DataFrame(columns).rename_axis("quantity").sort_values("difference", ascending=False)
 
 
 def draws_table(draws: dict[str, np.ndarray], prob: float = 0.9, mean: bool = False) -> pd.DataFrame:

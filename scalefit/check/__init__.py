@@ -1,11 +1,13 @@
-"""Is it true? Scores on held-out runs, and methods side by side."""
+"""Is it true? Scores on held-out runs, methods side by side, and calibration on tables whose truth is known."""
 
 from scalefit.check.backtest import Backtest, backtest
+from scalefit.check.calibration import Calibration, sbc
 from scalefit.check.holdout import above_compute, by_group, random_folds, rolling_origin
 from scalefit.check.methods import Comparison, compare_methods
 
 __all__ = [
     "Backtest",
+    "Calibration",
     "Comparison",
     "above_compute",
     "backtest",
@@ -13,4 +15,5 @@ __all__ = [
     "compare_methods",
     "random_folds",
     "rolling_origin",
+    "sbc",
 ]

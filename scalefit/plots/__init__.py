@@ -8,6 +8,9 @@ from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
 from scalefit.plots._pareto import pareto
 from scalefit.plots._reconcile import reconcile
+from scalefit.plots._sbc import sbc
 from scalefit.plots._surface import surface
 
-__all__ = ["audit", "calibration", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "surface"]
+__all__ = [
+    "audit", "calibration", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc", "surface",
+]  # fmt: skip
