@@ -11,6 +11,7 @@ from .check import above_compute as above_compute
 from .check import backtest as backtest
 from .check import by_group as by_group
 from .check import compare_methods as compare_methods
+from .check import learn_discrepancy as learn_discrepancy
 from .check import random_folds as random_folds
 from .check import rolling_origin as rolling_origin
 from .discrepancy import Discrepancy as Discrepancy

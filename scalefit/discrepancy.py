@@ -30,6 +30,26 @@ _STEPS = np.array([0.7548776662466927, 0.5698402909980532])
 
 @final
 @dataclass(frozen=True)
+class Card:
+    """What scales were learned from and what 90 % intervals were then worth, on studies they were not learned from.
+
+    studies, cases : sweeps, and sweeps cut by compute. times : the cuts, largest compute over that of the runs fitted.
+    loss_90, size_90 : share of the larger runs' losses, and of ln N at their isoFLOP minima, inside; each (cut,).
+    """
+
+    studies: int
+    cases: int
+    times: tuple[float, ...]
+    loss_90: tuple[float, ...]
+    size_90: tuple[float, ...]
+
+
+# benchmarks/results/learn_prior.json
+LEARNED = Card(17, 48, (3.0, 10.0, 30.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+
+
+@final
+@dataclass(frozen=True)
 class Discrepancy:
     """Scales of the law's error on ln loss.
 
@@ -37,7 +57,8 @@ class Discrepancy:
     allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
     exponent : median, and standard deviation of the logarithm, of the prior that alpha and beta have beside such an
         error, which leaves runs less to say about them; None keeps the law's.
-    The defaults were learned on public sweeps: benchmarks/form.py. Raises `ModelError` on a scale that is not positive.
+    The defaults were learned on public sweeps: benchmarks/learn_prior.py. Raises `ModelError` on a scale that is not
+    positive.
     """
 
     compute: float = 0.025
@@ -54,6 +75,11 @@ class Discrepancy:
     def scales(self) -> tuple[float, float, float, float, float]:
         """The five of the processes, as the functions of this file take them."""
         return (self.compute, self.compute_length, self.allocation, *self.allocation_lengths)
+
+    @property
+    def card(self) -> Card | None:
+        """What these scales were found worth: known of the defaults only."""
+        return LEARNED if self == Discrepancy() else None
 
     @property
     def priors(self) -> dict[str, Prior]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalefit._numerics import interval
 from scalefit.approaches import Path
-from scalefit.check import Backtest, Calibration, Comparison
+from scalefit.check import Backtest, Calibration, Comparison, Learned
 from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
@@ -216,6 +216,22 @@ def distance_table(result: Backtest, edges: Any) -> pd.DataFrame:
         names = ("bias", "crps", "cover_mean_90", "cover_run_90")
         rows[key] = {"runs": len(group)} | {name: scored[name].mean() for name in names}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "distance"])
+
+
+def learned_table(learned: Learned) -> pd.DataFrame:
+    """Rows: methods; means over cases of what `worth` scores, and CRPS as a ratio to the law alone's."""
+    means = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in learned.scores.items()}
+    table = pd.DataFrame.from_dict(means, orient="index").rename_axis("method")
+    for what in ("loss", "size"):
+        table[f"{what} ratio"] = table[f"{what} crps"] / table[f"{what} crps"].iloc[0]
+    return table
+
+
+def studies_table(learned: Learned) -> pd.DataFrame:
+    """Rows: studies, worst coverage of losses first; cuts, and means of the scores with the study's family left out."""
+    table = pd.DataFrame(learned.scores["left out"]).assign(study=[case.study for case in learned.cases])
+    grouped = table.groupby("study")
+    return grouped.mean().assign(cuts=grouped.size()).sort_values("loss 90")
 
 
 def drift_table(result: Backtest, prob: float = 0.9) -> pd.DataFrame:

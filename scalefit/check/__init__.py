@@ -3,16 +3,19 @@
 from scalefit.check.backtest import Backtest, backtest
 from scalefit.check.calibration import Calibration, sbc
 from scalefit.check.holdout import above_compute, by_group, random_folds, rolling_origin
+from scalefit.check.learn import Learned, learn_discrepancy
 from scalefit.check.methods import Comparison, compare_methods
 
 __all__ = [
     "Backtest",
     "Calibration",
     "Comparison",
+    "Learned",
     "above_compute",
     "backtest",
     "by_group",
     "compare_methods",
+    "learn_discrepancy",
     "random_folds",
     "rolling_origin",
     "sbc",

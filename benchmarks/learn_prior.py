@@ -1,0 +1,107 @@
+"""Learn the scales of the law's own error from public sweeps, and measure what intervals are then worth.
+
+Every sweep is cut at C_max/3, /10 and /30; fits to the smaller runs predict the larger ones, and, where they
+hold isoFLOP curves, the sizes at their minima. Every (study, cut) weighs the same. "left out" takes, for each family
+of sweeps, the candidate that is best on all other families.
+
+    python benchmarks/learn_prior.py --tables ../shared/data/eval -o benchmarks/results/learn_prior
+
+Without the evaluation tables only the shipped ones are studied. The results' JSON is what `sf.Discrepancy` cites.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from machine import describe
+
+import scalefit as sf
+from scalefit.check.beyond import cases
+from scalefit.check.learn import Learned, Scores, score
+
+BOOTSTRAP = "Huber bootstrap"
+
+
+def studies(folder: Path) -> dict[str, sf.Runs]:
+    """Sweeps by name, the family before the colon."""
+    found = {f"chinchilla:{o}": sf.datasets.load("chinchilla", outliers=o) for o in ("drop", "keep")}
+    repeated = sf.datasets.load("repeated_data")
+    once = (repeated.tokens <= 1.001 * repeated["unique_tokens"]) & (repeated.loss < 4.5)
+    found["repeated:once"] = repeated.subset(once)
+    if not folder.is_dir():
+        return found
+    table = pd.read_csv(folder / "overtraining.csv")
+    found |= {f"overtraining:{k}": _runs(g, "loss_c4_val") for k, g in table.groupby("corpus")}
+    ladder = pd.read_csv(folder / "ladder.csv")
+    found["ladder:ladder"] = _runs(ladder[~ladder["rerun"].astype(bool)], "loss")
+    table = pd.read_csv(folder / "counting_sweeps.csv")
+    table = table[(table.param_count != "kaplan") & (table.tokens / table.params > 1.5) & (table.loss < 5)]
+    keys = ["dataset", "hparams", "warmup", "decay", "param_count", "val"]
+    return found | {f"{k[0]} sweeps:{' '.join(k[1:])}": _runs(g, "loss") for k, g in table.groupby(keys)}
+
+
+def _runs(table: pd.DataFrame, loss: str) -> sf.Runs:
+    columns = {"params": table.params, "tokens": table.tokens, "loss": table[loss]}
+    return sf.Runs({name: values.to_numpy(float) for name, values in columns.items()})
+
+
+def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> Scores:
+    """The same scores of the bootstrap of Huber's fit."""
+    listed = cases(tables)
+    engine = sf.Bootstrap(sf.Huber(), resamples=500)
+    fits = sf.fit_many([case.train for case in listed], engine=engine, seed=seed, progress=False)
+    return score(dict(fits.fitted()), listed, "mean")
+
+
+def written(learned: Learned, peer: pd.Series) -> str:
+    """The results as Markdown: means first, then the worst studies."""
+    table = pd.concat([learned.summary(), peer.to_frame(BOOTSTRAP).T])
+    names = {"90": "90 % cover", "50": "50 % cover", "crps": "CRPS", "ratio": "CRPS ratio", "mae": "median error"}
+    columns = [f"{what} {name}" for what in ("loss", "size") for name in names]
+    heads = [f"{'loss' if column.startswith('loss') else 'ln N_opt'}: {names[column.split()[1]]}" for column in columns]
+    lines = [f"# Beyond the data ({len(learned.cases)} cases)", "", describe(), ""]
+    lines += [f"| method | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}"]
+    order = ["law alone", BOOTSTRAP, "left out", *learned.candidates]
+    lines += [
+        f"| {name} | {' | '.join(_cell(column, table.loc[name, column]) for column in columns)} |" for name in order
+    ]
+    chosen = "; ".join(f"{family}: {name}" for family, name in learned.chosen.items())
+    lines += ["", f"Chosen with a family left out: {chosen}. Over all: {learned.discrepancy}.", ""]
+    lines += ["Studies, worst first, with their family left out (nominal 90 % of losses, and of ln N_opt):", ""]
+    for study, row in learned.by_study().iterrows():
+        size = "–" if np.isnan(row["size 90"]) else f"{row['size 90']:.0%}"
+        lines.append(f"- {study}: {row['loss 90']:.0%}, {size}")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(column: str, value: float) -> str:
+    if column.endswith(("90", "50")):
+        return f"{value:.0%}"
+    return f"{value:.2f}" if column.endswith("ratio") else f"{value:.4f}"
+
+
+def main() -> None:
+    """Score all, write OUT.md and OUT.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/learn_prior"))
+    options = parser.parse_args()
+    tables = studies(options.tables)
+    learned = sf.learn_discrepancy(tables, progress=False)
+    base, other = (
+        learned.summary().loc["law alone"],
+        pd.Series({k: np.nanmean(v) for k, v in bootstrap(tables).items()}),
+    )
+    for what in ("loss", "size"):
+        other[f"{what} ratio"] = other[f"{what} crps"] / base[f"{what} crps"]
+    options.output.with_suffix(".md").write_text(written(learned, other))
+    document = {"discrepancy": asdict(learned.discrepancy), "card": asdict(learned.card), "chosen": learned.chosen}
+    document["methods"] = json.loads(learned.summary().to_json(orient="index"))
+    options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
