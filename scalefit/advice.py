@@ -201,5 +201,8 @@ def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
     return " ".join(
-        filter(None, [caution(flops, basis.compute_range, basis.interval), ends and f"{ends}: an extrapolation."])
+        filter(
+            None,
+            [caution(flops, basis.compute_range, basis.interval, basis.card), ends and f"{ends}: an extrapolation."],
+        )
     )

@@ -8,9 +8,11 @@ Near the runs it is held by few of them, the pivots; elsewhere each posterior dr
 prior process corrected to agree at the pivots (Wilson et al. 2020, arXiv 2002.09309, equation 12).
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log
+from pathlib import Path
 from typing import Any, final
 
 import jax.numpy as jnp
@@ -88,6 +90,23 @@ class Discrepancy:
             return {}
         median, spread = self.exponent
         return dict.fromkeys(("alpha", "beta"), Prior.of("LogNormal", loc=log(median), scale=spread))
+
+
+def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
+    """Write the scales to a JSON file."""
+    Path(path).write_text(json.dumps(asdict(scales), indent=1) + "\n")
+
+
+def read_discrepancy(path: str | Path) -> Discrepancy:
+    """The scales that `write_discrepancy` wrote. Raises `ModelError` where the file holds anything else."""
+    try:
+        found = json.loads(Path(path).read_text())
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+        return Discrepancy(**given)
+    except (OSError, ValueError, TypeError, AttributeError) as problem:
+        raise ModelError(
+            f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-prior` writes them."
+        ) from None
 
 
 def coordinates(x: Mapping[str, Any]) -> Any:

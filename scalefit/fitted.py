@@ -138,9 +138,9 @@ class Fit:
     def observed(self, loss: np.ndarray, seed: int | None = None, kind: str = "mean") -> np.ndarray:
         """One run's loss for each draw of a loss of that kind, (draw, ...): with noise, from `seed` (the fit's own)."""
         theta, _ = self.draws_of_kind(kind)
-        with precision():
-            key = jax.random.PRNGKey(self.seed if seed is None else seed)
-            return np.exp(np.asarray(_with_noise(self.model, _arrays(theta), jnp.log(loss), key)))
+        rng = np.random.default_rng(self.seed if seed is None else seed)
+        with np.errstate(over="ignore"):  # tails as heavy as some draws have leave the range of numbers
+            return np.exp(self.model.noise.sample(theta, np.log(loss), rng))
 
     def log_density(self, new_runs: Runs, kind: str = "run") -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included.
@@ -184,13 +184,6 @@ def _log_loss(model: Model, theta: Theta, x: dict[str, Array], paths: dict[str, 
         return mean
     over_runs = jax.vmap(error_at, (None, 0, 0))
     return mean + jax.vmap(over_runs, (0, None, None))(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
-
-
-@partial(jax.jit, static_argnames="model")
-def _with_noise(model: Model, theta: Theta, log_loss: Array, key: Array) -> Array:
-    """ln loss with noise of its own in every element, (draw, ...)."""
-    one = lambda draw, mean, key: model.noise.distribution(draw, mean).sample(key)
-    return jax.vmap(one)(theta, log_loss, jax.random.split(key, len(log_loss)))
 
 
 @partial(jax.jit, static_argnames="model")

@@ -23,6 +23,7 @@ Verdict = Literal["ok", "review", "fail"]
 Draws = dict[str, np.ndarray]
 PARETO_K = 0.7  # above this, importance weights are not to be trusted (Vehtari et al. 2024)
 LEAST_NU = 1.0
+FAR_OFF = 3.0  # deviations
 SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
 
 
@@ -66,7 +67,7 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: 
     design = tuple(_design(bound))
     if kind != "posterior":
         return Health(design)
-    learned = (*_learning(bound, draws, derived), *_tails(draws))
+    learned = (*_learning(bound, draws, derived), *_tails(draws), *_beside_error(bound.model, draws))
     return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *learned))
 
 
@@ -203,6 +204,24 @@ def _tails(draws: Draws) -> Iterable[Check]:
             "parameters hang on which part; leave out the runs it is not meant for, or choose another law"
         )
     yield Check("tails", _grade(nu, nu >= LEAST_NU, True), nu, sentence)
+
+
+def _beside_error(model: Model, draws: Draws) -> Iterable[Check]:
+    """Exponents far from those of the sweeps the law's own error was learned on: there kind form is out of place."""
+    found = model.discrepancy
+    if found is None or found.exponent is None:
+        return
+    middle, spread = found.exponent
+    for name in model.learned_priors:
+        log_draws = np.log(draws[name])
+        off = float(abs(np.median(log_draws) - np.log(middle)) / np.hypot(spread, log_draws.std()))
+        sentence = f"{name} lies {off:.1f} deviations from that of the sweeps the law's own error was learned on"
+        if off > FAR_OFF:
+            sentence += (
+                f", {middle:g}, so intervals of kind form pull it there; learn scales from sweeps like this one, or "
+                "set sf.Discrepancy(exponent=None)"
+            )
+        yield Check(f"learned {name}", _grade(off, off <= FAR_OFF, True), off, sentence)
 
 
 @partial(jax.jit, static_argnames="model")

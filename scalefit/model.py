@@ -18,6 +18,7 @@ from scalefit.runs import Runs
 
 Theta = dict[str, Any]
 T = TypeVar("T")
+LEARNED_ON = ("E", "A", "B", "alpha", "beta")  # laws that extend E + A/N^alpha + B/D^beta keep its names
 TILE = 1024  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
 ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
 
@@ -114,10 +115,13 @@ class Model:
 
         A prior given by the user stays. The scales are not in it: they are the basis's.
         """
-        names = {p.name for p in self.law.params()}
-        learned = self.discrepancy.priors if self.discrepancy else {}
-        priors = {k: v for k, v in learned.items() if k in names} | dict(self.priors)
-        return replace(self, priors=priors, discrepancy=None)
+        return replace(self, priors=self.learned_priors | dict(self.priors), discrepancy=None)
+
+    @property
+    def learned_priors(self) -> dict[str, Prior]:
+        """Of the exponents beside the law's own error, by name; none for laws whose exponents mean something else."""
+        same = set(LEARNED_ON) <= {p.name for p in self.law.params()}
+        return self.discrepancy.priors if self.discrepancy and same else {}
 
     def log_mean(self, theta: Theta, x: Mapping[str, Array]) -> Array:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from scalefit.errors import ModelError
@@ -36,6 +37,10 @@ class Noise(ABC):
     @abstractmethod
     def log_density(self, theta: Values, r: Any) -> Array:
         """ln density of ln residuals `r`: that of `distribution`, without its constants computed for every run."""
+
+    @abstractmethod
+    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """ln loss as observed, around the law's (draw, ...), under parameters (draw,): by NumPy, without compiling."""
 
     @abstractmethod
     def guess(self, size: Any) -> dict[str, Any]:
@@ -73,6 +78,11 @@ class StudentT(Noise):
         nu, scaled = theta["nu"], r / theta["sigma"]
         return self._peak(theta) - 0.5 * (nu + 1) * jnp.log1p(scaled * scaled / nu)
 
+    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """ln law + sigma t(nu)."""
+        sigma, nu = _columns(theta, ("sigma", "nu"), log_loss)
+        return log_loss + sigma * rng.standard_t(np.broadcast_to(nu, log_loss.shape))
+
     def guess(self, size: Any) -> dict[str, Any]:
         """Moderately heavy tails."""
         return {"sigma": size, "nu": 5.0 + 0.0 * size}
@@ -100,9 +110,19 @@ class Normal(Noise):
         scaled = r / theta["sigma"]
         return self._peak(theta) - 0.5 * scaled * scaled
 
+    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """ln law + sigma N(0, 1)."""
+        (sigma,) = _columns(theta, ("sigma",), log_loss)
+        return log_loss + sigma * rng.standard_normal(log_loss.shape)
+
     def guess(self, size: Any) -> dict[str, Any]:
         """sqrt(pi / 2) mean absolute deviations are a standard deviation."""
         return {"sigma": 1.2533 * size}
+
+
+def _columns(theta: Values, names: tuple[str, ...], like: np.ndarray) -> list[np.ndarray]:
+    """Parameters (draw,) as columns beside an array (draw, ...)."""
+    return [np.asarray(theta[name], dtype=float).reshape(-1, *[1] * (like.ndim - 1)) for name in names]
 
 
 def find_noise(name: str, **options: Any) -> Noise:

@@ -190,8 +190,18 @@ def backtest_table(result: Backtest) -> pd.DataFrame:
         row: dict[str, float] = {"runs": len(group)}
         for name, values in _scored(group).items():
             row |= {name: values.mean(), f"{name}_se": clustered_error(values, cluster)}
-        rows[method] = row
+        rows[method] = row | _size_scores(result, method)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def _size_scores(result: Backtest, method: Any) -> dict[str, float]:
+    """How many isoFLOP minima the held-out runs show, and what was predicted of them; nothing where there are none."""
+    mine = result.sizes["method"] == method
+    if not len(mine):
+        return {}
+    place, crps = (result.sizes[name][mine] for name in ("pit", "crps"))
+    covers = {f"cover_N_opt_{100 * prob:.0f}": float(inside(place, prob).mean()) for prob in PROBS}
+    return {"minima": float(mine.sum()), "crps_N_opt": float(crps.mean()), **covers}
 
 
 def _scored(group: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalefit.check.beyond import sizes_at_minima
 from scalefit.check.holdout import Holdout, checked
 from scalefit.check.scores import crps, interval_score, log_losses, pit
 from scalefit.errors import ScalefitError
@@ -41,11 +42,14 @@ class Backtest:
     records : name -> (record,): split, method, kind, row (from 1), flops; distance, ln(C / C_max of the training
         runs); error, median ln loss minus observed; crps, log_score, interval_score (90 %); pit_run and pit_mean
         (NaN for a point estimate, which has no mean interval).
+    sizes : name -> (minimum,): split, method, flops; error, median ln N_opt minus that at an isoFLOP minimum of the
+        held-out runs; crps and pit of it, the minimum's own error included. Empty where no minimum shows.
     target : the budget of `drift`; drift : (split, method) -> draws of N_opt there.
     failures : (split, method) -> why.
     """
 
     records: dict[str, np.ndarray]
+    sizes: dict[str, np.ndarray]
     target: float
     drift: dict[tuple[str, str], np.ndarray]
     failures: dict[tuple[str, str], str]
@@ -90,6 +94,7 @@ def backtest(
     splits = checked(holdout, table)
     training = [table.subset(train) for _, train in splits]
     parts: list[dict[str, np.ndarray]] = []
+    sizes: list[dict[str, np.ndarray]] = []
     drift: dict[tuple[str, str], np.ndarray] = {}
     failures: dict[tuple[str, str], str] = {}
     for method, engine in (engines or default_engines()).items():
@@ -105,10 +110,15 @@ def backtest(
                     failures[split, name] = str(refusal)
                     continue
                 parts.append(score)
+                sizes.append(_size_score(_replicated(fitted), table.subset(~train), kinds[1], split, name))
                 drift[split, name] = optimum
     if not parts:
         raise ScalefitError(f"no method could be fitted: {next(iter(failures.values()))}")
-    return Backtest({k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, budget, drift, failures)
+    return Backtest(_joined(parts), _joined(sizes), budget, drift, failures)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _kinds(fitted: Fit, method: str) -> dict[str, tuple[Any, Any]]:
@@ -116,6 +126,17 @@ def _kinds(fitted: Fit, method: str) -> dict[str, tuple[Any, Any]]:
     plain = {method: ("run", "mean")}
     bends = fitted.kind == "posterior" and fitted.model.discrepancy is not None and trades(fitted.model.law)
     return plain | {f"{method}, form": ("form", "form")} if bends else plain
+
+
+def _size_score(fitted: Fit, held: Runs, kind: str, split: str, method: str) -> dict[str, np.ndarray]:
+    """Records of one fit at the isoFLOP minima of the held-out runs, each (minimum,); none for a law without any."""
+    if not trades(fitted.model.law):
+        flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
+    else:
+        flops, draws, best = sizes_at_minima(fitted, held, kind)
+    labels = {n: np.full(len(best), v, dtype=object) for n, v in (("split", split), ("method", method))}
+    scores = {"error": np.median(draws, axis=0) - best, "crps": crps(draws, best), "pit": pit(draws, best)}
+    return labels | {"flops": flops} | scores
 
 
 def _labels(split: str, method: str, kind: str, count: int) -> dict[str, np.ndarray]:

@@ -70,14 +70,24 @@ def worth(fit: Fit, held: Runs, kind: str) -> dict[str, float]:
 
 
 def size_worth(fit: Fit, held: Runs, kind: str) -> dict[str, float]:
-    """Those of ln N_opt; each predicted draw carries an error of the minimum's size, from the fit's seed."""
+    """Those of ln N_opt."""
+    _, draws, best = sizes_at_minima(fit, held, kind)
+    if not len(best):
+        return dict.fromkeys((f"size {name}" for name in ("90", "50", "crps", "mae")), float("nan"))
+    return _worth("size", draws, best)
+
+
+def sizes_at_minima(fit: Fit, held: Runs, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """flops (minimum,), ln N_opt as predicted (draw, minimum) and as the runs show it (minimum,).
+
+    Each predicted draw carries an error of the minimum's size, from the fit's seed.
+    """
     minima = isoflop_minima(held)
     if not minima:
-        return dict.fromkeys((f"size {name}" for name in ("90", "50", "crps", "mae")), float("nan"))
+        return np.empty(0), np.empty((1, 0)), np.empty(0)
     flops, best, error = (np.array(values) for values in zip(*minima, strict=True))
     found = np.log(fit.frontier(flops, kind=kind).params)
-    noise = np.random.default_rng(fit.seed).normal(size=found.shape)
-    return _worth("size", found + error * noise, best)
+    return flops, found + error * np.random.default_rng(fit.seed).normal(size=found.shape), best
 
 
 def _worth(name: str, draws: np.ndarray, observed: np.ndarray) -> dict[str, float]:

@@ -80,7 +80,7 @@ def learn_discrepancy(
     model: Model | None = None,
     *,
     candidates: Mapping[str, Discrepancy] | None = None,
-    cuts: Any = CUTS,
+    cuts: Any = None,
     engine: Engine | None = None,
     seed: int = 0,
     progress: bool | None = None,
@@ -91,7 +91,7 @@ def learn_discrepancy(
     ln N_opt, and `PENALTY` times how far the coverage of 90 and 50 % intervals is from nominal. Takes about 4 CPU-s a
     case and candidate. Raises `DataError` where no study can be cut, or none of the cases can be fitted.
     """
-    listed = cases(studies, cuts)
+    listed = cases(studies, cuts or CUTS)
     fits = fit_many(
         [case.train for case in listed], model, engine=engine or AIS(draws=500), seed=seed, progress=progress
     )

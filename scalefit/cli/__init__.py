@@ -10,7 +10,7 @@ from scalefit.cli._app import app, main
 # In the order in which `scalefit --help` lists them.
 for _command in (
     *("fit", "plan", "target", "lifetime", "audit", "versus", "frontier", "compare", "backtest"),
-    *("count", "downstream", "devices", "data", "laws"),
+    *("learn_prior", "count", "downstream", "devices", "data", "laws"),
 ):
     import_module(f"{__name__}.{_command}")
 

@@ -26,6 +26,9 @@ def fit(
     flops: Flops = None,
     loss: Loss = None,
     outliers: Outliers = None,
+    discrepancy: Annotated[
+        Path | None, typer.Option(help="Scales of the law's own error, written by `scalefit learn-prior`.")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
@@ -33,10 +36,13 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Fit a scaling law to a table of training runs, and say what it means."""
+    from dataclasses import replace
+
     import numpy as np
 
     import scalefit as sf
     from scalefit._numerics import check_prob
+    from scalefit.discrepancy import read_discrepancy
     from scalefit.infer import find_engine
     from scalefit.laws import find_law
     from scalefit.noise import find_noise
@@ -47,6 +53,8 @@ def fit(
     check_target(output, runs)
     table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
     model = sf.Model(find_law(law), find_noise(noise))
+    if discrepancy:
+        model = replace(model, discrepancy=read_discrepancy(discrepancy))
     fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
     budgets = [fitted.compute_range[1], *asked]
     if as_json:

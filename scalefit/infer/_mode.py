@@ -58,7 +58,7 @@ def modes(model: Model, data: Data) -> Laplace:
     few = thinned(data)
     starts = jax.vmap(partial(_start, model, few))(projected_starts(model, few))
     best = _apart(starts, jax.vmap(partial(flat_potential, model, few))(starts))
-    found = jax.lax.map(lambda start: _normal(descend(partial(derivatives, model, data), start)), best)
+    found = jax.lax.map(lambda start: laplace_at(descend(partial(derivatives, model, data), start)), best)
     order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
     return jax.tree.map(lambda leaf: leaf[order], found)
 
@@ -125,7 +125,8 @@ def _start(model: Model, data: Data, law: Array) -> Array:
     return flatten(model, model.unconstrain({**theta, **guessed_noise(model, data, theta)}))
 
 
-def _normal(bottom: Bottom) -> Laplace:
+def laplace_at(bottom: Bottom) -> Laplace:
+    """Laplace's approximation from where a descent ended."""
     curvature, axes = jnp.linalg.eigh(bottom.hessian)
     return Laplace(bottom.height, bottom.place, axes / jnp.sqrt(jnp.maximum(curvature, LEAST_CURVATURE)))
 

@@ -18,8 +18,8 @@ from scalefit.discrepancy import Form, make_paths
 from scalefit.fitted import Fit
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import _normal, constrain_flat, flatten, unflatten
-from scalefit.infer._newton import autodiff, descend
+from scalefit.infer._mode import constrain_flat, flatten, laplace_at, unflatten
+from scalefit.infer._newton import Bottom, autodiff, descend
 from scalefit.model import Data, Model, Theta
 
 SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
@@ -113,14 +113,15 @@ def solve_form(
     basis : (padded run, pivot), zero where padded. start : flat parameters from which the mode is sought.
     """
 
-    def refine(_: int, flat: Array) -> Array:
-        given = conditional(model, data, basis, flat)
-        return descend(autodiff(partial(_collapsed, model, data, given)), flat).place
+    def refine(_: int, bottom: Bottom) -> Bottom:
+        given = conditional(model, data, basis, bottom.place)
+        return descend(autodiff(partial(_collapsed, model, data, given)), bottom.place)
 
-    flat = jax.lax.fori_loop(0, ROUNDS, refine, start)
-    given = conditional(model, data, basis, flat)
+    one = jnp.ones((), start.dtype)
+    bottom = jax.lax.fori_loop(0, ROUNDS, refine, Bottom(start, one, start, jnp.outer(start, start)))
+    given = conditional(model, data, basis, bottom.place)
     collapsed = partial(_collapsed, model, data, given)
-    found = jax.tree.map(lambda leaf: leaf[None], _normal(autodiff(collapsed)(flat)))
+    found = jax.tree.map(lambda leaf: leaf[None], laplace_at(bottom))
     key, last = jax.random.split(key)
     drawn = importance(at_modes(found), lambda z: -jax.vmap(collapsed)(z), key, shape, schedule)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from scalefit.discrepancy import Card
 from scalefit.fitted import Fit
 from scalefit.planning.cost import Cost
 
@@ -15,7 +16,7 @@ class Basis:
 
     convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
-    interval : what intervals carry, "mean" or "form".
+    interval : what intervals carry, "mean" or "form"; card : what the latter were found worth, where that is known.
     """
 
     table: str
@@ -27,6 +28,7 @@ class Basis:
     convention: str | None = None
     wall: str = ""
     interval: str = "mean"
+    card: Card | None = None
 
     @classmethod
     def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, interval: str = "mean") -> "Basis":
@@ -40,7 +42,8 @@ class Basis:
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
         described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios
-        return cls(*described, fit.runs.convention, wall, interval)
+        card = fit.model.discrepancy.card if fit.model.discrepancy else None
+        return cls(*described, fit.runs.convention, wall, interval, card)
 
     def times_beyond(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

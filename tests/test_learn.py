@@ -1,0 +1,137 @@
+"""The scales of the law's own error, learned from studies; what a card says of them, and when health speaks up."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TRUTH, simulated
+
+import scalefit as sf
+from scalefit.approaches import isoflop_minima
+from scalefit.check import learn
+from scalefit.check.beyond import cases, worth
+from scalefit.discrepancy import LEARNED, read_discrepancy
+from scalefit.frontier import frontier
+from scalefit.wording import caution
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "learn_prior.json"
+
+
+def test_minima_are_the_optima_of_a_simulated_law():
+    """ln N within 4 of its errors, and a bias of the parabola of a hundredth, at all eight budgets."""
+    runs = simulated(seed=1, sizes=15)
+    theta = {name: np.array([value]) for name, value in TRUTH.items()}
+    minima = isoflop_minima(runs)
+    assert len(minima) == 8
+    flops, best, error = (np.array(values) for values in zip(*minima, strict=True))
+    truth = np.log(frontier(sf.laws.Chinchilla(), theta, flops, (1.0, 2.0)).params[0])
+    assert (np.abs(best - truth) < 4 * error + 0.02).all()
+    assert (error < 0.1).all()
+
+
+def test_a_budget_without_a_minimum_is_left_out():
+    runs = simulated(sizes=10, width=1.05)
+    assert isoflop_minima(runs) == []
+    assert isoflop_minima(runs.subset(np.arange(80) < 3)) == []
+
+
+def test_cases_keep_a_budget_on_one_side():
+    found = cases({"one:a": simulated(), "one:b": simulated(seed=1)})
+    assert [(case.study, case.times) for case in found[:2]] == [("one:a", 3.0), ("one:a", 10.0)]
+    assert {case.family for case in found} == {"one"}
+    for case in found:
+        assert case.train.flops.max() < case.held.flops.min()
+        assert len(case.train) + len(case.held) == 80
+    with pytest.raises(sf.errors.DataError, match="no study has 12 runs below a cut"):
+        cases({"a": simulated(sizes=2, budgets=4)})
+
+
+@pytest.fixture(scope="module")
+def learned(quick):
+    """From two simulated sweeps and two candidates, one of them absurd."""
+    tried = {"absurd": sf.Discrepancy(compute=0.5, allocation=0.3), "in use": sf.Discrepancy()}
+    studies = {"a:x": simulated(), "b:y": simulated(seed=1)}
+    return sf.learn_discrepancy(studies, candidates=tried, cuts=(10,), engine=quick, progress=False)
+
+
+def test_an_absurd_candidate_is_not_chosen(learned):
+    assert learned.discrepancy == sf.Discrepancy()
+    assert dict(learned.chosen) == {"a": "in use", "b": "in use"}
+    table = learned.summary()
+    assert list(table.index) == ["law alone", "absurd", "in use", "left out"]
+    assert table.loc["law alone", "loss ratio"] == 1
+    assert table.loc["absurd", "loss crps"] > 2 * table.loc["in use", "loss crps"]
+    assert table.loc["left out"].equals(table.loc["in use"])
+    assert learned.card.cases == 2
+    assert learned.by_study()["loss 90"].is_monotonic_increasing
+
+
+def test_worth_is_coverage_crps_and_error(learned, small_fit):
+    held = learned.cases[0].held
+    found = worth(small_fit, held, "mean")
+    draws = np.log(small_fit.predict(held, kind="run"))
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    inside = (low <= np.log(held.loss)) & (np.log(held.loss) <= high)
+    assert found["loss 90"] == pytest.approx(inside.mean(), abs=1 / len(held))
+    assert found["loss mae"] == pytest.approx(np.median(np.abs(np.median(draws, axis=0) - np.log(held.loss))))
+    assert 0 < found["size crps"] < 0.2
+
+
+def test_the_objective_wants_sharp_and_calibrated():
+    flat = {f"{what} {name}": np.array([value]) for what in ("loss", "size")
+            for name, value in (("90", 0.9), ("50", 0.5), ("crps", 0.1), ("mae", 0.1))}  # fmt: skip
+    assert learn.objective(flat | {"loss crps": np.array([0.05])}) < learn.objective(flat)
+    assert learn.objective(flat | {"loss 90": np.array([0.5])}) > learn.objective(flat)
+    without = flat | {name: np.array([np.nan]) for name in flat if name.startswith("size")}
+    assert np.isfinite(learn.objective(without))
+
+
+def test_what_the_scales_in_use_cite_is_what_was_measured():
+    document = json.loads(RESULTS.read_text())
+    assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
+    assert document["card"] == json.loads(json.dumps(asdict(LEARNED)))
+    assert sf.Discrepancy().card is LEARNED
+    assert sf.Discrepancy(compute=0.03).card is None
+
+
+def test_a_caution_says_what_such_intervals_were_worth():
+    inside = caution(1e21, (1e20, 1e22), "form")
+    assert inside == ""
+    near, far = (caution(times * 1e22, (1e20, 1e22), "form") for times in (5, 100))
+    assert "up to 10 times" in near
+    assert f"held {LEARNED.loss_90[1]:.0%} of the losses" in near
+    assert "100 times is further than any of them" in far
+    assert "no held-out sweep has tested" in caution(1e24, (1e20, 1e22), "form", None)
+
+
+def test_health_speaks_up_where_exponents_are_unlike_those_learned(quick):
+    steep = simulated(theta=TRUTH | {"alpha": 0.75, "A": 1e6})
+    fit = sf.fit(steep, engine=quick)
+    words = " ".join(fit.health.cautions)
+    assert "alpha lies" in words
+    assert "beta lies" not in words
+    own = replace(fit.model, discrepancy=sf.Discrepancy(exponent=None))
+    assert "alpha lies" not in " ".join(sf.fit(steep, own, engine=quick).health.cautions)
+
+
+def test_exponents_of_other_laws_keep_their_priors():
+    assert set(sf.Model().with_error.priors) == set(sf.Model().learned_priors.items())
+    assert sf.Model(sf.laws.find_law("moe-granular")).learned_priors == {}
+    assert set(sf.Model(sf.laws.find_law("data-constrained")).learned_priors) == {"alpha", "beta"}
+
+
+def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(learn, "default_candidates", lambda: {"mine": sf.Discrepancy(compute=0.03)})
+    monkeypatch.setattr(learn, "CUTS", (10.0,))
+    path = tmp_path / "scales.json"
+    code, out, _ = run("learn-prior", "chinchilla", "-o", path)
+    assert code == 0
+    assert "ln N_opt at isoFLOP minima" in out
+    assert "1 sweeps tell little" in out
+    assert read_discrepancy(path) == sf.Discrepancy(compute=0.03)
+    path.write_text('{"compute": "much"}')
+    code, out, err = run("fit", "chinchilla", "--discrepancy", path)
+    assert (code, out) == (2, "")
+    assert "holds no scales of a discrepancy" in err
