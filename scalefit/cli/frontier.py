@@ -40,7 +40,7 @@ def frontier(
     card = fitted.model.discrepancy.card if fitted.model.discrepancy else None
     table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range, front.kind, card)
     if plot:
-        _draw_frontier(fitted, wanted, prob, plot)
+        _draw_frontier(fitted, wanted, prob, plot, kind)
     if as_json:
         rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
         print_json({"prob": prob, "largest_run": largest, "caution": words, "frontier": rows})
@@ -51,14 +51,14 @@ def frontier(
         say(out, f"\n{words}")
 
 
-def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path) -> None:
+def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path, kind: str) -> None:
     """The range of the budgets asked for, drawn smoothly; the default range for a single one."""
     import numpy as np
 
     from scalefit import plots
 
     smooth = np.geomspace(budgets.min(), budgets.max(), 60) if len(budgets) > 1 else None
-    plots.save(plots.frontier(fitted, smooth, prob), path)
+    plots.save(plots.frontier(fitted, smooth, prob, kind=kind), path)
 
 
 def _frontier_table(front: Any, prob: float) -> Any:

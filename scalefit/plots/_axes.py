@@ -12,6 +12,7 @@ from scalefit.errors import PlanError
 from scalefit.units import format_count
 
 ACCENT = "#c2410c"
+WIDER = "#1d4ed8"  # what carries the law's own error
 DATA = "#64748b"
 COLORS = "viridis"
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from scalefit._numerics import interval
 from scalefit.fitted import Fit
-from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
+from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
 from scalefit.units import format_flops, percent
 
+BANDS = {"mean": "interval (mean)", "form": "with the law's own error (form)"}
 PANELS = {
     "params": "parameters",
     "tokens": "tokens",
@@ -17,21 +18,25 @@ PANELS = {
 }
 
 
-def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None) -> np.ndarray:
+def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, kind: str = "mean") -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
-    budgets : FLOP; from the smallest run to a hundred times the largest by default. The region beyond the data is
-    shaded: there the band leaves out the law's own error. Returns the four Axes.
+    budgets : FLOP; from the smallest run to a hundred times the largest by default. kind : "mean", or "form" for a
+    second band with the law's own error. The region beyond the data is shaded: there a band of kind mean is too
+    narrow. Returns the four Axes.
     """
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
-    front = fit.frontier(budgets)
+    fronts = {"mean": fit.frontier(budgets)} | ({"form": fit.frontier(budgets, kind=kind)} if kind != "mean" else {})
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
-        median, lower, upper = interval(getattr(front, name), prob)
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
-        ax.fill_between(budgets, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{percent(prob)} interval (mean)")
-        ax.plot(budgets, median, color=ACCENT, lw=1.6, label="optimum, median")
+        for held, color in zip(fronts, (ACCENT, WIDER), strict=False):
+            median, lower, upper = interval(getattr(fronts[held], name), prob)
+            ax.fill_between(
+                budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} {BANDS[held]}"
+            )
+            ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median ({held})")
         if budgets.max() > high:
             ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
         count_axis(ax.xaxis, "training compute, FLOP")
