@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scalefit._numerics import interval
-from scalefit.check import Backtest
+from scalefit.check import Backtest, LawComparison
 from scalefit.check.scores import inside
 from scalefit.frontier import Frontier
 from scalefit.units import format_count, format_flops, percent
@@ -24,6 +24,7 @@ def ratio(value: float) -> str:
 CARRIED = {
     "mean": f"parameter uncertainty only; {COVERAGE_FOUND}",
     "form": "the law's own error too, as public sweeps taught it",
+    "stacked": "parameter uncertainty and that over the laws compared, but no error that they share",
 }
 
 
@@ -86,6 +87,26 @@ def coverage_sentence(result: Backtest, prob: float = 0.9) -> str:
         f"Of {len(set(records['row']))} held-out runs, up to {furthest} times the compute of the training runs, "
         f"nominal {percent(prob)} intervals held: {'; '.join(kept)}."
     )
+
+
+def laws_paragraph(found: LawComparison) -> str:
+    """Which law predicted the held-out runs best and by how much, what fits the table best, and whom not to trust."""
+    table, records = found.summary(), found.records
+    best, by_loo = table.index[0], table["elpd_loo"].idxmax()
+    beyond = ratio(np.exp(records["distance"].max()))
+    words = [
+        f"Of {len(set(records['row']))} held-out runs, up to {beyond} times the compute of the training runs, {best} "
+        "gives the best predictions."
+    ]
+    if len(table) > 1:
+        second = table.iloc[1]
+        words.append(
+            f"{second.name} is {-second['lpd_diff']:.2f} ± {second['lpd_diff_se']:.2f} nats a run behind it. "
+            f"By leaving out single runs of the whole table, {by_loo} would come first."
+        )
+    if failed := [law for law in table.index if table.loc[law, "health"] == "fail"]:
+        words.append(f"The draws of {', '.join(failed)} fail their health checks: read them before the numbers.")
+    return " ".join([*words, "Weights say nothing of distances beyond those tested."])
 
 
 def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:

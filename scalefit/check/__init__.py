@@ -2,6 +2,7 @@
 
 from scalefit.check.backtest import Backtest, backtest
 from scalefit.check.calibration import Calibration, sbc
+from scalefit.check.compare_laws import LawComparison, compare_laws
 from scalefit.check.holdout import above_compute, by_group, random_folds, rolling_origin
 from scalefit.check.methods import Comparison, compare_methods
 
@@ -9,9 +10,11 @@ __all__ = [
     "Backtest",
     "Calibration",
     "Comparison",
+    "LawComparison",
     "above_compute",
     "backtest",
     "by_group",
+    "compare_laws",
     "compare_methods",
     "random_folds",
     "rolling_origin",
