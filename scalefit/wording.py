@@ -105,7 +105,7 @@ def laws_paragraph(found: LawComparison) -> str:
             f"By leaving out single runs of the whole table, {by_loo} would come first."
         )
     if failed := [law for law in table.index if table.loc[law, "health"] == "fail"]:
-        words.append(f"The draws of {', '.join(failed)} fail their health checks: read them before the numbers.")
+        words.append(f"Health checks fail for {', '.join(failed)}: read them before the numbers.")
     return " ".join([*words, "Weights say nothing of distances beyond those tested."])
 
 

@@ -1,7 +1,8 @@
 """Which law? Laws side by side on one table, weighed by how well they predict runs larger than those they saw.
 
-How well a law fits the runs it was given says little about how it extrapolates: an irreducible loss E, say, takes up
-whatever curvature the smaller runs show. PSIS-LOO is shown beside, and is about new runs like those in the table.
+How well a law fits the runs it was given says little about how it extrapolates. Simulated from Kaplan's law, which
+has no irreducible loss, runs up to 1e21 FLOP put Chinchilla's E at 1.92 [1.84, 1.99] (90 %), every health check passed;
+larger runs go below that from 3e22 FLOP on. PSIS-LOO is shown beside, and is about new runs like those in the table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,9 +145,9 @@ def compare_laws(
     """
     table, models, engine = read_runs(runs), _models(laws), _posterior_engine(engine)
     splits = checked(holdout or _default_cuts(max(len(model.params()) for model in models.values())), table)
+    tables = [table, *(table.subset(train) for _, train in splits)]
     fits, scores, failures = {}, {}, {}
     for law, model in models.items():
-        tables = [table, *(table.subset(train) for _, train in splits)]
         try:
             found = fit_many(tables, model, engine=engine, seed=seed, progress=progress)
             scores[law], fits[law] = _scored(found, table, splits), found[0]

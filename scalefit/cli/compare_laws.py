@@ -15,7 +15,8 @@ def compare_laws(
     runs: RunsArgument,
     laws: Annotated[str | None, typer.Option(help="As in chinchilla,kaplan; every law of N and D by default.")] = None,
     above: Annotated[
-        str | None, typer.Option(help="Train up to this compute, FLOP, or a list; by default 1/3, 1/10, 1/30 of most.")
+        str | None,
+        typer.Option(help="Train up to this compute, FLOP, or a list; by default 1/3, 1/10, 1/30 of the largest."),
     ] = None,
     params: Params = None,
     tokens: Tokens = None,
