@@ -10,6 +10,7 @@ from ._numerics import precision as precision
 from .check import above_compute as above_compute
 from .check import backtest as backtest
 from .check import by_group as by_group
+from .check import compare_laws as compare_laws
 from .check import compare_methods as compare_methods
 from .check import learn_discrepancy as learn_discrepancy
 from .check import random_folds as random_folds

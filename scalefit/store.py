@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -98,6 +99,33 @@ def to_datatree(fit: Fit) -> "xr.DataTree":
     tree["/posterior_predictive"] = xr.Dataset({"log_loss": (pointwise, np.asarray(predicted)[..., real] + shift)})
     tree["/log_prior"] = xr.Dataset({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()})
     return xr.DataTree.from_dict({name: _numbered(dataset) for name, dataset in tree.items()})
+
+
+def leave_one_out(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Log density of each run's ln loss under a fit to the others, (run,), and its Pareto k: not trusted above 0.7.
+
+    PSIS-LOO (Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413) by ArviZ, without fitting again.
+    """
+    import xarray as xr
+    from arviz_stats import loo
+
+    with precision():
+        unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(fit.draws).items()}
+        density = np.asarray(_log_likelihood(fit.model, unit_draws, fit.bound.data))[..., : len(fit.runs)]
+    groups = {
+        "/posterior": xr.Dataset({name: (SAMPLE, values) for name, values in fit.draws.items()}),
+        "/log_likelihood": xr.Dataset({"log_loss": ((*SAMPLE, "run"), density)}),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which are returned
+        found = loo(xr.DataTree.from_dict({k: _numbered(v) for k, v in groups.items()}), pointwise=True)
+    return np.asarray(found.elpd_i), np.asarray(found.pareto_k)
+
+
+@partial(jax.jit, static_argnames="model")
+def _log_likelihood(model: Model, theta: Theta, data: Data) -> Array:
+    """Log likelihood of every run, (chain, draw, run)."""
+    return jax.vmap(jax.vmap(lambda draw: model.log_likelihood(draw, data)))(theta)
 
 
 @partial(jax.jit, static_argnames="model")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalefit._numerics import interval
 from scalefit.approaches import Path
-from scalefit.check import Backtest, Calibration, Comparison, Learned
+from scalefit.check import Backtest, Calibration, Comparison, LawComparison, Learned
 from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
@@ -202,6 +202,29 @@ def _size_scores(result: Backtest, method: Any) -> dict[str, float]:
     place, crps = (result.sizes[name][mine] for name in ("pit", "crps"))
     covers = {f"cover_N_opt_{100 * prob:.0f}": float(inside(place, prob).mean()) for prob in PROBS}
     return {"minima": float(mine.sum()), "crps_N_opt": float(crps.mean()), **covers}
+
+
+def laws_table(found: LawComparison) -> pd.DataFrame:
+    """Rows: laws, the best on held-out runs first; columns as `LawComparison.summary` says."""
+    share = found.records["share"]
+    means = {law: float(share @ score.lpd) for law, score in found.scores.items()}
+    order, rows = sorted(means, key=lambda law: -means[law]), {}
+    for law in order:
+        score = found.scores[law]
+        held = {"lpd": score.lpd, "lpd_diff": score.lpd - found.scores[order[0]].lpd, "crps": score.crps}
+        row: dict[str, Any] = {"weight": found.weights[law]}
+        for name, values in held.items():
+            row |= {name: share @ values, f"{name}_se": _shared_error(values, found.records)}
+        row |= {"elpd_loo": score.loo.sum(), "elpd_loo_se": np.sqrt(len(score.loo)) * score.loo.std(ddof=1)}
+        row |= {"loo_weight": found.loo_weights[law], "pareto_k": score.pareto_k.max()}
+        rows[law] = row | {"health": found.fits[law].health.verdict}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("law")
+
+
+def _shared_error(values: np.ndarray, records: Mapping[str, np.ndarray]) -> float:
+    """Standard error of a mean weighted by share, clustered by budget: a run in several splits errs with itself."""
+    share, cluster = records["share"], np.round(np.log(records["flops"]) / CLUSTER).astype(int)
+    return clustered_error(len(share) * share * (values - share @ values), cluster)
 
 
 def _scored(group: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scalefit._numerics import interval
-from scalefit.check import Backtest
+from scalefit.check import Backtest, LawComparison
 from scalefit.check.scores import inside
 from scalefit.discrepancy import LEARNED, Card
 from scalefit.frontier import Frontier
@@ -43,6 +43,10 @@ def _carried(kind: str, card: Card | None, times: float) -> str:
     """What an interval holds, and what intervals of its kind were worth at that distance, or the furthest known."""
     if kind == "mean":
         return f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}"
+    if kind == "stacked":
+        return (
+            "Its interval carries uncertainty over parameters and over the laws compared, but no error that they share"
+        )
     if card is None:
         return "Its interval carries the law's own error too, on scales that no held-out sweep has tested here"
     index = min(int(np.searchsorted(card.times, times)), len(card.times) - 1)
@@ -110,6 +114,26 @@ def _size_sentence(result: Backtest, prob: float) -> str:
     kept = [f"{method} {inside(sizes['pit'][sizes['method'] == method], prob).mean():.0%}" for method in methods]
     count = len(set(zip(sizes["split"], sizes["flops"], strict=True)))
     return f" Of {count} isoFLOP minima among them, intervals of N_opt held: {'; '.join(kept)}."
+
+
+def laws_paragraph(found: LawComparison) -> str:
+    """Which law predicted the held-out runs best and by how much, what fits the table best, and whom not to trust."""
+    table, records = found.summary(), found.records
+    best, by_loo = table.index[0], table["elpd_loo"].idxmax()
+    beyond = ratio(np.exp(records["distance"].max()))
+    words = [
+        f"Of {len(set(records['row']))} held-out runs, up to {beyond} times the compute of the training runs, {best} "
+        "gives the best predictions."
+    ]
+    if len(table) > 1:
+        second = table.iloc[1]
+        words.append(
+            f"{second.name} is {-second['lpd_diff']:.2f} ± {second['lpd_diff_se']:.2f} nats a run behind it. "
+            f"By leaving out single runs of the whole table, {by_loo} would come first."
+        )
+    if failed := [law for law in table.index if table.loc[law, "health"] == "fail"]:
+        words.append(f"Health checks fail for {', '.join(failed)}: read them before the numbers.")
+    return " ".join([*words, "Weights say nothing of distances beyond those tested."])
 
 
 def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:
