@@ -257,6 +257,7 @@ def test_the_error_form_is_gadres_and_stops_at_one():
         assert float(curve(GADRE, edge - 0.5)) == 1.0
 
 
+@pytest.mark.slow
 def test_the_error_form_is_recovered():
     """k and g within 4 posterior standard deviations of Gadre et al.'s: false alarm about 1e-4."""
     loss = np.linspace(2.2, 4.0, 40)

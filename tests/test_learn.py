@@ -122,15 +122,22 @@ def test_exponents_of_other_laws_keep_their_priors():
     assert set(sf.Model(sf.laws.find_law("data-constrained")).learned_priors) == {"alpha", "beta"}
 
 
-def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(learn, "default_candidates", lambda: {"mine": sf.Discrepancy(compute=0.03)})
-    monkeypatch.setattr(learn, "CUTS", (10.0,))
+def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, learned):
+    asked = []
+    answer = replace(learned, discrepancy=sf.Discrepancy(compute=0.03))
+    monkeypatch.setattr(sf, "learn_discrepancy", lambda studies, *_, **__: asked.append(studies) or answer)
     path = tmp_path / "scales.json"
-    code, out, _ = run("learn-prior", "chinchilla", "-o", path)
+    code, out, _ = run("learn-prior", "chinchilla", "repeated_data", "-o", path)
     assert code == 0
+    assert set(asked[0]) == {"chinchilla", "repeated_data"}
     assert "ln N_opt at isoFLOP minima" in out
-    assert "1 sweeps tell little" in out
+    assert "2 sweeps tell little" in out
     assert read_discrepancy(path) == sf.Discrepancy(compute=0.03)
+    code, out, _ = run("learn-prior", "chinchilla", "--json")
+    assert json.loads(out)["discrepancy"]["compute"] == 0.03
+    code, out, err = run("learn-prior", "chinchilla", "chinchilla")
+    assert (code, out) == (2, "")
+    assert "two tables have one name" in err
     path.write_text('{"compute": "much"}')
     code, out, err = run("fit", "chinchilla", "--discrepancy", path)
     assert (code, out) == (2, "")

@@ -69,10 +69,10 @@ def test_prior_overrides_from_scalefit_and_numpyro():
         sf.Prior.of("Normall", loc=0.0)
 
 
-def test_an_override_moves_the_posterior(quick):
+def test_an_override_moves_the_posterior():
     tight = sf.Model(priors={"E": sf.Prior.of("LogNormal", loc=np.log(0.5), scale=0.001)})
     runs = simulated()
-    fit = sf.fit(runs, tight, engine=quick)
+    fit = sf.fit(runs, tight, engine=sf.MAP())
     assert np.median(fit.draws["E"]) == pytest.approx(0.5 * np.exp(np.log(runs.loss).mean()), rel=0.01)
 
 

@@ -26,12 +26,12 @@ def test_a_fit_comes_back_to_the_bit(small_fit, saved):
     np.testing.assert_array_equal(back.predict(simulated()), small_fit.predict(simulated()))
 
 
-def test_priors_notes_and_text_columns_come_back(tmp_path, quick):
+def test_priors_notes_and_text_columns_come_back(tmp_path):
     runs = simulated()
     awkward = {"group": np.repeat(["a", "bé"], 40), "run": np.arange(80), "tokens/param": np.ones(80)}
     runs = sf.Runs({**runs.columns, **awkward}, name="mine", notes=("a note",))
     model = sf.Model(noise=sf.Normal(), priors={"alpha": sf.Prior.of("LogNormal", loc=-1.0, scale=0.3)})
-    back = sf.load(sf.fit(runs, model, engine=quick).save(tmp_path / "fit.nc"))
+    back = sf.load(sf.fit(runs, model, engine=sf.MAP()).save(tmp_path / "fit.nc"))
     assert back.model == model
     assert back.runs.notes == ("a note",)
     assert back.runs.name == "mine"

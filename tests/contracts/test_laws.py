@@ -183,12 +183,8 @@ def least_of_a_grid(law, theta, fixed, flops):
         return float(jax.vmap(lambda u: loss(u, log_k - u))(log_k / 2 + jnp.linspace(-5, 5, 200_001)).min())
 
 
-IN_EVERY_RUN = ("chinchilla", "data-constrained", "kaplan-steps")
-
-
-@pytest.mark.parametrize("name", IN_EVERY_RUN)
-def test_reference_is_recovered_from_simulated_runs(name, quick):
-    recovers(find_law(name), quick)
+def test_reference_is_recovered_from_simulated_runs(quick):
+    recovers(find_law("chinchilla"), quick)
 
 
 @pytest.mark.slow
