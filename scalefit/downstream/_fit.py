@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ROWS = 64
+
+
 @dataclass(frozen=True)
 class Curve(SmallModel):
     """A form and the scatter around it."""
@@ -34,9 +37,9 @@ class Curve(SmallModel):
         return (*self.form.params(), *self.scatter.params())
 
     def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
-        """Of every model's accuracy; `data["loss"]` is standardised."""
+        """Of every model's accuracy, counted `weight` times; `data["loss"]` is standardised."""
         expected = self.form.curve(self.form.filled(theta), data["loss"])
-        return self.scatter.log_density(theta, expected, data).sum()
+        return (data["weight"] * self.scatter.log_density(theta, expected, data)).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,11 +151,18 @@ def find_form(form: str, floor: float | None, ceiling: float | None) -> Form:
     return ExponentialError(floor)
 
 
+def _padded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns (row,) with rows that count for nothing, so that tables of about one size share compiled programs."""
+    count = len(columns["loss"])
+    rows = np.minimum(np.arange(-(-count // ROWS) * ROWS), count - 1)
+    return {name: values[rows] for name, values in columns.items()} | {"weight": np.arange(len(rows)) < count}
+
+
 def fit_curve(form: Form, columns: dict[str, np.ndarray], seed: int) -> Downstream:
     """The posterior for checked columns loss, accuracy and perhaps items, each (model,)."""
     curve = Curve(form, BetaBinomial() if "items" in columns else NormalScatter())
     mean, spread = float(columns["loss"].mean()), float(columns["loss"].std())
-    draws, stats = sample_small(curve, {**columns, "loss": (columns["loss"] - mean) / spread}, seed)
+    draws, stats = sample_small(curve, _padded({**columns, "loss": (columns["loss"] - mean) / spread}), seed)
     with precision("float64"):
         raw = form.rescale(form.filled(draws), mean, spread)
     raw |= {p.name: draws[p.name] for p in curve.scatter.params()}
