@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import jax.numpy as jnp
 import numpy as np
@@ -73,6 +73,12 @@ class Discrepancy:
         if not min(*self.scales, *(self.exponent or (1.0,))) > 0:
             raise ModelError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
 
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """From its fields as JSON keeps them, with lists for tuples."""
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        return cls(**given)
+
     @property
     def scales(self) -> tuple[float, float, float, float, float]:
         """The five of the processes, as the functions of this file take them."""
@@ -100,9 +106,7 @@ def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
 def read_discrepancy(path: str | Path) -> Discrepancy:
     """The scales that `write_discrepancy` wrote. Raises `ModelError` where the file holds anything else."""
     try:
-        found = json.loads(Path(path).read_text())
-        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-        return Discrepancy(**given)
+        return Discrepancy.of(json.loads(Path(path).read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as problem:
         raise ModelError(
             f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-prior` writes them."

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
-from scalefit.discrepancy import Discrepancy, coordinates, pivots
+from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
 from scalefit.noise import Noise, StudentT, find_noise
@@ -122,6 +122,11 @@ class Model:
         """Of the exponents beside the law's own error, by name; none for laws whose exponents mean something else."""
         same = set(LEARNED_ON) <= {p.name for p in self.law.params()}
         return self.discrepancy.priors if self.discrepancy and same else {}
+
+    @property
+    def card(self) -> Card | None:
+        """What intervals with the law's own error were found worth, where these scales were tested."""
+        return self.discrepancy.card if self.discrepancy else None
 
     def log_mean(self, theta: Theta, x: Mapping[str, Array]) -> Array:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""

@@ -240,5 +240,5 @@ def _column(values: np.ndarray) -> np.ndarray:
 def _model(stored: dict[str, Any]) -> Model:
     priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
     law, noise, scales = stored["law"], stored["noise"], stored["discrepancy"]
-    found = scales and Discrepancy(**{k: tuple(v) if isinstance(v, list) else v for k, v in scales.items()})  # type: ignore[arg-type]
+    found = scales and Discrepancy.of(scales)
     return Model(find_law(law["name"], **law["options"]), find_noise(noise["name"], **noise["options"]), priors, found)

@@ -37,8 +37,8 @@ def frontier(
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
     front = fitted.frontier(wanted, kind=kind)
-    card = fitted.model.discrepancy.card if fitted.model.discrepancy else None
-    table, words = front.summary(prob), caution(wanted.max(), fitted.compute_range, front.kind, card)
+    table = front.summary(prob)
+    words = caution(wanted.max(), fitted.compute_range, front.kind, fitted.model.card)
     if plot:
         _draw_frontier(fitted, wanted, prob, plot, kind)
     if as_json:

@@ -57,8 +57,8 @@ def audit(fit: Fit, models: Any = None, *, kind: str = "mean", **fixed: Any) -> 
     models : names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
     by default. All models and draws in one compiled call. The loss is what the fit's own recipe, data and tokenizer
     would have reached. kind : "mean", or "form" with the law's own error. fixed : the law's further inputs.
-    Raises `PlanError` where a name is unknown or the law has no
-    allocation.
+
+    Raises `PlanError` where a name is unknown or the law has no allocation.
     """
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
     with precision():

@@ -42,8 +42,7 @@ class Basis:
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
         described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios
-        card = fit.model.discrepancy.card if fit.model.discrepancy else None
-        return cls(*described, fit.runs.convention, wall, interval, card)
+        return cls(*described, fit.runs.convention, wall, interval, fit.model.card)
 
     def times_beyond(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

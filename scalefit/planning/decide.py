@@ -151,7 +151,7 @@ def plan(
             if unique is None
             else wall_of(belief, choice.cost, choice.log_budget, draws["loss"], choice.under(risk))
         )
-        built = None if family is None else deploy(family, choice, best, fit.runs.convention)
+        built = None if family is None else deploy(family, choice, best, draws, fit.runs.convention)
     n = float(np.exp(best))
     one_run = fit.observed(draws["loss"], kind=kind)
     draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}

@@ -30,17 +30,21 @@ class Deployment:
     waste: float
 
 
-def deploy(family: str, choice: Choice, best: float, convention: str | None) -> Deployment:
+def deploy(
+    family: str, choice: Choice, best: float, priced: dict[str, np.ndarray], convention: str | None
+) -> Deployment:
     """The deployable shape nearest to exp(`best`) parameters, within the choice's cap, priced like the plan.
 
-    convention : what the fit's N counts; every parameter where its table does not say. For use inside `precision()`.
+    priced : the plan's own `Choice.price`. convention : what the fit's N counts; every parameter where its table does
+    not say. For use inside `precision()`.
+
     Raises `PlanError` on an unknown family, and where none of its shapes is near or within the cap.
     """
     counted = convention or "total"
     shape = _within(family, float(np.exp(best)), counted, choice.limits.max_params)
     params = shape.count(counted)
-    at_plan, at_shape = choice.price(best), choice.price(float(np.log(params)))
-    loss, waste = (float((at_shape[name] - at_plan[name]).mean()) for name in ("loss", "wasted_compute"))
+    rounded = choice.price(float(np.log(params)))
+    loss, waste = (float((rounded[name] - priced[name]).mean()) for name in ("loss", "wasted_compute"))
     return Deployment(family, shape, params, counted, choice.useful_tokens(params), loss, waste)
 
 

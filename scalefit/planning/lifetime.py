@@ -16,13 +16,13 @@ from jax import Array
 from scalefit._numerics import precision
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, minimise
+from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, log_tokens_for, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
 from scalefit.planning.cost import Cost, Lifetime
 from scalefit.planning.machines import Machines
 from scalefit.planning.published import read_model
-from scalefit.planning.target import FURTHEST, loss_at, tokens_needed
+from scalefit.planning.target import FURTHEST, loss_at
 from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import parse_quantity
 
@@ -101,7 +101,7 @@ def lifetime(
         cheapest = _decide(belief, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
         best = _within(params, max_params, lambda cap: _decide(belief, life, level, np.exp(cheapest), cap))
         sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
-        needed = np.exp(np.asarray(tokens_needed(belief, jnp.log(np.array([*sizes, np.exp(best)])), level)))
+        needed = np.exp(np.asarray(_tokens_needed(belief, jnp.log(np.array([*sizes, np.exp(best)])), level)))
         least = np.exp(np.asarray(_least(belief, life, level)))
     n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
     if not np.isfinite(tokens).all():
@@ -140,7 +140,7 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
     """ln N of the least expected cost at equal quality; sizes that miss it in some draw cost infinitely much."""
 
     def expected(log_n: np.ndarray) -> np.ndarray:
-        needed = np.exp(np.asarray(tokens_needed(belief, jnp.asarray(log_n), level)))
+        needed = np.exp(np.asarray(_tokens_needed(belief, jnp.asarray(log_n), level)))
         return np.log(cost.total(np.exp(log_n)[:, None], needed).mean(axis=1))
 
     middle = min(float(np.log(about)), cap)
@@ -148,6 +148,14 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
     if not np.isfinite(expected(np.full(POINTS, best))[0]):
         raise PlanError("no size reaches that quality in every draw, whatever its tokens; ask for a higher loss.")
     return best
+
+
+@jax.jit
+def _tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
+    """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
+    levels = jnp.broadcast_to(level, (belief.count,))
+    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (0, None, 0))
+    return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
 @jax.jit

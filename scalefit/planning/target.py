@@ -13,7 +13,7 @@ from jax import Array
 from scalefit._numerics import check_prob, precision
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, log_tokens_for, minimise
+from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
 from scalefit.planning.cost import Cost, SixND
@@ -169,14 +169,6 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
         return jnp.where(enough(log_n, most), fewest, jnp.inf)
 
     return jax.vmap(one)(log_n)
-
-
-@jax.jit
-def tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
-    """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
-    levels = jnp.broadcast_to(level, (belief.count,))
-    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (0, None, 0))
-    return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
 @jax.jit
