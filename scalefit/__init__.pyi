@@ -21,6 +21,7 @@ from .downstream import fit_downstream as fit_downstream
 from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
 from .errors import FitError as FitError
+from .errors import FitWarning as FitWarning
 from .errors import ModelError as ModelError
 from .errors import PlanError as PlanError
 from .errors import ScalefitError as ScalefitError

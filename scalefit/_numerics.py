@@ -40,13 +40,17 @@ def precision_in_force() -> Precision:
     return _asked.get() or ("float64" if jax.default_backend() == "cpu" else "float32")
 
 
-def find_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array) -> Array:
+def find_root(
+    f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array, within: float = 0.0
+) -> Array:
     """Root of a decreasing function: Newton's step where it stays in the bracket, else bisection.
 
-    `f(u)` returns value and slope. Converges to rounding; a root outside the bracket gives its nearer end,
-    NaN gives NaN. All arguments are scalars: vectorise with `jax.vmap`.
+    `f(u)` returns value and slope. Converges to rounding, or until a step is no longer than `within`; a root outside
+    the bracket gives its nearer end, NaN gives NaN. All arguments are scalars: vectorise with `jax.vmap`, where the
+    slowest root decides how long all take.
     """
-    tolerance = 16 * jnp.finfo(jnp.result_type(float)).eps * jnp.maximum(1.0, jnp.abs(high))
+    rounding = 16 * jnp.finfo(jnp.result_type(float)).eps * jnp.maximum(1.0, jnp.abs(high))
+    tolerance = jnp.maximum(rounding, within)
 
     def step(state: tuple) -> tuple:
         low, high, u, _, count = state

@@ -15,6 +15,7 @@ from math import log
 from pathlib import Path
 from typing import Any, Self, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -25,6 +26,8 @@ from scalefit.laws import Prior
 
 PIVOTS = 24
 WAVES = (16, 32)  # of the prior paths, for each process
+# Of `make_paths`, for `jax.vmap` over draws: what all share is computed once where they are asked for the same point.
+PATH_AXES = {"scales": None, "frequency": None, "size": None, "centres": None, "pull": 0, "normal": 0}
 # Plane waves at the quantiles of the kernels' spectral density, a normal: evenly in one dimension, on the R sequence
 # in two (Roberts 2018).
 _STEPS = np.array([0.7548776662466927, 0.5698402909980532])
@@ -160,7 +163,7 @@ def waves(scales: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_paths(scales: Any, centres: np.ndarray, weights: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """The arrays that `error_at` takes, each (draw, ...): one path for each of the posterior's `weights` (draw, pivot).
+    """What `error_at` takes, along `PATH_AXES`: one path for each of the posterior's `weights` (draw, pivot).
 
     centres : the pivots, (up to pivot, 2); weights beyond them, of a table with few runs, are left out.
     """
@@ -177,8 +180,7 @@ def make_paths(scales: Any, centres: np.ndarray, weights: np.ndarray, seed: int)
     pull[:, :count] = solve_triangular(root, inner, lower=True, trans=1).T
     shared = {"scales": np.array(scales), "frequency": frequency, "size": size}
     shared["centres"] = np.resize(centres, (PIVOTS, 2))  # those repeated have no pull
-    paths = {name: np.broadcast_to(values, (draws, *values.shape)) for name, values in shared.items()}
-    return paths | {"pull": pull, "normal": normal}
+    return shared | {"pull": pull, "normal": normal}
 
 
 def error_at(path: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
@@ -187,6 +189,11 @@ def error_at(path: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
     phase = path["frequency"] @ u
     wave = jnp.concatenate([path["size"] * jnp.cos(phase), path["size"] * jnp.sin(phase)])
     return kernel(path["scales"], path["centres"], u) @ path["pull"] + wave @ path["normal"]
+
+
+def errors_at(paths: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
+    """That of every draw at each of log_n, log_d (run,): (draw, run)."""
+    return jax.vmap(jax.vmap(error_at, (None, 0, 0)), (PATH_AXES, None, None))(paths, log_n, log_d)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,10 @@ class DataWarning(UserWarning):
     """The table can be used, but something in it looks like a mistake."""
 
 
+class FitWarning(UserWarning):
+    """The fit can be used, but some of its numbers are rough."""
+
+
 class NoMinimumError(PlanError):
     """Runs at one budget show no best model size between the smallest and the largest."""
 

@@ -1,5 +1,6 @@
 """Fit: draws of a model's parameters, where they came from, and what can be asked of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -12,9 +13,10 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
-from scalefit.discrepancy import Form, error_at
+from scalefit.counting import flops_6nd
+from scalefit.discrepancy import Form, errors_at
 from scalefit.errors import PlanError
-from scalefit.frontier import Frontier, frontier, trades
+from scalefit.frontier import Frontier, beyond, frontier, trades
 from scalefit.health import Health
 from scalefit.model import BoundModel, Model, Theta
 from scalefit.read import read_inputs
@@ -84,7 +86,7 @@ class Fit:
         return found | self._optima(budgets) if trades(self.model.law) else found
 
     def _optima(self, budgets: Any) -> dict[str, np.ndarray]:
-        front = self.frontier(self.compute_range[1:] if budgets is None else budgets)
+        front = self.frontier(self.compute_range[1:] if budgets is None else budgets, kind="mean")
         columns = {"N_opt": front.params, "D_opt": front.tokens}
         columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
         shape = next(iter(self.draws.values())).shape
@@ -94,6 +96,18 @@ class Fit:
             for name, values in columns.items()
         }
 
+    @property
+    def carries_error(self) -> bool:
+        """Whether intervals of kind "form" can be asked for: of a posterior over a law that can err by itself."""
+        return self.kind == "posterior" and self.model.discrepancy is not None and trades(self.model.law)
+
+    def kind_at(self, flops: Any) -> str:
+        """The interval kind of an answer at this compute (FLOP) unless another is asked for: "form" beyond the data.
+
+        There the law's own error outgrows that of its parameters. "mean" inside, or where there is no such error.
+        """
+        return "form" if self.carries_error and beyond(flops, self.compute_range).any() else "mean"
+
     @cached_property
     def form(self) -> Form:
         """The posterior of the law together with its own error; raises `ModelError` where the model leaves it out."""
@@ -101,15 +115,17 @@ class Fit:
 
         return fit_form(self)
 
-    def frontier(self, budgets: Any, kind: str = "mean", **fixed: Any) -> Frontier:
+    def frontier(self, budgets: Any, kind: str | None = None, **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget (FLOP), per draw.
 
-        kind : "mean" carries parameter uncertainty only, "form" the law's own error too. fixed : the law's inputs
-        beyond params and tokens, such as unique_tokens, each a number or one a draw. Raises `PlanError` where the law
-        has no allocation, or needs an input that is not given.
+        kind : "mean" carries parameter uncertainty only, "form" the law's own error too; by default the latter for all
+        budgets where one of them lies beyond the data. fixed : the law's inputs beyond params and tokens, such as
+        unique_tokens, each a number or one a draw. Raises `PlanError` where the law has no allocation, or needs an
+        input that is not given.
         """
-        theta, paths = self.draws_of_kind(kind)
-        return frontier(self.model.law, theta, positive_budgets(budgets), self.compute_range, fixed, paths)
+        flops = positive_budgets(budgets)
+        theta, paths = self.draws_of_kind(kind or self.kind_at(flops))
+        return frontier(self.model.law, theta, flops, self.compute_range, fixed, paths)
 
     def draws_of_kind(self, kind: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         """Parameters, name -> (draw,), and paths of the law's own error where an interval of `kind` carries it."""
@@ -117,23 +133,34 @@ class Fit:
             raise PlanError(f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error).")
         return (self.theta, None) if kind == "mean" else (self.form.theta, self.form.paths)
 
-    def predict(self, new_runs: Any, kind: str = "run", seed: int | None = None) -> np.ndarray:
+    def predict(self, new_runs: Any, kind: str | None = None, seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
 
         new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter uncertainty
         only), "run" one new run (with noise, drawn from `seed`; the fit's own by default), "form" one new run of a law
-        that errs by itself. Raises `PlanError` on another kind, `DataError` where an input is missing or N is counted
-        by another convention than the fit's, `ModelError` where the model leaves the law's error out.
+        that errs by itself; by default "form" for all where one lies beyond the data, "run" inside. Raises `PlanError`
+        on another kind, `DataError` where an input is missing or N is counted by another convention than the fit's,
+        `ModelError` where the model leaves the law's error out.
         """
-        if kind not in ("mean", "run", "form"):
+        if kind not in (None, "mean", "run", "form"):
             raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
-        law = "form" if kind == "form" else "mean"
-        theta, paths = self.draws_of_kind(law)
-        with precision():
-            x = {name: jnp.asarray(values) for name, values in inputs.items()}
-            mean = np.exp(np.asarray(_log_loss(self.model, _arrays(theta), x, paths and _arrays(paths))))
+        law = ("form" if kind == "form" else "mean") if kind else self._kind_of_runs(inputs)
+        mean = self._expected(inputs, law)
         return mean if kind == "mean" else self.observed(mean, seed, law)
+
+    def expected(self, new_runs: Any, kind: str) -> np.ndarray:
+        """Draws of the loss of new runs without noise, (draw, run): kind "mean", or "form" with the law's own error."""
+        return self._expected(read_inputs(new_runs, self.model.law.inputs, self.runs.convention), kind)
+
+    def _expected(self, inputs: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
+        theta, paths = self.draws_of_kind(kind)
+        with precision():
+            return np.exp(np.asarray(_log_loss(self.model, _arrays(theta), _arrays(inputs), paths and _arrays(paths))))
+
+    def _kind_of_runs(self, inputs: Mapping[str, np.ndarray]) -> str:
+        """`kind_at` the compute of runs of these inputs."""
+        return self.kind_at(flops_6nd(inputs["params"], inputs["tokens"])) if self.carries_error else "mean"
 
     def observed(self, loss: np.ndarray, seed: int | None = None, kind: str = "mean") -> np.ndarray:
         """One run's loss for each draw of a loss of that kind, (draw, ...): with noise, from `seed` (the fit's own)."""
@@ -172,7 +199,7 @@ def current_versions() -> dict[str, str]:
     return {name: version(name) for name in ("scalefit", "jax", "numpyro", "numpy")}
 
 
-def _arrays(values: dict[str, np.ndarray]) -> dict[str, Array]:
+def _arrays(values: Mapping[str, np.ndarray]) -> dict[str, Array]:
     return {name: jnp.asarray(value) for name, value in values.items()}
 
 
@@ -180,10 +207,7 @@ def _arrays(values: dict[str, np.ndarray]) -> dict[str, Array]:
 def _log_loss(model: Model, theta: Theta, x: dict[str, Array], paths: dict[str, Array] | None) -> Array:
     """ln loss of the law, with its own error where there are paths of it, (draw, run)."""
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
-    if paths is None:
-        return mean
-    over_runs = jax.vmap(error_at, (None, 0, 0))
-    return mean + jax.vmap(over_runs, (0, None, None))(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
+    return mean if paths is None else mean + errors_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
 
 
 @partial(jax.jit, static_argnames="model")

@@ -17,7 +17,7 @@ from jax import Array
 
 from scalefit._numerics import find_root, precision
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
-from scalefit.discrepancy import error_at
+from scalefit.discrepancy import PATH_AXES, error_at
 from scalefit.errors import PlanError
 from scalefit.laws import Law
 from scalefit.units import format_flops
@@ -32,8 +32,10 @@ TRADED = {"params", "tokens"}
 # Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
 BLOCK = 8
 PATHS = "paths"
+ROUNDING = 1.005  # of compute: a budget read off a table is still that of its largest run
 # The law's error may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
 REACH, GRID = 3.0, 15
+CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
 
 
 def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:
@@ -81,7 +83,7 @@ def _optimum_near(loss: Callable[[Array], Array], start: Array) -> Array:
     best = grid[jnp.argmin(jax.vmap(loss)(grid))]
     step = 2 * REACH / (GRID - 1)
     downhill = lambda u: -jax.jvp(loss, (u,), (jnp.ones_like(u),))[1]
-    return find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best)
+    return find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best, CLOSE)
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ def planning_draws(
     return draws if paths is None else draws | {PATHS: {name: jnp.asarray(value) for name, value in paths.items()}}
 
 
+def draw_axes(draws: Mapping[str, Any]) -> dict[str, Any]:
+    """The axis of draws in each of `planning_draws`, for `jax.vmap`."""
+    return {name: PATH_AXES if name == PATHS else 0 for name in draws}
+
+
 @partial(jax.jit, static_argnames="law")
 def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
     """ln N_opt and the loss there, each (draw, budget)."""
@@ -134,7 +141,7 @@ def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, 
         log_n = optimal_log_params(loss, log_c)
         return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n)
 
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(theta, log_flops)
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(draw_axes(theta), None))(theta, log_flops)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +201,13 @@ def frontier(
             f"{format_flops(flops[at_end][0])} FLOP has no optimum of a parameter and a token; ask for more."
         )
     return front
+
+
+def beyond(flops: Any, compute_range: tuple[float, float]) -> np.ndarray:
+    """Whether compute (FLOP) lies outside that of the runs, elementwise."""
+    smallest, largest = compute_range
+    flops = np.asarray(flops, dtype=float)
+    return (flops < smallest / ROUNDING) | (flops > ROUNDING * largest)
 
 
 def trades(law: Law) -> bool:

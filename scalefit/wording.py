@@ -8,7 +8,7 @@ from scalefit._numerics import interval
 from scalefit.check import Backtest, LawComparison
 from scalefit.check.scores import inside
 from scalefit.discrepancy import LEARNED, Card
-from scalefit.frontier import Frontier
+from scalefit.frontier import Frontier, beyond
 from scalefit.units import format_count, format_flops, percent
 
 COVERAGE_FOUND = (
@@ -28,7 +28,7 @@ def caution(flops: float, compute_range: tuple[float, float], kind: str = "mean"
     card : of the scales of the law's error, where it is known.
     """
     smallest, largest = compute_range
-    if smallest <= flops <= 1.005 * largest:
+    if not beyond(flops, compute_range):
         return ""
     times, end = (
         (ratio(flops / largest), "largest") if flops > largest else (f"1/{ratio(smallest / flops)}", "smallest")
@@ -43,10 +43,9 @@ def _carried(kind: str, card: Card | None, times: float) -> str:
     """What an interval holds, and what intervals of its kind were worth at that distance, or the furthest known."""
     if kind == "mean":
         return f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}"
-    if kind == "stacked":
-        return (
-            "Its interval carries uncertainty over parameters and over the laws compared, but no error that they share"
-        )
+    if kind.startswith("stacked"):
+        own = "and each law's own error" if kind == "stacked form" else "but no error that they share"
+        return f"Its interval carries uncertainty over parameters and over the laws compared, {own}"
     if card is None:
         return "Its interval carries the law's own error too, on scales that no held-out sweep has tested here"
     index = min(int(np.searchsorted(card.times, times)), len(card.times) - 1)
@@ -81,13 +80,17 @@ def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
     )
 
 
-def fit_paragraph(front: Frontier, prob: float) -> str:
-    """The optimum at each budget of a frontier, and the caution where the last lies beyond the data."""
-    sentences = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
-    beyond = caution(front.flops.max(), front.compute_range, front.kind)
-    return " ".join(
-        [*sentences, beyond or "Larger budgets are extrapolations: ask with --budget, and read its caution."]
-    )
+def fit_paragraph(inside: Frontier, further: Frontier | None, prob: float, card: Card | None = LEARNED) -> str:
+    """The optimum at budgets inside the data, and at those beyond them, with what that is worth."""
+    listed = lambda front: [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
+    if further is None:
+        ending = ["Larger budgets are extrapolations: ask with --budget, and read its caution."]
+    else:
+        carried = "With the law's own error, which the table leaves out: " if further.kind == "form" else ""
+        first, *others = listed(further)
+        ending = [carried + first[0].lower() + first[1:] if carried else first, *others]
+        ending.append(caution(further.flops.max(), further.compute_range, further.kind, card))
+    return " ".join([*listed(inside), *ending])
 
 
 def coverage_sentence(result: Backtest, prob: float = 0.9) -> str:

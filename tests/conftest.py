@@ -53,6 +53,12 @@ def chinchilla_fit(chinchilla):
 
 
 @pytest.fixture(scope="session")
+def law_fit(chinchilla_fit):
+    """The same draws by the law alone: what published closed forms and exact figures are about."""
+    return replace(chinchilla_fit, model=replace(chinchilla_fit.model, discrepancy=None))
+
+
+@pytest.fixture(scope="session")
 def quick():
     """A small engine for tests that look at everything but precision."""
     return sf.AIS(chains=4, draws=500, block=500, rounds=8)

@@ -28,7 +28,7 @@ def test_fit_prints_a_table_and_plain_words(run, tmp_path):
         assert words in out
     flat = " ".join(out.split())
     assert "At 1.3e22 FLOP the optimum is" in flat
-    assert "At 5.76e23 FLOP the optimum is" in flat
+    assert "With the law's own error, which the table leaves out: at 5.76e23 FLOP the optimum is" in flat
     assert "44 times the compute of the largest run: an extrapolation" in flat
     assert sf.load(tmp_path / "chin.nc").health.verdict == "ok"
 
@@ -52,6 +52,13 @@ def test_columns_can_be_named(run, table):
     assert document["noise"] == "student-t"
     assert "6 N D" in document["notes"][0]
     assert document["summary"]["alpha"]["lower"] < 0.3478 < document["summary"]["alpha"]["upper"]
+
+
+def test_a_law_without_an_allocation_is_fitted_and_written(run, tmp_path):
+    code, out, _ = run("fit", "chinchilla", "--law", "kaplan-n", "--engine", "huber", "-o", tmp_path / "fit.nc")
+    assert code == 0
+    assert "optimum" not in out
+    assert sf.load(tmp_path / "fit.nc").model.law.name == "kaplan-n"
 
 
 def test_failing_health_exits_with_1_and_still_writes(run, tmp_path):
@@ -94,7 +101,11 @@ def test_frontier_table_json_and_picture(run, saved, small_fit, tmp_path):
     document = json.loads(run("frontier", saved, "--budgets", "1e20:1e22:3", "--json")[1])
     rows = document["frontier"]
     assert [row["flops"] for row in rows] == pytest.approx([1e20, 1e21, 1e22])
-    assert rows[1]["params_median"] == pytest.approx(np.median(small_fit.frontier([1e21]).params))
+    assert document["kind"] == "form"
+    assert rows[1]["params_median"] == pytest.approx(np.median(small_fit.frontier([1e20, 1e21, 1e22]).params[:, 1]))
+    _, law, _ = run("frontier", saved, "--budgets", "1e21", "--kind", "mean", "--json")
+    asked = json.loads(law)["frontier"][0]["params_median"]
+    assert asked == pytest.approx(np.median(small_fit.frontier([1e21], kind="mean").params))
 
 
 def test_laws_and_data_tell_their_sources(run):

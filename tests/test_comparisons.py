@@ -23,9 +23,9 @@ def test_models_are_read_by_name_or_numbers():
         read_model((0, 1e9))
 
 
-def test_training_compute_of_published_models(chinchilla_fit):
+def test_training_compute_of_published_models(law_fit):
     """Chinchilla was trained with Gopher's compute, not with GPT-3's."""
-    found = sf.audit(chinchilla_fit, ["gopher", "chinchilla", "gpt-3", "llama-3-405b"])
+    found = sf.audit(law_fit, ["gopher", "chinchilla", "gpt-3", "llama-3-405b"])
     np.testing.assert_allclose(found.flops, [5.04e23, 5.88e23, 3.143e23, 3.79e25], rtol=1e-3)
 
 
@@ -37,11 +37,11 @@ def test_the_inference_that_a_size_implies(point_fit):
     np.testing.assert_allclose(served, [1.90e14, 1.28e11], rtol=5e-3)
 
 
-def test_an_audit_is_the_plan_turned_round(chinchilla_fit):
+def test_an_audit_is_the_plan_turned_round(law_fit):
     """The same regret and waste as a plan held to that size; each model alone as among ten."""
-    ten = sf.audit(chinchilla_fit, published_models()[:10])
+    ten = sf.audit(law_fit, published_models()[:10])
     for index, model in enumerate(ten.models[:3]):
-        plan = sf.plan(chinchilla_fit, 6 * model.params * model.tokens, params=model.params)
+        plan = sf.plan(law_fit, 6 * model.params * model.tokens, params=model.params)
         np.testing.assert_allclose(ten.draws["given_up"][:, index], plan.draws["regret"], atol=1e-12)
         np.testing.assert_allclose(ten.draws["wasted_compute"][:, index], plan.draws["wasted_compute"], atol=1e-9)
         np.testing.assert_allclose(ten.draws["N_opt"][:, index], plan.draws["N_opt"], rtol=1e-9)
@@ -49,9 +49,9 @@ def test_an_audit_is_the_plan_turned_round(chinchilla_fit):
     assert table.loc["Gopher", ("N_opt", "lower")] < table.loc["Gopher", ("N_opt", "median")]
 
 
-def test_undertrained_is_a_ratio_of_tokens_not_of_compute(chinchilla_fit):
+def test_undertrained_is_a_ratio_of_tokens_not_of_compute(law_fit):
     """GPT-3, Gopher, MT-NLG lack a factor of 10 to 40 in tokens at their size, and wasted 40 to 65 % of compute."""
-    found = sf.audit(chinchilla_fit, ["gpt-3", "gopher", "mt-nlg"])
+    found = sf.audit(law_fit, ["gpt-3", "gopher", "mt-nlg"])
     missing = 1 / np.median(found.draws["token_ratio"], axis=0)
     wasted = np.median(found.draws["wasted_compute"], axis=0)
     assert (missing > 9).all()
@@ -60,36 +60,36 @@ def test_undertrained_is_a_ratio_of_tokens_not_of_compute(chinchilla_fit):
     np.testing.assert_array_less(1 / (1 - wasted), missing / 3)
 
 
-def test_llama_was_overtrained_on_purpose(chinchilla_fit):
-    found = sf.audit(chinchilla_fit, ["llama-1-7b", "chinchilla"])
+def test_llama_was_overtrained_on_purpose(law_fit):
+    found = sf.audit(law_fit, ["llama-1-7b", "chinchilla"])
     assert np.median(found.draws["overtraining"], axis=0)[0] > 5
     assert np.median(found.draws["served"], axis=0)[0] > 1e12
     low, high = np.quantile(found.draws["overtraining"][:, 1], [0.05, 0.95])
     assert low < 1 < high
 
 
-def test_chinchilla_beats_gopher(chinchilla_fit):
+def test_chinchilla_beats_gopher(law_fit):
     """Difference .026 [.020, .033] nats (95 %); certain by the law, .93 as one run each. Monte Carlo error of a
     quantile is below .001; of the chance, .005 a standard error."""
-    found = sf.versus("gopher", "chinchilla", fit=chinchilla_fit)
+    found = sf.versus("gopher", "chinchilla", fit=law_fit)
     low, middle, high = np.quantile(found.draws["difference"], [0.025, 0.5, 0.975])
     assert (low, middle, high) == pytest.approx((0.020, 0.026, 0.033), abs=0.001)
     assert found.chance == 1.0
     assert found.chance_one_run == pytest.approx(0.93, abs=0.015)
-    reverse = sf.versus("chinchilla", "gopher", fit=chinchilla_fit)
+    reverse = sf.versus("chinchilla", "gopher", fit=law_fit)
     assert reverse.chance == 0.0
     np.testing.assert_allclose(reverse.draws["speedup"], 1 / found.draws["speedup"], rtol=1e-6)
 
 
-def test_a_recipe_twice_as_good_in_both_is_worth_four_times_the_compute(chinchilla_fit):
+def test_a_recipe_twice_as_good_in_both_is_worth_four_times_the_compute(law_fit):
     """L_B(N, D) = L_A(2N, 2D), so L*_B(C) = L*_A(4C) in every draw, however draws are paired."""
-    theta = chinchilla_fit.draws
+    theta = law_fit.draws
     better = {"A": theta["A"] * 2 ** -theta["alpha"], "B": theta["B"] * 2 ** -theta["beta"]}
     one_draw = {name: values[:1, :1] for name, values in (theta | better).items()}
-    a = replace(chinchilla_fit, draws={name: values[:1, :1] for name, values in theta.items()})
-    found = sf.versus(a, replace(chinchilla_fit, draws=one_draw), budget=1e23)
+    a = replace(law_fit, draws={name: values[:1, :1] for name, values in theta.items()})
+    found = sf.versus(a, replace(law_fit, draws=one_draw), budget=1e23)
     assert found.draws["speedup"] == pytest.approx(4, rel=1e-6)
-    whole = sf.versus(chinchilla_fit, replace(chinchilla_fit, draws=theta | better), budget=1e23)
+    whole = sf.versus(law_fit, replace(law_fit, draws=theta | better), budget=1e23)
     assert np.median(whole.draws["speedup"]) == pytest.approx(4, rel=0.05)
     assert whole.draws["speedup"].std() > 0.05  # independent posteriors: draws are paired at random
 
@@ -106,9 +106,9 @@ def test_a_better_recipe_against_more_compute(point_fit):
     assert sf.versus(f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 1.0
 
 
-def test_budgets_are_spent_at_their_plans(chinchilla_fit):
-    found = sf.versus("1e23", "$1M", fit=chinchilla_fit)
-    assert found.a.params == pytest.approx(sf.plan(chinchilla_fit, 1e23).params, rel=1e-9)
+def test_budgets_are_spent_at_their_plans(law_fit):
+    found = sf.versus("1e23", "$1M", fit=law_fit)
+    assert found.a.params == pytest.approx(sf.plan(law_fit, 1e23).params, rel=1e-9)
     assert found.b.flops == pytest.approx(1e6 / 2 * 989.4e12 * 0.4 * 3600)
 
 

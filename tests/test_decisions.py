@@ -24,10 +24,10 @@ def loss_of(fit, n, d):
 
 
 @pytest.mark.parametrize("served", [1e10, 2e12, 5e13])
-def test_lifetime_budgets_meet_the_published_condition(chinchilla_fit, served):
+def test_lifetime_budgets_meet_the_published_condition(law_fit, served):
     """e_N / e_D = 1 + T / (3 D) on 6 N D + 2 N T = C (Sardana et al. 2024), draw by draw."""
-    plan = sf.plan(chinchilla_fit, BUDGET, cost=sf.cost.Lifetime(served))
-    t, n, d = chinchilla_fit.theta, plan.draws["N_opt"], plan.draws["D_opt"]
+    plan = sf.plan(law_fit, BUDGET, cost=sf.cost.Lifetime(served))
+    t, n, d = law_fit.theta, plan.draws["N_opt"], plan.draws["D_opt"]
     np.testing.assert_allclose(6 * n * d + 2 * n * served, BUDGET, rtol=1e-10)
     ratio = t["alpha"] * t["A"] * n ** -t["alpha"] / (t["beta"] * t["B"] * d ** -t["beta"])
     np.testing.assert_allclose(ratio, 1 + served / (3 * d), rtol=1e-8)
@@ -45,18 +45,18 @@ def test_waste_under_a_lifetime_is_what_a_dense_search_finds(point_fit):
     assert plan.wasted_compute == pytest.approx(1 - least / BUDGET, abs=1e-8)
 
 
-def test_a_budget_in_money_is_spent_in_money(chinchilla_fit):
+def test_a_budget_in_money_is_spent_in_money(law_fit):
     machines = sf.Machines()
     in_money = sf.cost.Lifetime.in_money(2e12, training=machines)
-    plan = sf.plan(chinchilla_fit, "$1M", cost=in_money, machines=machines)
-    same = sf.plan(chinchilla_fit, "$1M", cost=sf.cost.Lifetime(2e12), machines=machines)
+    plan = sf.plan(law_fit, "$1M", cost=in_money, machines=machines)
+    same = sf.plan(law_fit, "$1M", cost=sf.cost.Lifetime(2e12), machines=machines)
     assert in_money.total(plan.params, plan.tokens) == pytest.approx(1e6)
     assert plan.params == pytest.approx(same.params, rel=1e-9)
     assert plan.wasted_money.mean() == pytest.approx(same.wasted_money.mean(), rel=1e-6)
 
 
-def test_the_bill_is_in_every_unit(chinchilla_fit):
-    plan = sf.plan(chinchilla_fit, "512 H100 x 30 days @ 40%")
+def test_the_bill_is_in_every_unit(law_fit):
+    plan = sf.plan(law_fit, "512 H100 x 30 days @ 40%")
     bill = plan.bill
     assert bill["days"] == pytest.approx(30)
     assert bill["accelerator_hours"] == pytest.approx(512 * 720)
@@ -67,21 +67,21 @@ def test_the_bill_is_in_every_unit(chinchilla_fit):
 # Limits and risk
 
 
-def test_limits_hold_and_have_a_price(chinchilla_fit):
-    free = sf.plan(chinchilla_fit, BUDGET)
-    capped = sf.plan(chinchilla_fit, BUDGET, max_params="30B")
+def test_limits_hold_and_have_a_price(law_fit):
+    free = sf.plan(law_fit, BUDGET)
+    capped = sf.plan(law_fit, BUDGET, max_params="30B")
     assert capped.params == pytest.approx(30e9)
     assert capped.price_of_limits == pytest.approx(capped.wasted_compute - free.wasted_compute)
     assert capped.price_of_limits > 0.2
-    assert sf.plan(chinchilla_fit, BUDGET, max_params="1T").params == free.params
-    assert sf.plan(chinchilla_fit, BUDGET, tokens="2T").tokens == pytest.approx(2e12)
-    trained_on = sf.plan(chinchilla_fit, BUDGET, overtrain=4)
+    assert sf.plan(law_fit, BUDGET, max_params="1T").params == free.params
+    assert sf.plan(law_fit, BUDGET, tokens="2T").tokens == pytest.approx(2e12)
+    trained_on = sf.plan(law_fit, BUDGET, overtrain=4)
     assert trained_on.tokens_per_param == pytest.approx(4 * free.tokens_per_param)
     assert 6 * trained_on.params * trained_on.tokens == pytest.approx(BUDGET)
 
 
-def test_eighteen_percent_in_size_costs_one_percent(chinchilla_fit):
-    plan = sf.plan(chinchilla_fit, BUDGET)
+def test_eighteen_percent_in_size_costs_one_percent(law_fit):
+    plan = sf.plan(law_fit, BUDGET)
     low, high = plan.near_optimal
     assert high / plan.params == pytest.approx(1.18, abs=0.015)
     assert plan.params / low == pytest.approx(1.18, abs=0.015)
@@ -105,41 +105,41 @@ def test_limits_that_leave_no_room_say_so(small_fit, limits, words):
 
 
 @pytest.mark.parametrize("family", ["gpt", "llama-2", "mixtral"])
-def test_a_plan_rounds_to_a_shape_at_its_price(chinchilla_fit, family):
+def test_a_plan_rounds_to_a_shape_at_its_price(law_fit, family):
     """The exact count, on the tokens the budget leaves it, and what a plan held to that count wastes more."""
-    plan = sf.plan(chinchilla_fit, BUDGET, family=family)
+    plan = sf.plan(law_fit, BUDGET, family=family)
     built = plan.deployment
     assert built.params == built.shape.total
     assert built.params == pytest.approx(plan.params, rel=0.05)
     assert 6 * built.params * built.tokens == pytest.approx(BUDGET)
-    held = sf.plan(chinchilla_fit, BUDGET, params=built.params)
+    held = sf.plan(law_fit, BUDGET, params=built.params)
     assert built.waste == pytest.approx(held.wasted_compute - plan.wasted_compute, abs=1e-9)
     assert built.loss == pytest.approx(held.loss - plan.loss, abs=1e-12)
     assert 0 <= built.loss < 1e-4
 
 
-def test_a_shape_keeps_within_the_cap(chinchilla_fit):
-    built = sf.plan(chinchilla_fit, BUDGET, family="llama-2", max_params=7e9).deployment
+def test_a_shape_keeps_within_the_cap(law_fit):
+    built = sf.plan(law_fit, BUDGET, family="llama-2", max_params=7e9).deployment
     assert 6.5e9 < built.params <= 7e9
     with pytest.raises(sf.errors.PlanError, match="no family"):
-        sf.plan(chinchilla_fit, BUDGET, family="lama")
+        sf.plan(law_fit, BUDGET, family="lama")
 
 
-def test_compute_counted_over_shapes_leaves_fewer_tokens(chinchilla_fit):
+def test_compute_counted_over_shapes_leaves_fewer_tokens(law_fit):
     """Attention's FLOP are in the budget, the more so for small models: a larger model on fewer tokens."""
-    plain = sf.plan(chinchilla_fit, 1e21)
-    counted = sf.plan(chinchilla_fit, 1e21, cost=sf.cost.Counted.of("chinchilla", "palm"))
+    plain = sf.plan(law_fit, 1e21)
+    counted = sf.plan(law_fit, 1e21, cost=sf.cost.Counted.of("chinchilla", "palm"))
     assert counted.flops == pytest.approx(1e21)
     assert counted.params * counted.tokens < 0.95 * plain.params * plain.tokens
     sizes = counted.params * np.array([0.9, 1.1])
-    losses = [loss_of(chinchilla_fit, n, counted.cost.tokens_for(1e21, n)).mean() for n in sizes]
+    losses = [loss_of(law_fit, n, counted.cost.tokens_for(1e21, n)).mean() for n in sizes]
     assert min(losses) > counted.loss
 
 
-def test_a_mixture_has_more_parameters_for_the_same_compute(chinchilla_fit):
+def test_a_mixture_has_more_parameters_for_the_same_compute(law_fit):
     """Only the active share costs: 1 / share times the budget of a dense model."""
-    sparse = sf.plan(chinchilla_fit, BUDGET, cost=sf.cost.SixND(active=0.25))
-    dense = sf.plan(chinchilla_fit, 4 * BUDGET)
+    sparse = sf.plan(law_fit, BUDGET, cost=sf.cost.SixND(active=0.25))
+    dense = sf.plan(law_fit, 4 * BUDGET)
     assert sparse.params == pytest.approx(dense.params, rel=1e-6)
     assert sparse.tokens == pytest.approx(dense.tokens, rel=1e-6)
     assert sparse.flops == pytest.approx(BUDGET)
@@ -155,23 +155,23 @@ def test_cvar_is_the_mean_of_the_worst():
         cvar(np.arange(3.0), 1.0)
 
 
-def test_risk_minimises_the_tail_behind_an_uncertain_wall(chinchilla_fit):
+def test_risk_minimises_the_tail_behind_an_uncertain_wall(law_fit):
     """There the tail is lopsided, and the plan differs from the mean's; no size on a grid has a better tail."""
     wall = {"unique_tokens": sf.Between(0.5e12, 2e12)}
-    mean, safe = sf.plan(chinchilla_fit, BUDGET, **wall), sf.plan(chinchilla_fit, BUDGET, risk=0.95, **wall)
+    mean, safe = sf.plan(law_fit, BUDGET, **wall), sf.plan(law_fit, BUDGET, risk=0.95, **wall)
     assert safe.cvar(of="regret") < mean.cvar(of="regret")
     assert abs(np.log(safe.params / mean.params)) > 0.05
     for factor in np.exp([-0.1, -0.02, 0.02, 0.1]):
-        other = sf.plan(chinchilla_fit, BUDGET, params=safe.params * factor, **wall)
+        other = sf.plan(law_fit, BUDGET, params=safe.params * factor, **wall)
         assert other.cvar(of="regret") > safe.cvar(of="regret")
 
 
 # Targets
 
 
-def test_the_least_budget_for_a_loss_is_the_closed_form(chinchilla_fit):
+def test_the_least_budget_for_a_loss_is_the_closed_form(law_fit):
     """C(L) = 6 [K / (L - E)]^(1/gamma) and N = [A (1 + alpha/beta) / (L - E)]^(1/alpha)."""
-    found, t = sf.target(chinchilla_fit, 1.95), chinchilla_fit.theta
+    found, t = sf.target(law_fit, 1.95), law_fit.theta
     alpha, beta, left = t["alpha"], t["beta"], 1.95 - t["E"]
     n = (t["A"] * (1 + alpha / beta) / left) ** (1 / alpha)
     d = (t["B"] * (1 + beta / alpha) / left) ** (1 / beta)
@@ -180,25 +180,25 @@ def test_the_least_budget_for_a_loss_is_the_closed_form(chinchilla_fit):
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_the_sure_plan_is_sure_and_none_cheaper_is(chinchilla_fit, confidence):
-    found = sf.target(chinchilla_fit, 1.95, confidence=confidence)
-    reached = loss_of(chinchilla_fit, found.sure.params, found.sure.tokens) <= 1.95 * (1 + 1e-9)
+def test_the_sure_plan_is_sure_and_none_cheaper_is(law_fit, confidence):
+    found = sf.target(law_fit, 1.95, confidence=confidence)
+    reached = loss_of(law_fit, found.sure.params, found.sure.tokens) <= 1.95 * (1 + 1e-9)
     assert reached.mean() == pytest.approx(found.sure.chance)
     assert confidence <= found.sure.chance < confidence + 0.002
     assert found.even.chance == pytest.approx(0.5, abs=0.002)
     assert found.sure.chance_one_run < found.sure.chance
     for n in found.sure.params * np.exp(np.linspace(-1, 1, 41)):
         d = 0.999 * found.sure.cost / 6 / n
-        assert np.mean(loss_of(chinchilla_fit, n, d) <= 1.95) < confidence
+        assert np.mean(loss_of(law_fit, n, d) <= 1.95) < confidence
 
 
-def test_a_loss_below_the_irreducible_one_is_out_of_reach(chinchilla_fit):
+def test_a_loss_below_the_irreducible_one_is_out_of_reach(law_fit):
     with pytest.raises(sf.PlanError, match="out of reach in"):
-        sf.target(chinchilla_fit, 1.8)
+        sf.target(law_fit, 1.8)
 
 
-def test_a_cap_makes_a_target_dearer(chinchilla_fit):
-    free, capped = sf.target(chinchilla_fit, 1.95), sf.target(chinchilla_fit, 1.95, max_params="60B")
+def test_a_cap_makes_a_target_dearer(law_fit):
+    free, capped = sf.target(law_fit, 1.95), sf.target(law_fit, 1.95, max_params="60B")
     assert capped.sure.params <= 60e9 * (1 + 1e-9)
     assert capped.sure.cost > free.sure.cost
 
@@ -230,73 +230,73 @@ def test_a_loss_served_two_trillion_times(point_fit):
     assert shares == pytest.approx((0.7096, 1.4677, 0.9522), rel=1e-3)
 
 
-def test_uncertain_inference_is_decided_by_its_expectation(chinchilla_fit):
+def test_uncertain_inference_is_decided_by_its_expectation(law_fit):
     rough = sf.Between(1e11, 1e13)
-    life = sf.lifetime(chinchilla_fit, "7B", sf.cost.Lifetime(rough))
-    known = sf.lifetime(chinchilla_fit, "7B", sf.cost.Lifetime(rough.mean))
+    life = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(rough))
+    known = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(rough.mean))
     assert life.params == pytest.approx(known.params, rel=0.03)  # the draws' mean is the mean to sampling error
     assert life.draws["wasted"].mean() > 5 * known.draws["wasted"].mean()
     assert (life.draws["wasted"] > -1e-9).all()
 
 
-def test_no_size_costs_less_in_expectation(chinchilla_fit):
+def test_no_size_costs_less_in_expectation(law_fit):
     cost = sf.cost.Lifetime(2e12)
-    best = sf.lifetime(chinchilla_fit, "13B", cost)
+    best = sf.lifetime(law_fit, "13B", cost)
     for factor in (0.9, 0.97, 1.03, 1.1):
-        other = sf.lifetime(chinchilla_fit, "13B", cost, params=best.params * factor)
+        other = sf.lifetime(law_fit, "13B", cost, params=best.params * factor)
         assert other.draws["total"].mean() > best.draws["total"].mean()
-    level = loss_of(chinchilla_fit, *best.reference)
-    np.testing.assert_allclose(loss_of(chinchilla_fit, best.params, best.draws["tokens"]), level, rtol=1e-9)
+    level = loss_of(law_fit, *best.reference)
+    np.testing.assert_allclose(loss_of(law_fit, best.params, best.draws["tokens"]), level, rtol=1e-9)
 
 
-def test_the_pareto_set_trades_training_for_inference(chinchilla_fit):
-    table = sf.lifetime(chinchilla_fit, "7B", sf.cost.Lifetime(2e12)).pareto()
+def test_the_pareto_set_trades_training_for_inference(law_fit):
+    table = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(2e12)).pareto()
     assert (np.diff(table["serving", ""]) > 0).all()
     assert (np.diff(table["training", "median"])[:-1] < 0).all()
 
 
-def test_a_quality_that_no_size_reaches(chinchilla_fit):
+def test_a_quality_that_no_size_reaches(law_fit):
     with pytest.raises(sf.PlanError, match="reach"):
-        sf.lifetime(chinchilla_fit, 1.80, sf.cost.Lifetime(2e12))
+        sf.lifetime(law_fit, 1.80, sf.cost.Lifetime(2e12))
     with pytest.raises(sf.PlanError, match="does not reach"):
-        sf.lifetime(chinchilla_fit, "70B", sf.cost.Lifetime(2e12), params="2B")
+        sf.lifetime(law_fit, "70B", sf.cost.Lifetime(2e12), params="2B")
 
 
 # The data wall
 
 
-def test_a_hard_wall_stops_the_tokens(chinchilla_fit):
-    plan, free = sf.plan(chinchilla_fit, BUDGET, unique_tokens=5e11), sf.plan(chinchilla_fit, BUDGET)
+def test_a_hard_wall_stops_the_tokens(law_fit):
+    plan, free = sf.plan(law_fit, BUDGET, unique_tokens=5e11), sf.plan(law_fit, BUDGET)
     assert plan.tokens == pytest.approx(5e11, rel=1e-6)
     assert plan.params == pytest.approx(BUDGET / 6 / 5e11, rel=1e-6)
     assert plan.wall.probability == 1.0
     np.testing.assert_allclose(plan.wall.penalty, plan.draws["loss"] - free.draws["loss"], atol=1e-12)
-    more = sf.plan(chinchilla_fit, BUDGET, unique_tokens=5e11 * 1.01)
+    more = sf.plan(law_fit, BUDGET, unique_tokens=5e11 * 1.01)
     assert plan.wall.value == pytest.approx(plan.loss - more.loss, rel=1e-6)
     assert "knows no repetition" in plan.basis.wall
 
 
-def test_a_distant_wall_changes_nothing(chinchilla_fit):
-    plan, free = sf.plan(chinchilla_fit, BUDGET, unique_tokens=1e14), sf.plan(chinchilla_fit, BUDGET)
+def test_a_distant_wall_changes_nothing(law_fit):
+    plan, free = sf.plan(law_fit, BUDGET, unique_tokens=1e14), sf.plan(law_fit, BUDGET)
     assert plan.params == pytest.approx(free.params, rel=1e-9)
     assert (plan.wall.probability, plan.wall.value) == (0.0, pytest.approx(0, abs=1e-12))
 
 
-def test_an_uncertain_wall_is_decided_by_expected_loss(chinchilla_fit):
-    plan = sf.plan(chinchilla_fit, BUDGET, unique_tokens="0.5T..2T")
+def test_an_uncertain_wall_is_decided_by_expected_loss(law_fit):
+    plan = sf.plan(law_fit, BUDGET, unique_tokens="0.5T..2T")
     unique = plan.wall.unique_tokens
     sizes = plan.params * np.exp(np.linspace(-0.5, 0.5, 201))
-    expected = [loss_of(chinchilla_fit, n, np.minimum(BUDGET / 6 / n, unique)).mean() for n in sizes]
+    expected = [loss_of(law_fit, n, np.minimum(BUDGET / 6 / n, unique)).mean() for n in sizes]
     assert np.argmin(expected) in (99, 100, 101)
     assert 0.5 < plan.wall.probability < 0.9
-    assert plan.wall.probability == pytest.approx(np.mean(sf.plan(chinchilla_fit, BUDGET).draws["D_opt"] > unique))
+    assert plan.wall.probability == pytest.approx(np.mean(sf.plan(law_fit, BUDGET).draws["D_opt"] > unique))
 
 
-def test_limits_hold_behind_a_wall(chinchilla_fit):
+def test_limits_hold_behind_a_wall(law_fit):
     """What more data would be worth is asked under the same cap."""
-    plan = sf.plan(chinchilla_fit, BUDGET, unique_tokens=1e12, max_params="30B")
+    plan = sf.plan(law_fit, BUDGET, unique_tokens=1e12, max_params="30B")
     assert (plan.params, plan.tokens) == pytest.approx((30e9, 1e12))  # more tokens would buy nothing
-    exact = loss_of(chinchilla_fit, 30e9, 1e12).mean() - loss_of(chinchilla_fit, 30e9, 1.01e12).mean()
+    exact = loss_of(law_fit, 30e9, 1e12).mean() - loss_of(law_fit, 30e9, 1.01e12).mean()
     assert plan.wall.value == pytest.approx(exact, rel=1e-6)
 
 
@@ -344,17 +344,17 @@ def test_rules_are_what_their_authors_wrote():
 
 
 @pytest.mark.parametrize(("budget", "waste"), [(5.76e23, 0.0043), (3.8e25, 0.0097), (1e27, 0.0157)])
-def test_twenty_to_one_has_a_small_price_that_grows(chinchilla_fit, budget, waste):
+def test_twenty_to_one_has_a_small_price_that_grows(law_fit, budget, waste):
     """Monte Carlo error as for the plan's own waste; 5 % more for the reference's rounding."""
-    rules = sf.rules_of_thumb(chinchilla_fit, budget)
+    rules = sf.rules_of_thumb(law_fit, budget)
     assert rules.draws["20 tokens per parameter"]["wasted_compute"].mean() == pytest.approx(waste, rel=0.15)
 
 
-def test_point_fits_can_be_priced(chinchilla_fit, point_fit):
-    rules = sf.rules_of_thumb(chinchilla_fit, BUDGET, point_fits={"Besiroglu 2024": point_fit(**BESIROGLU)})
+def test_point_fits_can_be_priced(law_fit, point_fit):
+    rules = sf.rules_of_thumb(law_fit, BUDGET, point_fits={"Besiroglu 2024": point_fit(**BESIROGLU)})
     assert rules.params["Besiroglu 2024"] == pytest.approx(7.225e10, rel=1e-3)
     table = rules.summary()
     assert table.loc["Besiroglu 2024", ("wasted_compute", "mean")] == pytest.approx(0.0041, rel=0.12)
     assert table.loc["Kaplan 2020", ("wasted_compute", "mean")] > 0.8
-    plan = sf.plan(chinchilla_fit, BUDGET)
+    plan = sf.plan(law_fit, BUDGET)
     assert (table["wasted_compute", "mean"] >= plan.wasted_compute - 1e-9).all()

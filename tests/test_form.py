@@ -1,5 +1,7 @@
 """The law's own error: its process, its posterior against a long joint run, and what answers of kind form carry."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from conftest import TRUTH, isoflop_design, simulated
 import scalefit as sf
 from scalefit._numerics import precision
 from scalefit.convergence import convergence
-from scalefit.discrepancy import Discrepancy, coordinates, error_at, kernel, make_paths, pivots
+from scalefit.discrepancy import PATH_AXES, Discrepancy, coordinates, errors_at, kernel, make_paths, pivots
 
 SCALES = Discrepancy().scales
 
@@ -22,9 +24,8 @@ def at_runs(chinchilla):
 def errors(paths, params, tokens):
     """(draw, run) of paths."""
     with precision():
-        over_runs = jax.vmap(error_at, (None, 0, 0))
         arrays = {name: jnp.asarray(values) for name, values in paths.items()}
-        return np.asarray(jax.vmap(over_runs, (0, None, None))(arrays, jnp.log(params), jnp.log(tokens)))
+        return np.asarray(errors_at(arrays, jnp.log(params), jnp.log(tokens)))
 
 
 def test_a_few_runs_carry_the_process(at_runs):
@@ -117,6 +118,12 @@ def test_outliers_do_not_bend_it(chinchilla_fit):
     assert abs(np.median(kept) - np.median(dropped)) < 0.5 * dropped.std()
 
 
+def one_of(draws, index):
+    """One of `planning_draws`."""
+    path = {name: v[index] if PATH_AXES[name] == 0 else v for name, v in draws["paths"].items()}
+    return {name: path if name == "paths" else v[index] for name, v in draws.items()}
+
+
 def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
     from scalefit.frontier import log_loss_of, planning_draws
 
@@ -127,11 +134,42 @@ def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
         draws = planning_draws(chinchilla_fit.model.law, theta, {}, paths)
         log_k = np.log(5.76e23 / 6)
         for draw in range(0, 1000, 97):
-            loss = log_loss_of(chinchilla_fit.model.law, jax.tree.map(lambda leaf, i=draw: leaf[i], draws))
+            loss = log_loss_of(chinchilla_fit.model.law, one_of(draws, draw))
             best = np.log(front.params[draw, 1])
             grid = jnp.linspace(best - 2.5, best + 2.5, 4001)
             values = jax.vmap(lambda u, loss=loss: loss(u, log_k - u))(grid)
             assert front.loss[draw, 1] <= float(values.min()) * (1 + 1e-9)
+
+
+def test_beyond_the_data_answers_carry_the_laws_error_unless_told_otherwise(chinchilla_fit, law_fit):
+    """One rule for every question; inside the data, without a posterior or without an error they hold the law's own."""
+    near, far = {"params": [1e9], "tokens": [2e10]}, {"params": [1e9, 7e10], "tokens": [2e10, 1.4e12]}
+    assert chinchilla_fit.frontier([1e20, 1e22]).kind == "mean"
+    assert chinchilla_fit.frontier([1e20, 5e22]).kind == "form"
+    same = np.testing.assert_array_equal
+    same(chinchilla_fit.predict(near), chinchilla_fit.predict(near, kind="run"))
+    same(chinchilla_fit.predict(far), chinchilla_fit.predict(far, kind="form"))
+    for budget, kind in ((1e21, "mean"), (5e22, "form")):
+        assert sf.plan(chinchilla_fit, budget).basis.interval == kind
+        assert sf.rules_of_thumb(chinchilla_fit, budget).basis.interval == kind
+        assert sf.versus(budget / 2, budget, fit=chinchilla_fit).basis.interval == kind
+    assert sf.target(chinchilla_fit, 2.2).basis.interval == "mean"
+    assert sf.target(chinchilla_fit, 2.1).basis.interval == "form"
+    assert sf.audit(chinchilla_fit, "1B:20B").basis.interval == "mean"
+    assert sf.audit(chinchilla_fit, ["1B:20B", "70B:1.4T"]).basis.interval == "form"
+    assert law_fit.frontier([5e22]).kind == "mean"
+    assert replace(chinchilla_fit, kind="bootstrap").frontier([5e22]).kind == "mean"
+    same(law_fit.predict(far), law_fit.predict(far, kind="run"))
+
+
+def test_a_surface_beyond_the_data_carries_it_too(chinchilla_fit):
+    """Cell by cell the median of the bent law, as `expected` has it run by run."""
+    found = sf.loss_surface(chinchilla_fit, [1e9, 7e10], [2e10, 1.4e12])
+    assert found.kind == "form"
+    runs = {"params": [1e9, 1e9, 7e10, 7e10], "tokens": [2e10, 1.4e12, 2e10, 1.4e12]}
+    expected = np.median(chinchilla_fit.expected(runs, "form"), axis=0)
+    np.testing.assert_allclose(found.median.ravel(), expected, rtol=1e-12)
+    assert sf.loss_surface(chinchilla_fit, [1e9], [2e10]).kind == "mean"
 
 
 def test_a_plan_of_kind_form_prices_the_laws_error(chinchilla_fit):

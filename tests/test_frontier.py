@@ -27,10 +27,10 @@ def closed_form_log_params(theta, flops):
     return log_g / (theta["alpha"] + theta["beta"]) + a * np.log(flops / 6)
 
 
-def test_optimum_matches_the_closed_form_for_every_draw_and_budget(chinchilla_fit):
+def test_optimum_matches_the_closed_form_for_every_draw_and_budget(law_fit):
     flops = np.geomspace(1e17, 1e27, 100)
-    front = chinchilla_fit.frontier(flops)
-    theta = {name: values[:, None] for name, values in chinchilla_fit.theta.items()}
+    front = law_fit.frontier(flops)
+    theta = {name: values[:, None] for name, values in law_fit.theta.items()}
     assert front.params.shape == (4000, 100)
     assert np.abs(np.log(front.params) - closed_form_log_params(theta, flops)).max() < 1e-9
     np.testing.assert_allclose(6 * front.params * front.tokens, np.broadcast_to(flops, (4000, 100)), rtol=1e-12)
@@ -134,7 +134,7 @@ def test_a_budget_too_small_for_any_model_is_refused():
 
 
 def test_summary_has_flops_for_rows_and_intervals_for_columns(small_fit):
-    table = small_fit.frontier([1e21, 1e22]).summary(prob=0.8)
+    table = small_fit.frontier([1e21, 1e22], kind="mean").summary(prob=0.8)
     assert table.index.tolist() == [1e21, 1e22]
     assert table.index.name == "flops"
     for name in ("params", "tokens", "tokens_per_param", "loss"):

@@ -124,8 +124,7 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def _kinds(fitted: Fit, method: str) -> dict[str, tuple[Any, Any]]:
     """What is scored of a fit: name -> interval kinds of a run and of an optimum. A posterior also with its error."""
     plain = {method: ("run", "mean")}
-    bends = fitted.kind == "posterior" and fitted.model.discrepancy is not None and trades(fitted.model.law)
-    return plain | {f"{method}, form": ("form", "form")} if bends else plain
+    return plain | {f"{method}, form": ("form", "form")} if fitted.carries_error else plain
 
 
 def _size_score(fitted: Fit, held: Runs, kind: str, split: str, method: str) -> dict[str, np.ndarray]:

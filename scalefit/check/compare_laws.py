@@ -81,13 +81,13 @@ class LawComparison:
     def predict(self, new_runs: Any, kind: str = "run", seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), from all laws, each in proportion to its weight.
 
-        new_runs, kind : as for `Fit.predict`. seed : of the noise, and of how draws are dealt out; the comparison's own
-        by default.
+        new_runs : as for `Fit.predict`. kind : "mean", "run", or "form", where each law errs by itself too. seed : of
+        the noise, and of how draws are dealt out; the comparison's own by default.
         """
         chosen = self.seed if seed is None else seed
         parts = [
             fitted.predict(new_runs, kind, table_seed(chosen, index))[rows]
-            for index, (fitted, rows) in enumerate(self._dealt(list(self.fits), chosen))
+            for index, (fitted, rows) in enumerate(self._dealt(list(self.fits), chosen, kind))
         ]
         return np.concatenate(parts)
 
@@ -96,31 +96,33 @@ class LawComparison:
         each = np.array([fitted.log_density(new_runs, kind) for fitted in self.fits.values()])
         return mixture_log_density(np.array([self.weights[law] for law in self.fits]), each)
 
-    def frontier(self, budgets: Any) -> Frontier:
+    def frontier(self, budgets: Any, kind: str = "mean") -> Frontier:
         """Compute-optimal N, D and loss at each budget (FLOP), draws of all laws pooled in proportion to weight.
 
-        Laws that do not trade N against D are left out, and the others' weights scaled up. Raises `PlanError` where
-        those have none.
+        kind : "mean" carries what the laws disagree on, "form" each law's own error too. Laws that do not trade N
+        against D are left out, and the others' weights scaled up. Raises `PlanError` where those have none.
         """
         usable = [law for law, fitted in self.fits.items() if trades(fitted.model.law)]
         if not sum(self.weights[law] for law in usable):
             raise PlanError(
                 "no law with any weight trades parameters against tokens; compare such laws, as chinchilla."
             )
-        fronts = [(fitted.frontier(budgets), rows) for fitted, rows in self._dealt(usable, self.seed)]
+        fronts = [(fitted.frontier(budgets, kind), rows) for fitted, rows in self._dealt(usable, self.seed, kind)]
         params, tokens, loss = (
             np.concatenate([getattr(front, name)[rows] for front, rows in fronts])
             for name in ("params", "tokens", "loss")
         )
         first = fronts[0][0]
-        return Frontier(first.flops, params, tokens, loss, first.compute_range, "stacked")
+        label = "stacked" if kind == "mean" else f"stacked {kind}"
+        return Frontier(first.flops, params, tokens, loss, first.compute_range, label)
 
-    def _dealt(self, laws: list[str], seed: int) -> list[tuple[Fit, np.ndarray]]:
+    def _dealt(self, laws: list[str], seed: int, kind: str) -> list[tuple[Fit, np.ndarray]]:
         """Each law that gives any draws, and which of them."""
         counts = allocated(np.array([self.weights[law] for law in laws]), DRAWS, seed)
         fits = [self.fits[law] for law in laws]
-        sizes = [len(next(iter(fitted.theta.values()))) for fitted in fits]
-        return [(f, evenly(count, size)) for f, count, size in zip(fits, counts, sizes, strict=True) if count]
+        of = "form" if kind == "form" else "mean"
+        dealt = [(f, count) for f, count in zip(fits, counts, strict=True) if count]
+        return [(f, evenly(count, len(next(iter(f.draws_of_kind(of)[0].values()))))) for f, count in dealt]
 
 
 def compare_laws(
@@ -229,7 +231,7 @@ def _scored(fits: Fits, table: Runs, splits: list[Split]) -> Scores:
     for index, (_, train) in enumerate(splits, start=1):
         # The whole table is predicted, so that all splits share their compiled programs.
         lpd.append(fits[index].log_density(table)[~train])
-        ranked.append(crps(log_losses(fits[index].predict(table)[:, ~train]), np.log(table.loss[~train])))
+        ranked.append(crps(log_losses(fits[index].predict(table, kind="run")[:, ~train]), np.log(table.loss[~train])))
     return Scores(np.concatenate(lpd), np.concatenate(ranked), *leave_one_out(fits[0]))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from scalefit.errors import DataWarning, ScalefitError
+from scalefit.errors import DataWarning, FitWarning, ScalefitError
 
 app = typer.Typer(
     name="scalefit",
@@ -49,5 +49,5 @@ def use_compilation_cache() -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, DataWarning):
+    if issubclass(category, DataWarning | FitWarning):
         print(f"note: {message}", file=sys.stderr)

@@ -24,4 +24,10 @@ Rule = Annotated[
 Active = Annotated[
     str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
 ]
-Kind = Annotated[str, typer.Option(help="Of the intervals: mean (parameters), or form (the law's own error too).")]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="mean|form",
+        help="Intervals hold the parameters' uncertainty (mean), or the law's own error too (form: beyond the data).",
+    ),
+]

@@ -22,7 +22,7 @@ def audit(
         list[str] | None, typer.Argument(help="N D, as in 70B 1.4T; or published names; or N:D; all by default.")
     ] = None,
     fit: FitOption = None,
-    kind: Kind = "mean",
+    kind: Kind = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the models around the frontier here.")] = None,
     prob: Prob = 0.9,
     as_json: Json = False,

@@ -69,7 +69,6 @@ def fit(
 
 def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
     from scalefit.tables import json_ready
-    from scalefit.wording import fit_paragraph
 
     return {
         "table": fitted.runs.name,
@@ -86,14 +85,12 @@ def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path
         "prob": prob,
         "summary": json_ready(fitted.summary(prob, budgets)),
         "health": {"verdict": fitted.health.verdict, "checks": [vars(check) for check in fitted.health.checks]},
-        "words": fit_paragraph(fitted.frontier(budgets), prob),
+        "words": _words(fitted, prob, budgets),
         "output": str(output) if output else None,
     }
 
 
 def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> None:
-    from scalefit.wording import fit_paragraph
-
     out = console()
     out.print(fitted.runs.describe(), soft_wrap=True)
     for note in fitted.runs.notes:
@@ -102,6 +99,25 @@ def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | 
     table = fitted.summary(prob, budgets).drop(columns="mcse_median")
     out.print(rich_table(table, title, cell_by_row))
     say(out, f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
-    say(out, f"\n{fit_paragraph(fitted.frontier(budgets), prob)}")
+    if words := _words(fitted, prob, budgets):
+        say(out, f"\n{words}")
     if output:
         out.print(f"The fit goes to {output}.")
+
+
+def _words(fitted: "Fit", prob: float, budgets: list[float]) -> str:
+    """The optimum at budgets inside the data and beyond them, each with the interval kind it should have.
+
+    Empty for a law without an allocation.
+    """
+    import numpy as np
+
+    from scalefit.frontier import beyond, trades
+    from scalefit.wording import fit_paragraph
+
+    if not trades(fitted.model.law):
+        return ""
+    asked = np.array(budgets)
+    outside = beyond(asked, fitted.compute_range)
+    further = fitted.frontier(asked[outside]) if outside.any() else None
+    return fit_paragraph(fitted.frontier(asked[~outside]), further, prob, fitted.model.card)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def frontier(
     fit: FitArgument,
     budgets: Annotated[str, typer.Option(help="FLOP: a list 1e21,1e22 or lowest:highest:how_many.")] = "",
-    kind: Kind = "mean",
+    kind: Kind = None,
     prob: Prob = 0.9,
     plot: Annotated[Path | None, typer.Option(help="Also draw the frontier to this .png, .pdf or .svg.")] = None,
     as_json: Json = False,
@@ -43,7 +43,7 @@ def frontier(
         _draw_frontier(fitted, wanted, prob, plot, kind)
     if as_json:
         rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
-        print_json({"prob": prob, "largest_run": largest, "caution": words, "frontier": rows})
+        print_json({"prob": prob, "kind": front.kind, "largest_run": largest, "caution": words, "frontier": rows})
         return
     out = console()
     out.print(_frontier_table(front, prob))
@@ -51,7 +51,7 @@ def frontier(
         say(out, f"\n{words}")
 
 
-def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path, kind: str) -> None:
+def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path, kind: str | None) -> None:
     """The range of the budgets asked for, drawn smoothly; the default range for a single one."""
     import numpy as np
 
@@ -77,4 +77,6 @@ def _frontier_table(front: Any, prob: float) -> Any:
         + ["{} [{}, {}]".format(*(form(v) for v in found[name][:, index])) for name, form in columns.items()]
         for index, flops in enumerate(front.flops)
     ]
-    return grid(["flops", *columns], rows, title=f"compute-optimal frontier; median and {percent(prob)} interval")
+    return grid(
+        ["flops", *columns], rows, title=f"compute-optimal frontier; median and {percent(prob)} interval ({front.kind})"
+    )

@@ -33,7 +33,7 @@ def plan(
     family: Family = None,
     rule: Rule = None,
     active: Active = None,
-    kind: Kind = "mean",
+    kind: Kind = None,
     rules: Annotated[bool, typer.Option("--rules", help="Also price rules of thumb.")] = False,
     prob: Prob = 0.9,
     as_json: Json = False,

@@ -21,7 +21,7 @@ def target(
     family: Family = None,
     rule: Rule = None,
     active: Active = None,
-    kind: Kind = "mean",
+    kind: Kind = None,
     prob: Prob = 0.9,
     as_json: Json = False,
 ) -> None:

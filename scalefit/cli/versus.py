@@ -21,7 +21,7 @@ def versus(
     accelerator: Accelerator = None,
     mfu: Mfu = None,
     price: Price = None,
-    kind: Kind = "mean",
+    kind: Kind = None,
     prob: Prob = 0.9,
     as_json: Json = False,
 ) -> None:

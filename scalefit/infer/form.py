@@ -7,6 +7,7 @@ of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319). What is left to sa
 
 from functools import partial
 from typing import NamedTuple
+from warnings import warn
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,9 @@ from jax import Array
 
 from scalefit._numerics import precision
 from scalefit.discrepancy import Form, make_paths
+from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
+from scalefit.health import PARETO_K
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import constrain_flat, flatten, laplace_at, unflatten
@@ -23,7 +26,7 @@ from scalefit.infer._newton import Bottom, autodiff, descend
 from scalefit.model import Data, Model, Theta
 
 SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
-SCHEDULE = Schedule(block=1000, rounds=20)
+SCHEDULES = (Schedule(block=1000, rounds=20), Schedule(block=4000, rounds=40))  # the second where the first fails
 ROUNDS = 3  # of descending to the mode and weighing the runs again there
 SWEEPS = 8  # of reweighted least squares, at fixed law and noise
 
@@ -86,7 +89,8 @@ def _collapsed(model: Model, data: Data, given: Conditional, flat: Array) -> Arr
 def fit_form(fit: Fit) -> Form:
     """The posterior of a fit's law together with its own error, on the same runs; the fit's seed repeats it.
 
-    Raises `ModelError` where the model leaves the error out.
+    Raises `ModelError` where the model leaves the error out; warns with `FitWarning` where the draws are not to be
+    trusted.
     """
     bound, model = fit.bound, fit.model.with_error
     centres, basis = bound.basis
@@ -94,14 +98,21 @@ def fit_form(fit: Fit) -> Form:
     with precision():
         start = flatten(model, model.unconstrain({k: jnp.asarray(v, float) for k, v in middle.items()}))
         key = jax.random.PRNGKey(fit.seed)
-        theta, weights, stats = solve_form(model, bound.data, jnp.asarray(basis), start, key, SHAPE, SCHEDULE)
+        for schedule in SCHEDULES:
+            theta, weights, stats = solve_form(model, bound.data, jnp.asarray(basis), start, key, SHAPE, schedule)
+            pareto_k = float(np.asarray(stats["pareto_k"]).flat[0])
+            if pareto_k <= PARETO_K:
+                break
+    if not pareto_k <= PARETO_K:
+        warn(f"Pareto k of the law with its own error is {pareto_k:.2f}, above {PARETO_K}: take its intervals as rough",
+             FitWarning)  # fmt: skip
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in theta.items()})
     flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
     discrepancy = fit.model.discrepancy
     assert discrepancy is not None, "basis refuses a model without one"
     took = (flat @ basis[: len(bound.runs)].T).std(axis=1)
     paths = make_paths(discrepancy.scales, centres, flat, fit.seed)
-    return Form(raw, paths, float(np.asarray(stats["pareto_k"]).flat[0]), took)
+    return Form(raw, paths, pareto_k, took)
 
 
 @partial(jax.jit, static_argnames=("model", "shape", "schedule"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from scalefit.planning._solve import minimise
 from scalefit.planning.belief import Belief
 from scalefit.planning.cost import Cost
 from scalefit.planning.limits import Limits
-from scalefit.planning.price import bayes_log_params, cvar, losses, price
+from scalefit.planning.price import Optimum, bayes_log_params, cvar, informed, losses, price
 from scalefit.units import format_flops
 
 NEAR_OPTIMAL = 0.01  # of the budget
@@ -42,10 +43,15 @@ class Choice:
         """The same, as far as they teach anything: behind a hard wall the rest would buy nothing."""
         return min(float(self.tokens(params)), self.belief.most_useful_tokens)
 
+    @cached_property
+    def optimum(self) -> Optimum:
+        """What every draw would do with the budget, each (draw,)."""
+        return informed(self.belief, self.cost, self.log_budget)
+
     def price(self, log_n: float) -> dict[str, np.ndarray]:
-        """`price` of a size, name -> (draw,)."""
-        found = price(self.belief, self.cost, jnp.asarray(log_n, dtype=float), self.log_budget)
-        return {name: np.asarray(values) for name, values in found.items()}
+        """`price` of a size, name -> (draw,), and `N_opt`."""
+        found = price(self.belief, self.cost, self.optimum, jnp.asarray(log_n, dtype=float), self.log_budget)
+        return {name: np.asarray(values) for name, values in found.items()} | {"N_opt": np.exp(self.optimum.log_n)}
 
     def decide(self, risk: float | None) -> tuple[float, float]:
         """ln N of the plan without limits, and within them."""
@@ -53,8 +59,7 @@ class Choice:
         low, high = self.limits.hold(free, self.cost, self.budget)
         if risk is None or low == high:
             return free, float(np.clip(free, low, high))
-        informed = self.price(free)
-        best = informed["loss"] - informed["regret"]
+        best = np.asarray(self.optimum.loss)
 
         def tail(points: np.ndarray) -> np.ndarray:
             found = np.asarray(losses(self.belief, self.cost, jnp.asarray(points), self.log_budget))

@@ -8,11 +8,12 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import find_root
-from scalefit.frontier import LogLoss, elasticities, optimum_along
+from scalefit.frontier import Bent, LogLoss, elasticities, optimum_along
 from scalefit.planning.belief import Belief
 from scalefit.planning.cost import Cost
 
 LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
+CLOSE = 1e-4  # in ln of a budget, where the law's own error leaves few digits to be had and each step is dear
 POINTS = 33  # of one round of a search
 
 
@@ -46,7 +47,8 @@ def least_log_budget(draw: Belief, cost: Cost, target: Array, start: Array, high
         share = jax.grad(lambda n: jnp.log(cost.total(jnp.exp(n), jnp.exp(log_d))))(log_n)
         return draw.loss(log_n, log_d) - target, -elasticities(draw.loss, log_n, log_d)[0] / share
 
-    return find_root(excess_and_slope, start - 30.0, high, start)
+    close = CLOSE if isinstance(draw.fresh_loss, Bent) else 0.0
+    return find_root(excess_and_slope, start - 30.0, high, start, close)
 
 
 def log_tokens_for(loss: LogLoss, log_n: Array, target: Array) -> Array:

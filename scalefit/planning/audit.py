@@ -13,11 +13,11 @@ from scalefit._numerics import precision
 from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit
 from scalefit.frontier import elasticities
-from scalefit.planning._solve import balanced_log_tokens, best_log_params, tokens_along
+from scalefit.planning._solve import balanced_log_tokens, tokens_along
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
 from scalefit.planning.cost import SixND
-from scalefit.planning.price import wasted_share
+from scalefit.planning.price import optimum_of, wasted_share
 from scalefit.planning.published import TrainedModel, published_models, read_model
 
 if TYPE_CHECKING:
@@ -51,16 +51,18 @@ class Audit:
         return audit_table(self, prob)
 
 
-def audit(fit: Fit, models: Any = None, *, kind: str = "mean", **fixed: Any) -> Audit:
+def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any) -> Audit:
     """Tokens per parameter, the optimum at the same budget, loss given up, compute wasted and implied inference.
 
     models : names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
     by default. All models and draws in one compiled call. The loss is what the fit's own recipe, data and tokenizer
-    would have reached. kind : "mean", or "form" with the law's own error. fixed : the law's further inputs.
+    would have reached. kind : "mean", or "form" with the law's own error, the default for all models where one lies
+    beyond the data. fixed : the law's further inputs.
 
     Raises `PlanError` where a name is unknown or the law has no allocation.
     """
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
+    kind = kind or fit.kind_at([flops_6nd(model.params, model.tokens) for model in chosen])
     with precision():
         log_n, log_d = (jnp.log(jnp.asarray([getattr(m, name) for m in chosen])) for name in ("params", "tokens"))
         judged = _judge(believe(fit, fixed=fixed, kind=kind), log_n, log_d)
@@ -81,21 +83,22 @@ def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
 
     def one(draw: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
         log_c = jnp.log(cost.total(jnp.exp(log_n), jnp.exp(log_d)))
-        best = best_log_params(draw, cost, log_c)
+        optimum = optimum_of(draw, cost, log_c)
+        best = optimum.log_n
         best_d = tokens_along(cost, log_c)(best)
-        here, optimum = draw.loss(log_n, log_d), draw.loss(best, best_d)
+        here = draw.loss(log_n, log_d)
         law = draw.without_error.loss
         e_n, e_d = elasticities(law, log_n, log_d)
         return {
             "N_opt": jnp.exp(best),
             "D_opt": jnp.exp(best_d),
             "loss": here,
-            "given_up": jnp.maximum(here - optimum, 0.0),
-            "wasted_compute": wasted_share(draw, cost, best, here / optimum, log_c),
+            "given_up": jnp.maximum(here - optimum.loss, 0.0),
+            "wasted_compute": wasted_share(draw, cost, optimum, here, log_c),
             "overtraining": jnp.exp(log_d - log_n - best_d + best),
             "token_ratio": jnp.exp(log_d - balanced_log_tokens(law, log_n)),
             # Sardana et al. 2024 (arXiv 2401.00448): at the optimum of 6 N D + 2 N T, e_N / e_D = 1 + T / (3 D).
             "served": 3.0 * jnp.exp(log_d) * (e_n / e_d - 1.0),
         }
 
-    return jax.vmap(jax.vmap(one, (None, 0, 0)), (0, None, None))(belief, log_n, log_d)
+    return jax.vmap(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)

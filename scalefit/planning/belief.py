@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from scalefit.fitted import Fit
-from scalefit.frontier import PATHS, LogLoss, log_loss_of, planning_draws
+from scalefit.frontier import PATHS, LogLoss, draw_axes, log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.planning.amount import draws_of
 
@@ -32,6 +32,11 @@ class Belief:
     law: Law
     draws: dict[str, Array]
     wall: Array | None = None
+
+    @property
+    def axes(self) -> Self:
+        """The axis of draws of every leaf, for `jax.vmap`."""
+        return replace(self, draws=draw_axes(self.draws), wall=None if self.wall is None else 0)  # type: ignore[arg-type]
 
     @property
     def without_error(self) -> Self:
@@ -54,7 +59,7 @@ class Belief:
     @property
     def expected_loss(self) -> LogLoss:
         """(ln N, ln D) -> the mean over draws of the loss."""
-        return lambda log_n, log_d: jax.vmap(lambda draw: draw.loss(log_n, log_d))(self).mean()
+        return lambda log_n, log_d: jax.vmap(lambda draw: draw.loss(log_n, log_d), (self.axes,))(self).mean()
 
     @property
     def count(self) -> int:

@@ -29,8 +29,9 @@ class Plan:
 
     budget : in the units of `cost`, FLOP but for costs in money. params, tokens : what to train.
     loss : posterior expected loss there, nats per token.
-    draws : name -> (draw,): `loss` (kind mean), `loss_one_run` (kind run), `regret` (nats), `wasted_compute`
-        (share of the budget), both against the optimum of each draw without limits, and that optimum, `N_opt`, `D_opt`.
+    draws : name -> (draw,): `loss` (of the law, with its own error in kind form), `loss_one_run` (with noise too),
+        `regret` (nats), `wasted_compute` (share of the budget), both against the optimum of each draw without limits,
+        and that optimum, `N_opt`, `D_opt`.
     near_optimal : smallest and largest N, within the limits, that waste at most 1 % of the budget more, on average.
     machines : what FLOP are computed on. limits : what was not free to choose. price_of_limits : the share of the
         budget that they waste on average. wall : what scarce unique tokens do, where they were given. deployment : the
@@ -118,7 +119,7 @@ def plan(
     max_params: Any = None,
     overtrain: Any = None,
     family: str | None = None,
-    kind: str = "mean",
+    kind: str | None = None,
     **fixed: Any,
 ) -> Plan:
     """The allocation of a budget that minimises posterior expected loss, never the mean of the optima.
@@ -129,11 +130,12 @@ def plan(
     params, tokens, max_params, overtrain : limits, one plan each; see `Limits`. fixed : the law's further inputs.
     family : of `scalefit.counting.families()`; its deployable shape nearest to the plan is then named and priced.
 
-    kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too; read
-    `times_beyond` with the former. Raises `PlanError` where the law has no allocation, or budget and limits leave no
-    room.
+    kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too: the
+        default where the budget's FLOP lie beyond the data. Raises `PlanError` where the law has no allocation, or
+        budget and limits leave no room.
     """
     found, cost = read_budget(budget, machines), cost or SixND()
+    kind = kind or fit.kind_at(found.flops)
     limits = Limits.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():

@@ -154,7 +154,7 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
 def _tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
     """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
     levels = jnp.broadcast_to(level, (belief.count,))
-    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (0, None, 0))
+    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (belief.axes, None, 0))
     return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
@@ -172,4 +172,4 @@ def _least(belief: Belief, cost: Cost, level: Array) -> Array:
         start = jnp.log(cost.total(jnp.full_like(target, 1e10), 2e11))
         return least_log_budget(draw, cost, target, start, start + FURTHEST)
 
-    return jax.vmap(one)(belief, cost, level)
+    return jax.vmap(one, (belief.axes, 0, 0))(belief, cost, level)

@@ -6,6 +6,8 @@ share of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is
 m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is solved for numerically, so that any law and cost will do.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,29 +27,48 @@ def bayes_log_params(belief: Belief, cost: Cost, log_budget: Array) -> Array:
     return optimum_along(belief.expected_loss, tokens_along(cost, log_budget), high)
 
 
+class Optimum(NamedTuple):
+    """What one draw would do with a budget: ln N, the loss there, and the least loss by the law without its error."""
+
+    log_n: Array
+    loss: Array
+    law_loss: Array
+
+
+def optimum_of(draw: Belief, cost: Cost, log_budget: Array) -> Optimum:
+    """The optimum of one draw."""
+    along, law = tokens_along(cost, log_budget), draw.without_error
+    best = best_log_params(draw, cost, log_budget)
+    own = best if law is draw else best_log_params(law, cost, log_budget)
+    return Optimum(best, draw.loss(best, along(best)), law.loss(own, along(own)))
+
+
 @jax.jit
-def price(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> dict[str, Array]:
-    """Loss, regret and wasted share of the budget at exp(log_n) parameters, and N_opt: each (draw,)."""
-
-    def one(draw: Belief) -> dict[str, Array]:
-        loss, along = draw.loss, tokens_along(cost, log_budget)
-        best = best_log_params(draw, cost, log_budget)
-        here, least = loss(log_n, along(log_n)), loss(best, along(best))
-        regret, wasted = jnp.maximum(here - least, 0.0), wasted_share(draw, cost, best, here / least, log_budget)
-        return {"loss": here, "regret": regret, "wasted_compute": wasted, "N_opt": jnp.exp(best)}
-
-    return jax.vmap(one)(belief)
+def informed(belief: Belief, cost: Cost, log_budget: Array) -> Optimum:
+    """The optimum of every draw, each (draw,)."""
+    return jax.vmap(lambda draw: optimum_of(draw, cost, log_budget), (belief.axes,))(belief)
 
 
-def wasted_share(draw: Belief, cost: Cost, best: Array, excess: Array, log_budget: Array) -> Array:
-    """The share of a budget that its optimum, at ln N = `best`, saves at `excess` times its loss; one draw.
+@jax.jit
+def price(belief: Belief, cost: Cost, optimum: Optimum, log_n: Array, log_budget: Array) -> dict[str, Array]:
+    """Loss, regret and wasted share of the budget at exp(log_n) parameters, given every draw's optimum: (draw,)."""
+    log_d = tokens_along(cost, log_budget)(log_n)
+
+    def one(draw: Belief, best: Optimum) -> dict[str, Array]:
+        here = draw.loss(log_n, log_d)
+        wasted = wasted_share(draw, cost, best, here, log_budget)
+        return {"loss": here, "regret": jnp.maximum(here - best.loss, 0.0), "wasted_compute": wasted}
+
+    return jax.vmap(one, (belief.axes, 0))(belief, optimum)
+
+
+def wasted_share(draw: Belief, cost: Cost, optimum: Optimum, loss: Array, log_budget: Array) -> Array:
+    """The share of a budget that its optimum would save at a loss; one draw.
 
     By the law without its own error, most of which is the same for every size that a budget allows.
     """
-    law, along = draw.without_error, tokens_along(cost, log_budget)
-    if law is not draw:
-        best = best_log_params(law, cost, log_budget)
-    saved = least_log_budget(law, cost, excess * law.loss(best, along(best)), log_budget, log_budget)
+    reached = loss / optimum.loss * optimum.law_loss
+    saved = least_log_budget(draw.without_error, cost, reached, log_budget, log_budget)
     return -jnp.expm1(saved - log_budget)
 
 
@@ -55,7 +76,7 @@ def wasted_share(draw: Belief, cost: Cost, best: Array, excess: Array, log_budge
 def losses(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> Array:
     """Loss at each of exp(log_n) (point,) parameters and the tokens a budget leaves: (point, draw)."""
     log_d = tokens_along(cost, log_budget)(log_n)
-    over_draws = jax.vmap(lambda draw, n, d: draw.loss(n, d), (0, None, None))
+    over_draws = jax.vmap(lambda draw, n, d: draw.loss(n, d), (belief.axes, None, None))
     return jax.vmap(over_draws, (None, 0, 0))(belief, log_n, log_d)
 
 

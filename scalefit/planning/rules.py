@@ -16,7 +16,7 @@ from scalefit.planning.belief import believe
 from scalefit.planning.budget import read_budget
 from scalefit.planning.cost import SixND
 from scalefit.planning.machines import Machines
-from scalefit.planning.price import price
+from scalefit.planning.price import informed, price
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,23 +64,26 @@ def rules_of_thumb(
     *,
     point_fits: Mapping[str, Fit] | None = None,
     machines: Machines | None = None,
-    kind: str = "mean",
+    kind: str | None = None,
     **fixed: Any,
 ) -> Rules:
     """What 20 tokens per parameter, Kaplan's allocation and the optimum of any point fits would waste at a budget.
 
     point_fits : name -> `Fit`; the plug-in optimum of each is the median of its draws'. Costs are C = 6 N D.
-    kind : "mean", or "form" with the law's own error. fixed : the law's further inputs.
+    kind : "mean", or "form" with the law's own error, the default beyond the data. fixed : the law's further inputs.
     Raises `PlanError` where a rule asks for more parameters than the budget can train on one token.
     """
     found, cost = read_budget(budget, machines), SixND()
+    kind = kind or fit.kind_at(found.flops)
     params = {"20 tokens per parameter": twenty_to_one(found.flops), "Kaplan 2020": kaplan(found.flops)}
     for name, other in (point_fits or {}).items():
-        params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops]).params))))
+        params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], kind="mean").params))))
     if too_large := [name for name, n in params.items() if share_6nd(found.flops, n) < 1]:
         raise PlanError(f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more.")
     with precision():
         belief, log_c = believe(fit, fixed=fixed, kind=kind), jnp.log(jnp.asarray(found.flops, dtype=float))
-        priced = {name: price(belief, cost, jnp.log(jnp.asarray(n, dtype=float)), log_c) for name, n in params.items()}
+        best = informed(belief, cost, log_c)
+        sizes = {name: jnp.log(jnp.asarray(n, dtype=float)) for name, n in params.items()}
+        priced = {name: price(belief, cost, best, log_n, log_c) for name, log_n in sizes.items()}
     draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in priced.items()}
     return Rules(found.flops, params, draws, found.machines, Basis.of(fit, cost, interval=kind))

@@ -10,9 +10,11 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import interval, precision
+from scalefit.counting import flops_6nd
+from scalefit.discrepancy import errors_at
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
-from scalefit.frontier import log_loss_of, planning_draws
+from scalefit.frontier import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.units import positive_budgets
 
@@ -21,7 +23,7 @@ VALUES_AT_ONCE = 4_000_000  # draws x cells held in memory together: 32 MB in fl
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Posterior of the law's loss on a grid (interval kind `mean`).
+    """Posterior of the loss on a grid, without noise.
 
     params : (row,), tokens : (column,). mean, median, lower, upper : (row, column), nats per token;
     lower and upper bound the equal-tailed interval of probability `prob`.
@@ -34,18 +36,24 @@ class Surface:
     lower: np.ndarray
     upper: np.ndarray
     prob: float
+    kind: str = "mean"
 
 
-def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9, **fixed: Any) -> Surface:
+def loss_surface(
+    fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9, kind: str | None = None, **fixed: Any
+) -> Surface:
     """Posterior of the loss for every pair of `params_grid` (row,) and `tokens_grid` (column,), raw counts.
 
     One compiled call; cells are taken a chunk at a time, so that memory stays bounded whatever the grid.
-    fixed : the law's inputs beyond params and tokens. Raises `PlanError` where a grid is empty or not positive, or the
+    kind : "mean" (the law), or "form" with its own error, the default where a cell lies beyond the data. fixed : the
+    law's inputs beyond params and tokens. Raises `PlanError` where a grid is empty or not positive, or the
     law has no allocation.
     """
     rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
+    kind = kind or fit.kind_at(flops_6nd(rows[[0, -1]], columns[[0, -1]]))
     with precision():
-        theta = planning_draws(fit.model.law, fit.theta, fixed)
+        values, paths = fit.draws_of_kind(kind)
+        theta = planning_draws(fit.model.law, values, fixed, paths)
         cells = max(1, VALUES_AT_ONCE // len(next(iter(theta.values()))))
         wide = min(cells, len(columns))
         parts = [
@@ -53,20 +61,26 @@ def loss_surface(fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9
             for tall in _chunks(rows, cells // wide)
         ]
     mean, median, lower, upper = np.concatenate([np.concatenate(row, axis=2) for row in parts], axis=1)
-    return Surface(rows, columns, mean, median, lower, upper, prob)
+    return Surface(rows, columns, mean, median, lower, upper, prob, kind)
 
 
-def _reduce(law: Law, theta: dict[str, Array], rows: np.ndarray, columns: np.ndarray, prob: float) -> np.ndarray:
+def _reduce(law: Law, theta: dict[str, Any], rows: np.ndarray, columns: np.ndarray, prob: float) -> np.ndarray:
     """Mean, median, lower, upper over draws, (4, row, column). Quantiles on the host: XLA sorts, NumPy selects."""
     loss = np.asarray(_losses(law, theta, jnp.asarray(rows), jnp.asarray(columns)))
     return np.concatenate([loss.mean(-1)[None], interval(loss, prob, axis=-1)])
 
 
 @partial(jax.jit, static_argnames="law")
-def _losses(law: Law, theta: dict[str, Array], rows: Array, columns: Array) -> Array:
-    """The law's loss, (row, column, draw). Nested vmap: a term of N alone is not recomputed for every D."""
-    over_draws = jax.vmap(lambda draw, n, d: log_loss_of(law, draw)(jnp.log(n), jnp.log(d)), (0, None, None))
-    return jax.vmap(jax.vmap(over_draws, (None, None, 0)), (None, 0, None))(theta, rows, columns)
+def _losses(law: Law, theta: dict[str, Any], rows: Array, columns: Array) -> Array:
+    """The loss, (row, column, draw). Nested vmap: a term of N alone is not recomputed for every D."""
+    log_n, log_d = jnp.log(rows), jnp.log(columns)
+    plain = {name: values for name, values in theta.items() if name != PATHS}
+    over_draws = jax.vmap(lambda draw, n, d: log_loss_of(law, draw)(n, d), (0, None, None))
+    loss = jax.vmap(jax.vmap(over_draws, (None, None, 0)), (None, 0, None))(plain, log_n, log_d)
+    if PATHS not in theta:
+        return loss
+    n, d = (grid.ravel() for grid in jnp.meshgrid(log_n, log_d, indexing="ij"))
+    return loss * jnp.exp(errors_at(theta[PATHS], n, d).T.reshape(loss.shape))
 
 
 def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -75,19 +75,20 @@ def target(
     cost: Cost | None = None,
     machines: Machines | None = None,
     max_params: Any = None,
-    kind: str = "mean",
+    kind: str | None = None,
     **fixed: Any,
 ) -> Target:
     """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
-    the size for which this is cheapest. kind : "mean", or "form" with the law's own error. fixed : the law's further
-    inputs. Raises `PlanError` where too few draws reach
-    the loss at any budget.
+    the size for which this is cheapest. kind : "mean", or "form" with the law's own error, the default for a loss that
+    is unlikely at the largest run's compute. fixed : the law's further inputs. Raises `PlanError` where too few draws
+    reach the loss at any budget.
     """
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)
+    kind = kind or _kind_for(fit, wanted, fixed)
     with precision():
         belief, level = believe(fit, fixed=fixed, kind=kind), jnp.asarray(wanted, dtype=float)
         found = _informed(belief, cost, level)
@@ -102,6 +103,13 @@ def target(
         even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
     basis = Basis.of(fit, cost, interval=kind)
     return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
+
+
+def _kind_for(fit: Fit, wanted: float, fixed: Mapping[str, Any]) -> str:
+    """The interval kind of a loss: that of compute beyond the data, where the data's best runs would not reach it."""
+    largest = fit.compute_range[1]
+    best = fit.frontier(largest, kind="mean", **fixed).loss
+    return fit.kind_at(2 * largest if wanted < np.median(best) else largest)
 
 
 def _cheapest(
@@ -144,7 +152,7 @@ def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
         found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}
         return {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
 
-    return jax.vmap(one)(belief)
+    return jax.vmap(one, (belief.axes,))(belief)
 
 
 @jax.jit
@@ -156,7 +164,7 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
     level, prob = wanted
 
     def enough(log_n: Array, log_d: Array) -> Array:
-        return jnp.mean(jax.vmap(lambda draw: draw.loss(log_n, log_d) <= level)(belief)) >= prob
+        return jnp.mean(loss_at(belief, log_n, log_d) <= level) >= prob
 
     def one(log_n: Array) -> Array:
         def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -174,4 +182,4 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
 @jax.jit
 def loss_at(belief: Belief, log_n: Array, log_d: Array) -> Array:
     """Loss of one run, (draw,)."""
-    return jax.vmap(lambda draw: draw.loss(log_n, log_d))(belief)
+    return jax.vmap(lambda draw: draw.loss(log_n, log_d), (belief.axes,))(belief)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -93,7 +93,7 @@ def versus(
     fit: Fit | None = None,
     budget: Any = None,
     machines: Machines | None = None,
-    kind: str = "mean",
+    kind: str | None = None,
     **fixed: Any,
 ) -> Versus:
     """Whether B beats A.
@@ -101,17 +101,25 @@ def versus(
     Under one `fit`, A and B are runs ("280B:300B", a published name, a pair) or budgets (5.76e23, "$2M"), each budget
     spent at its plan; " - 2%" after either is a recipe that lowers its loss by 2 %, so that a better recipe can be held
     against more compute. Two fits are two recipes, each at its own plan for `budget`: their draws are independent.
-    kind : "mean", or "form" with the law's own error; fixed : the law's further inputs. Raises `PlanError` where
-    neither question is asked.
+    kind : "mean", or "form" with the law's own error, the default where either lies beyond the data; fixed : the law's
+    further inputs. Raises `PlanError` where neither question is asked.
     """
-    ask = Asking(machines, kind, fixed)
     if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
         raise PlanError("compare two runs or budgets under fit=..., or two fits at budget=...")
     if isinstance(a, Fit):
-        return _compare(ask, a, b, _planned(ask, a, budget), _planned(ask, b, budget))
-    if fit is None:
+        fits, asked = (a, b), (budget, budget)
+    elif fit is None:
         raise PlanError("two runs or budgets are compared under a fit: give fit=...")
-    return _compare(ask, fit, fit, *(_candidate(ask, fit, value) for value in (a, b)))
+    else:
+        fits, asked = (fit, fit), (a, b)
+    ask = Asking(machines, kind or _kind_for(fits, [_flops(value, machines) for value in asked]), fixed)
+    return _compare(ask, *fits, *(_candidate(ask, each, value) for each, value in zip(fits, asked, strict=True)))
+
+
+def _kind_for(fits: tuple[Fit, Fit], flops: list[float]) -> str:
+    """One interval kind for both: "form" where one of them should have it and both can."""
+    kinds = {fit.kind_at(flops) for fit in fits}
+    return "form" if "form" in kinds and all(fit.carries_error for fit in fits) else "mean"
 
 
 @dataclass(frozen=True)
@@ -132,14 +140,32 @@ class Asking:
 
 
 def _candidate(ask: Asking, fit: Fit, value: Any) -> Candidate:
+    what, gain = _parted(value)
+    if (model := _as_model(what)) is None:
+        plain = _planned(ask, fit, what)
+    else:
+        plain = Candidate(model.name, model.params, model.tokens)
+    return replace(plain, name=value.strip(), gain=gain) if gain else plain
+
+
+def _flops(value: Any, machines: Machines | None) -> float:
+    """Compute of a candidate, FLOP, before it is planned."""
+    what, _ = _parted(value)
+    model = _as_model(what)
+    return read_budget(what, machines).flops if model is None else float(flops_6nd(model.params, model.tokens))
+
+
+def _parted(value: Any) -> tuple[Any, float]:
+    """A candidate without the share by which its recipe is better, and that share."""
     if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
-        plain = _candidate(ask, fit, found["what"])
-        gain = parse_share(found["gain"].replace(" ", ""))
-        return Candidate(value.strip(), plain.params, plain.tokens, gain)
-    if isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value))):
-        model = read_model(value)
-        return Candidate(model.name, model.params, model.tokens)
-    return _planned(ask, fit, value)
+        return found["what"], parse_share(found["gain"].replace(" ", ""))
+    return value, 0.0
+
+
+def _as_model(value: Any) -> TrainedModel | None:
+    """A run, where that is what is meant and not a budget."""
+    run = isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value)))
+    return read_model(value) if run else None
 
 
 def _named(text: str) -> bool:
@@ -182,4 +208,4 @@ def _speedup(belief: Belief, log_c: Array, loss_a: Array, loss_b: Array) -> Arra
         needed = [least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b)]
         return jnp.where(needed[1] < end - 1e-3, jnp.exp(needed[1] - needed[0]), jnp.inf)
 
-    return jax.vmap(one)(belief, loss_a, loss_b)
+    return jax.vmap(one, (belief.axes, 0, 0))(belief, loss_a, loss_b)

@@ -62,4 +62,4 @@ def _outcome(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> tup
         best = best_log_params(draw, cost, log_budget)
         return draw.loss(log_n, along(log_n)), jnp.exp(along(best))
 
-    return jax.vmap(one)(belief)
+    return jax.vmap(one, (belief.axes,))(belief)

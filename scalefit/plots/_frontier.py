@@ -18,16 +18,17 @@ PANELS = {
 }
 
 
-def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, kind: str = "mean") -> np.ndarray:
+def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, kind: str | None = None) -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
     budgets : FLOP; from the smallest run to a hundred times the largest by default. kind : "mean", or "form" for a
-    second band with the law's own error. The region beyond the data is shaded: there a band of kind mean is too
-    narrow. Returns the four Axes.
+    second band with the law's own error, the default where a budget lies beyond the data. That region is shaded: there
+    a band of kind mean is too narrow. Returns the four Axes.
     """
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
-    fronts = {"mean": fit.frontier(budgets)} | ({"form": fit.frontier(budgets, kind=kind)} if kind != "mean" else {})
+    kinds = dict.fromkeys(["mean", kind or fit.kind_at(budgets)])
+    fronts = {each: fit.frontier(budgets, kind=each) for each in kinds}
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")

@@ -18,7 +18,7 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     """Loss against parameters at each budget: median and band of the law, its optimum, and the runs near that budget.
 
     budgets : FLOP; up to eight that the runs crowd around by default. The bar at each optimum is the interval of
-    N_opt. Returns the Axes.
+    N_opt. Both hold the law's own error too where a budget lies beyond the data. Returns the Axes.
     """
     flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
     front = fit.frontier(flops)
@@ -27,7 +27,7 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
-        loss = fit.predict({"params": sizes, "tokens": share_6nd(budget, sizes)}, kind="mean")
+        loss = fit.expected({"params": sizes, "tokens": share_6nd(budget, sizes)}, front.kind)
         median, lower, upper = interval(loss, prob)
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")
@@ -37,7 +37,8 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
     count_axis(ax.xaxis, "parameters")
     ax.set(
-        ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands; star: optimum"
+        ylabel="loss, nats per token",
+        title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands ({front.kind}); star: optimum",
     )
     ax.legend(fontsize=8, title="budget")
     return ax

@@ -66,8 +66,8 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
 
 def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
-    median, lower, upper = interval(fit.frontier(flops).params, prob)
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)}"}
+    median, lower, upper = interval(fit.frontier(flops, kind=grid.kind).params, prob)
+    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)} ({grid.kind})"}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([share_6nd(flops, lower), share_6nd(flops, upper)[::-1]]),
