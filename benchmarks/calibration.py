@@ -118,7 +118,7 @@ def picture(found: dict[str, dict[str, np.ndarray]], listed: list[Case], path: P
         ax.plot(LEVELS, each[worst], "--", color=COLORS[FORM], lw=1.6, label=f"the same, worst study\n({worst})")
         count = sum(not np.isnan(row).any() for row in found[FORM][what])
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability of an interval", title=f"{title}; {count} cases")
-        ax.legend(fontsize=8, loc="upper left")
+        ax.legend(fontsize=8, loc="upper left", framealpha=0.95)
     axes[0].set_ylabel("share of what was held out that lies inside")
     studied = len({case.study for case in listed})
     figure.suptitle(

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._numerics import product
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
 from scalefit.errors import ModelError
 from scalefit.laws import Prior
@@ -173,11 +174,11 @@ def make_paths(scales: Any, centres: np.ndarray, weights: np.ndarray, seed: int)
     frequency, size = waves(scales)
     normal = np.random.default_rng(seed).normal(size=(draws, 2 * len(size)))
     phase = centres @ frequency.T
-    prior = normal @ np.concatenate([size * np.cos(phase), size * np.sin(phase)], axis=1).T
+    prior = product(normal, np.concatenate([size * np.cos(phase), size * np.sin(phase)], axis=1).T)
     root = np.linalg.cholesky(kernel(scales, centres[:, None], centres[None]) + 1e-9 * scales[0] ** 2 * np.eye(count))
-    inner = weights[:, :count].T - solve_triangular(root, prior.T, lower=True)
+    whiten = solve_triangular(root, np.eye(count), lower=True)
     pull = np.zeros((draws, PIVOTS))
-    pull[:, :count] = solve_triangular(root, inner, lower=True, trans=1).T
+    pull[:, :count] = product(weights[:, :count] - product(prior, whiten.T), whiten)
     shared = {"scales": np.array(scales), "frequency": frequency, "size": size}
     shared["centres"] = np.resize(centres, (PIVOTS, 2))  # those repeated have no pull
     return shared | {"pull": pull, "normal": normal}

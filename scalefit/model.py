@@ -254,8 +254,8 @@ class BoundModel:
     def data(self) -> Data:
         """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
         rows = np.minimum(np.arange(self.rows), len(self.runs) - 1)
-        log_x = {name: jnp.log(self.runs[name] / self.unit[name])[rows] for name in self.model.law.inputs}
-        log_loss = jnp.log(self.runs.loss / self.unit["loss"])[rows]
+        padded = lambda name: jnp.asarray(np.log(self.runs[name] / self.unit[name])[rows], dtype=float)
+        log_x, log_loss = {name: padded(name) for name in self.model.law.inputs}, padded("loss")
         weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
         return Data(log_x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
 

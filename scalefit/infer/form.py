@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
+from scalefit._numerics import precision, product
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
@@ -110,7 +110,7 @@ def fit_form(fit: Fit) -> Form:
     flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
     discrepancy = fit.model.discrepancy
     assert discrepancy is not None, "basis refuses a model without one"
-    took = (flat @ basis[: len(bound.runs)].T).std(axis=1)
+    took = product(flat, basis[: len(bound.runs)].T).std(axis=1)
     paths = make_paths(discrepancy.scales, centres, flat, fit.seed)
     return Form(raw, paths, pareto_k, took)
 
