@@ -15,6 +15,7 @@ from scalefit._numerics import precision
 from scalefit.downstream import ExponentialError, Sigmoid
 from scalefit.downstream._fit import Curve
 from scalefit.downstream.scatter import BetaBinomial
+from scalefit.infer.small import _by_importance
 
 EVAL = Path(__file__).parents[2] / "shared" / "data" / "eval"
 needs_eval = pytest.mark.skipif(not EVAL.is_dir(), reason="the evaluation tables are not part of the project")
@@ -25,6 +26,7 @@ TASKS = {  # columns of ladder.csv, guessing floor aside: loss, accuracy, items
     "arc-challenge": ("arc_challenge_test", 1172),
 }
 LOSSES = np.linspace(0.7, 1.4, 24)
+STEEP = 0.25 + 0.7 / (1 + np.exp(12 * (LOSSES - 0.9)))
 
 
 def prior_draw(curve, seed):
@@ -38,7 +40,7 @@ def simulated_table(curve, seed, items):
     with precision("float64"):
         theta = prior_draw(curve, seed)
         x = (LOSSES - LOSSES.mean()) / LOSSES.std()
-        shape = curve.form.filled(theta)
+        shape = curve.form.filled({**theta, **curve.form.fixed})
         expected, beyond = (np.asarray(curve.form.curve(shape, v)) for v in (x, x.min() - 1))
         rng = np.random.default_rng(seed)
         own = {name: np.atleast_1d(value) for name, value in theta.items()}
@@ -92,7 +94,24 @@ def test_recovers_the_curve_it_was_simulated_from():
 @pytest.fixture(scope="module")
 def linear():
     """A task whose accuracy is .9 at a loss of .7 and near chance at 1.4."""
-    return sf.fit_downstream(LOSSES, 0.25 + 0.7 / (1 + np.exp(12 * (LOSSES - 0.9))), 0.25, 2000)
+    return sf.fit_downstream(LOSSES, np.random.default_rng(0).binomial(2000, STEEP) / 2000, 0.25, 2000)
+
+
+def test_a_table_without_scatter_goes_to_nuts(linear):
+    """Importance weights cannot follow a scatter of nothing; the curve is that of the same task with scatter."""
+    found = sf.fit_downstream(LOSSES, STEEP, 0.25, 2000)
+    assert "Pareto k" not in {check.name for check in found.health.checks}
+    assert "divergences" in {check.name for check in found.health.checks}
+    assert found.health.verdict == "ok"
+    for name, value in {"ceiling": 0.95, "k": 12, "L0": 0.9}.items():
+        assert abs(found.draws[name].mean() - value) < found.draws[name].std()
+        assert abs(found.draws[name].mean() - linear.draws[name].mean()) < 4 * linear.draws[name].std()
+
+
+@pytest.fixture(scope="module")
+def shifted(linear):
+    """The same at losses that a simulated law reaches."""
+    return sf.fit_downstream(LOSSES + 1.6, linear.seen, 0.25, 2000)
 
 
 def test_the_unit_of_the_loss_cancels(linear):
@@ -103,6 +122,14 @@ def test_the_unit_of_the_loss_cancels(linear):
     for one, other in pairs:
         assert abs(one.mean() - other.mean()) < 5 * other.std() / np.sqrt(1000), "false alarm below 1e-3 at ESS 1,000"
         assert one.std() < 0.3 * one.mean(), "a factor of ln 2 would show"
+
+
+def test_floors_share_a_program_and_not_a_posterior(linear):
+    programs = _by_importance._cache_size()
+    other = sf.fit_downstream(LOSSES, linear.seen, 0.2, 2000)
+    assert _by_importance._cache_size() == programs
+    assert (other.draws["floor"] == 0.2).all()
+    assert np.median(other.draws["k"]) < np.median(linear.draws["k"]) - linear.draws["k"].std()
 
 
 def test_draws_of_both_stages_are_paired(linear):
@@ -116,8 +143,7 @@ def test_draws_of_both_stages_are_paired(linear):
     np.testing.assert_array_equal(linear.accuracy(loss, "run"), linear.accuracy(loss, "run"))
 
 
-def test_two_stages_carry_the_first_ones_uncertainty(small_fit, linear):
-    shifted = sf.fit_downstream(LOSSES + 1.6, linear.seen, 0.25, 2000)
+def test_two_stages_carry_the_first_ones_uncertainty(small_fit, shifted):
     new = {"params": [1e9, 1e10], "tokens": [2e10, 2e11]}
     mean, run = (shifted.predict(small_fit, new, kind) for kind in ("mean", "run"))
     exact = shifted.accuracy(np.median(small_fit.predict(new, "mean"), axis=0))
@@ -127,11 +153,10 @@ def test_two_stages_carry_the_first_ones_uncertainty(small_fit, linear):
     assert (np.abs(run - 0.5) <= 0.5).all()
 
 
-def test_a_point_fit_still_has_the_noise_of_a_run(linear):
+def test_a_point_fit_still_has_the_noise_of_a_run(shifted):
     from conftest import simulated
 
     point = sf.fit(simulated(), engine=sf.Huber())
-    shifted = sf.fit_downstream(LOSSES + 1.6, linear.seen, 0.25, 2000)
     new = {"params": [1e9], "tokens": [2e10]}
     assert shifted.predict(point, new, "run").std() > 1.1 * shifted.predict(point, new, "mean").std() > 0
 
@@ -211,13 +236,13 @@ def test_the_ladder_predicts_its_larger_models(ladder, task):
 
 
 @needs_eval
-def test_two_stages_over_the_ladder(ladder):
+def test_two_stages_over_the_ladder(ladder, quick):
     """HellaSwag of the 3B models from N and D alone, both stages fitted up to 1.3B: within 8 points."""
     loss, accuracy, items = task_columns(ladder, "hellaswag")
     small = (ladder.params < 2e9).to_numpy()
     columns = {"params": ladder.params.to_numpy(float), "tokens": ladder.tokens.to_numpy(float)}
     runs = sf.read_runs({name: values[small] for name, values in columns.items()} | {"loss": loss[small]})
-    first = sf.fit(runs, sf.Model(noise="normal"))
+    first = sf.fit(runs, engine=quick)
     second = sf.fit_downstream(loss[small], accuracy[small], 0.25, items)
     draws = second.predict(first, {name: values[~small] for name, values in columns.items()})
     middle = np.median(draws, axis=0)

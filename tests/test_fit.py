@@ -43,11 +43,11 @@ def test_the_240_runs_mix_well(chinchilla_fit):
     assert chinchilla_fit.stats["pareto_k"].max() < 0.7
 
 
-def test_five_outliers_do_not_move_a_student_t_but_do_move_a_normal(quick):
+def test_five_outliers_do_not_move_a_student_t_but_do_move_a_normal():
     every = sf.datasets.load("chinchilla", outliers="keep")
     robust = sf.fit(every).derived([5.76e23])["tokens_per_param[5.76e23]"]
     agrees(np.log(robust), *np.log([17.5, 11.8, 25.7]))
-    fragile = sf.fit(every, sf.Model(noise=sf.Normal()), engine=quick).derived([5.76e23])
+    fragile = sf.fit(every, sf.Model(noise=sf.Normal()), engine=sf.MAP()).derived([5.76e23])
     assert np.median(fragile["tokens_per_param[5.76e23]"]) < 5
 
 

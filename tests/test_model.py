@@ -91,6 +91,8 @@ def test_simulation_repeats_with_its_seed():
     first, again, other = (sf.Model().simulate(TRUTH, x, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
+    few = {name: values[:30] for name, values in x.items()}
+    np.testing.assert_array_equal(sf.Model().simulate(TRUTH, few, 1), first[:30], "padding leaves the noise alone")
 
 
 def test_data_are_float64_on_cpu():

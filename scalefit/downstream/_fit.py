@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ROWS = 64
+ROWS = 32
 
 
 @dataclass(frozen=True)
 class Curve(SmallModel):
-    """A form and the scatter around it."""
+    """A form and the scatter around it; what the form fixes is data, so that its values share compiled programs."""
 
     form: Form
     scatter: Scatter
@@ -37,8 +37,8 @@ class Curve(SmallModel):
         return (*self.form.params(), *self.scatter.params())
 
     def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
-        """Of every model's accuracy, counted `weight` times; `data["loss"]` is standardised."""
-        expected = self.form.curve(self.form.filled(theta), data["loss"])
+        """Of every model's accuracy, counted `weight` times; `data["loss"]` is standardised, `data` holds the fixed."""
+        expected = self.form.curve(self.form.filled({**data, **theta}), data["loss"])
         return (data["weight"] * self.scatter.log_density(theta, expected, data)).sum()
 
 
@@ -160,11 +160,12 @@ def _padded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def fit_curve(form: Form, columns: dict[str, np.ndarray], seed: int) -> Downstream:
     """The posterior for checked columns loss, accuracy and perhaps items, each (model,)."""
-    curve = Curve(form, BetaBinomial() if "items" in columns else NormalScatter())
+    curve = Curve(form.alike, BetaBinomial() if "items" in columns else NormalScatter())
     mean, spread = float(columns["loss"].mean()), float(columns["loss"].std())
-    draws, stats = sample_small(curve, _padded({**columns, "loss": (columns["loss"] - mean) / spread}), seed)
+    padded = _padded({**columns, "loss": (columns["loss"] - mean) / spread})
+    draws, stats = sample_small(curve, padded | form.fixed, seed)
     with precision("float64"):
-        raw = form.rescale(form.filled(draws), mean, spread)
+        raw = form.rescale(form.filled({**draws, **form.fixed}), mean, spread)
     raw |= {p.name: draws[p.name] for p in curve.scatter.params()}
     found = {name: np.asarray(values) for name, values in raw.items()}
     varying = {name: values for name, values in found.items() if np.ptp(values) > 0}

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import jax
 import jax.numpy as jnp
@@ -30,13 +30,23 @@ class Form(ABC):
     equation: ClassVar[str]
     floor: float | None
 
+    @property
+    @abstractmethod
+    def fixed(self) -> dict[str, float]:
+        """What is not inferred, by name."""
+
+    @property
+    @abstractmethod
+    def alike(self) -> Self:
+        """One form for all that fix the same names, whatever the values: what programs are compiled for."""
+
     @abstractmethod
     def params(self) -> tuple[Param, ...]:
         """What is inferred, with priors for standardised loss."""
 
     @abstractmethod
     def filled(self, theta: Values) -> dict[str, Any]:
-        """The curve's parameters, the fixed ones among them, from those inferred; for standardised loss still."""
+        """The curve's parameters from those inferred and the `fixed`; for standardised loss still."""
 
     @abstractmethod
     def rescale(self, theta: Values, mean: float, spread: float) -> dict[str, Any]:
@@ -69,6 +79,16 @@ class Sigmoid(Form):
         if self.floor is None and self.ceiling is not None:
             raise ModelError("fix the floor where the ceiling is fixed, or leave both to be inferred.")
 
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Floor and ceiling, where given."""
+        return given(floor=self.floor, ceiling=self.ceiling)
+
+    @property
+    def alike(self) -> Self:
+        """From 0 to 1."""
+        return type(self)(self.floor and 0.0, self.ceiling and 1.0)
+
     def params(self) -> tuple[Param, ...]:
         """k, k L0 (`start`), and the floor and the ceiling's reach where they are not fixed."""
         steepness = Param("k", Prior.of("LogNormal", loc=log(1.5), scale=1.0), "steepness", "1 / loss")
@@ -79,8 +99,8 @@ class Sigmoid(Form):
 
     def filled(self, theta: Values) -> dict[str, Any]:
         """floor, ceiling, k, L0."""
-        floor = theta["floor"] if self.floor is None else self.floor
-        ceiling = floor + theta["reach"] * (1 - floor) if self.ceiling is None else self.ceiling
+        floor = theta["floor"]
+        ceiling = floor + theta["reach"] * (1 - floor) if self.ceiling is None else theta["ceiling"]
         whole = jnp.ones_like(theta["k"])
         return {"floor": floor * whole, "ceiling": ceiling * whole, "k": theta["k"], "L0": theta["start"] / theta["k"]}
 
@@ -113,6 +133,16 @@ class ExponentialError(Form):
     def __post_init__(self) -> None:
         check_floor(self.floor)
 
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The floor, where given."""
+        return given(floor=self.floor)
+
+    @property
+    def alike(self) -> Self:
+        """With a floor of 0."""
+        return type(self)(self.floor and 0.0)
+
     def params(self) -> tuple[Param, ...]:
         """k (for standardised loss: what is gained over the floor at the mean loss), g, and the floor if not fixed."""
         gain = Param("k", Prior.of("LogNormal", loc=log(0.1), scale=2.0), "gain over guessing at a loss of 0")
@@ -121,8 +151,7 @@ class ExponentialError(Form):
 
     def filled(self, theta: Values) -> dict[str, Any]:
         """eps, k, g."""
-        floor = theta["floor"] if self.floor is None else self.floor
-        return {"eps": (1 - floor) * jnp.ones_like(theta["k"]), "k": theta["k"], "g": theta["g"]}
+        return {"eps": (1 - theta["floor"]) * jnp.ones_like(theta["k"]), "k": theta["k"], "g": theta["g"]}
 
     def rescale(self, theta: Values, mean: float, spread: float) -> dict[str, Any]:
         """k exp(-g l) is without unit."""
@@ -132,6 +161,11 @@ class ExponentialError(Form):
     def curve(self, theta: Values, loss: Any) -> Array:
         """1 - eps + k exp(-g L), at most 1."""
         return jnp.minimum(1 - theta["eps"] + theta["k"] * jnp.exp(-theta["g"] * loss), 1.0)
+
+
+def given(**values: float | None) -> dict[str, float]:
+    """Those that are numbers."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check_floor(floor: float | None) -> None:

@@ -19,8 +19,9 @@ EDGE = 1e-9  # probabilities are kept this far from 0 and 1, so that a count tha
 
 
 def log_beta(a: Any, b: Any) -> Array:
-    """ln B(a, b); second derivatives of JAX's own betaln take half a minute to compile."""
-    return gammaln(a) + gammaln(b) - gammaln(a + b)
+    """ln B(a, b); all in one call, for second derivatives, of JAX's own betaln above all, take long to compile."""
+    first, second, both = gammaln(jnp.stack(jnp.broadcast_arrays(a, b, a + b)))
+    return first + second - both
 
 
 class Scatter(ABC):
@@ -57,7 +58,8 @@ class BetaBinomial(Scatter):
         right, items = data["accuracy"] * data["items"], data["items"]
         a, b = _shapes(theta["spread"], jnp.clip(expected, EDGE, 1 - EDGE), jnp.maximum)
         choices = -jnp.log1p(items) - log_beta(items - right + 1, right + 1)
-        return choices + log_beta(right + a, items - right + b) - log_beta(a, b)
+        after, before = log_beta(jnp.stack([right + a, a]), jnp.stack([items - right + b, b]))
+        return choices + after - before
 
     def draw(self, theta: Any, expected: np.ndarray, items: float | None, rng: np.random.Generator) -> np.ndarray:
         """Of an evaluation with `items` items."""

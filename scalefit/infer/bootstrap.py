@@ -58,7 +58,7 @@ def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Rep
     parts = []
     for done in range(0, many, BATCH):
         block = jnp.asarray(counts[done : done + BATCH])
-        parts.append(jax.tree.map(np.asarray, _refits(options, bound.model, data, start, block)))
+        parts.append(jax.tree.map(np.asarray, _refits(options.of, options.residual, bound.model, data, start, block)))
         report(min(done + BATCH, many), many)
     return jax.tree.map(lambda *a: np.concatenate(a)[None, :many], *parts)
 
@@ -77,11 +77,11 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
     return rng.multinomial(many, np.full(many, 1 / many), options.resamples)[:, groups].astype(float)
 
 
-@partial(jax.jit, static_argnames=("options", "model"))
-def _refits(options: Bootstrap, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
-    """One refit a row of `counts`."""
-    remake: Callable[[Array], Data] = _residual_table(model, data, start) if options.residual else _pairs_table(data)
-    return jax.vmap(lambda row: options.of.refine(model, remake(row), start))(counts)
+@partial(jax.jit, static_argnames=("of", "residual", "model"))
+def _refits(of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
+    """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
+    remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)
+    return jax.vmap(lambda row: of.refine(model, remake(row), start))(counts)
 
 
 def _pairs_table(data: Data) -> Callable[[Array], Data]:

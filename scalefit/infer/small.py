@@ -73,8 +73,8 @@ def _nuts(model: SmallModel, data: dict[str, Array], starts: Array, key: Array) 
     from numpyro.infer.hmc import hmc
 
     begin, advance = hmc(potential_fn=jax.jit(partial(_potential, model, data)), algo="NUTS")
-    # 0.9: these posteriors have corners.
-    first = lambda z, k: begin(z, WARMUP, dense_mass=True, target_accept_prob=0.9, rng_key=k)
+    # 0.97: these posteriors have corners; at 0.9 one seed in six did not mix where a ceiling was out of sight.
+    first = lambda z, k: begin(z, WARMUP, dense_mass=True, target_accept_prob=0.97, rng_key=k)
 
     def step(state: Any, _: None) -> tuple[Any, tuple[Array, dict]]:
         state = jax.vmap(advance)(state)
