@@ -16,7 +16,8 @@ from jax import Array
 from scalefit.errors import FitError
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._mixture import at_modes, sample
-from scalefit.infer._mode import constrain_flat, flat_potential, modes
+from scalefit.infer._mode import modes
+from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import Data, Model
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
@@ -61,8 +62,8 @@ class HMC(CompiledEngine):
         """Two halves of warm-up, then the draws."""
         from blackjax.mcmc.hmc import init
 
-        log_density = jax.jit(lambda z: -flat_potential(model, data, z))
-        found = modes(model, data)
+        log_density = jax.jit(lambda z: -straight_potential(model, data, z))
+        found = straight_laplace(model, modes(model, data))
         begin_key, key = jax.random.split(key)
         points = sample(at_modes(found), begin_key, self.superchains)
         chains = jax.vmap(partial(init, logdensity_fn=log_density))(
@@ -77,7 +78,7 @@ class HMC(CompiledEngine):
         state, _ = advance(state, self.warmup - self.warmup // 2, True)
         _, kept = advance(state, self.draws, False)
         kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
-        theta = constrain_flat(model, kept.pop("position"))
+        theta = constrain_straight(model, kept.pop("position"))
         group = jnp.arange(self.chains) // (self.chains // self.superchains)
         return theta, kept | {"superchain": jnp.broadcast_to(group[:, None], (self.chains, self.draws))}
 
