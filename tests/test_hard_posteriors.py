@@ -1,4 +1,4 @@
-"""Posteriors that are hard to follow, against long NUTS: few runs, a near-ray, very heavy tails, two modes."""
+"""Posteriors that are hard to follow, against long NUTS: few runs, a near-ray, very heavy tails, two modes, a narrow isoFLOP."""
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ CASES = {
     "near ray": near_ray,
     "tails of nu 1.5": lambda: simulated(theta=TRUTH | {"nu": 1.5}),
     "two modes": lambda: ray(0.6, 0.2),
+    "one budget": lambda: simulated(budgets=1, sizes=200, width=1.3),
 }
 
 

@@ -15,8 +15,9 @@ from scalefit.convergence import convergence, nested
 from scalefit.infer._engine import EngineResult
 from scalefit.infer._importance import systematic
 from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
-from scalefit.infer._mode import derivatives, flat_potential, modes
+from scalefit.infer._mode import constrain_flat, derivatives, flat_potential, modes
 from scalefit.infer._newton import autodiff
+from scalefit.infer._straight import bent, straightened
 from scalefit.infer.auto import distrust
 from scalefit.model import TILE, Model, over_tiles
 
@@ -42,6 +43,22 @@ def test_a_large_table_is_summed_tile_by_tile():
         whole = lambda tile: (tile.weight * tile.log_loss**2).sum()
         assert over_tiles(whole, data) == pytest.approx(float(whole(data)))
         assert jax.grad(lambda s: over_tiles(lambda t: s**2 * whole(t), data))(1.5) == pytest.approx(3 * whole(data))
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "moe-granular", "power-law", "kaplan"])
+def test_straight_coordinates_lead_back_and_keep_volume(law):
+    """So that a density needs no correction; the first of them is what the linear parameters add up to."""
+    with precision():
+        model = Model(law)
+        flat = jnp.asarray(np.random.default_rng(0).normal(size=len(model.params())))
+        straight = straightened(model, flat)
+        np.testing.assert_allclose(bent(model, straight), flat, rtol=1e-12)
+        _, log_volume = np.linalg.slogdet(jax.jacfwd(partial(straightened, model))(flat))
+        assert log_volume == pytest.approx(0, abs=1e-12)
+        theta = constrain_flat(model, flat)
+        if model.law.linear:
+            at = sorted(theta).index(model.law.linear[0])
+            assert np.exp(straight[at]) == pytest.approx(sum(float(theta[name]) for name in model.law.linear))
 
 
 def two_components():
@@ -86,16 +103,17 @@ def test_two_modes_are_both_found_and_said():
 
 
 def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
-    """A narrow isoFLOP band: k is above 0.7 here, and the reason stands first in the health."""
-    brief = sf.NUTS(draws=100, warmup=100)
-    fit = sf.fit(simulated(budgets=1, sizes=200, width=1.3), engine=sf.Auto(fallback=brief))
+    """Eight runs, and proposals that may not adapt: k is 0.9 here, and the reason stands first in the health."""
+    engine = sf.Auto(first=sf.AIS(rounds=0), fallback=sf.NUTS(draws=100, warmup=100))
+    fit = sf.fit(simulated(budgets=2, sizes=4), engine=engine)
     assert "diverging" in fit.stats
     assert fit.health.checks[0].name == "engine"
     assert "Pareto k" in fit.health.checks[0].sentence
 
 
 def test_importance_sampling_is_trusted_where_it_is_good(chinchilla_fit):
-    assert chinchilla_fit.stats["pareto_k"].max() < 0.7
+    """In coordinates that are not straight, k is about 0.4."""
+    assert chinchilla_fit.stats["pareto_k"].max() < 0.2
     assert not any(check.name == "engine" for check in chinchilla_fit.health.checks)
     assert distrust("it failed")
 

@@ -18,7 +18,8 @@ from scalefit.errors import FitError
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import constrain_flat, count_modes, flat_potential, modes
+from scalefit.infer._mode import count_modes, modes
+from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import Data, Model
 
 POINTS = 2_000_000  # draws times runs whose density is evaluated at once: bounds memory
@@ -49,16 +50,16 @@ class AIS(CompiledEngine):
 
     def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
         """Modes, adaptation, weights, resampling."""
-        found = modes(model, data)
+        found = straight_laplace(model, modes(model, data))
         potentials = _potentials(model, data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
         drawn = importance(at_modes(found), lambda z: -potentials(z), key, shape, schedule)
         stats = drawn.stats | {"modes": jnp.broadcast_to(count_modes(found), shape)}
-        return constrain_flat(model, drawn.z), stats
+        return constrain_straight(model, drawn.z), stats
 
 
 def _potentials(model: Model, data: Data) -> Callable[[Array], Array]:
     """The potential of many flat vectors, (draw, dim) -> (draw,), a block at a time where the table is large."""
-    one = partial(flat_potential, model, data)
+    one = partial(straight_potential, model, data)
     block = max(16, POINTS // len(data.weight))
     return lambda z: jax.vmap(one)(z) if len(z) <= block else jax.lax.map(one, z, batch_size=block)

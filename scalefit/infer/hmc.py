@@ -1,8 +1,9 @@
 """Hamiltonian Monte Carlo (Neal 2011, arXiv 1206.1901) with BlackJAX: many short chains advancing together.
 
-Laplace's approximation gives the metric, so that a few leapfrog steps cross the posterior; half-way through warm-up
-the chains' own covariance replaces it. All chains share one step size, tuned on their mean acceptance. Groups of
-chains begin at one point each, so that the nested R-hat can tell slow mixing from short chains.
+Groups of chains, superchains, begin at one point each, so that the nested R-hat can tell slow mixing from short chains.
+Laplace's approximation at the mode nearest to it gives each its metric, so that a few leapfrog steps cross the
+posterior; half-way through warm-up the covariance of its own chains is mixed in. A metric for all would fit no mode
+where there are several. All chains share one step size, tuned on their mean acceptance.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from jax import Array
 from scalefit.errors import FitError
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._mixture import at_modes, sample
-from scalefit.infer._mode import constrain_flat, flat_potential, modes
+from scalefit.infer._mode import Laplace, modes
+from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import Data, Model
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
@@ -25,7 +27,7 @@ MOST_STEPS = 32
 
 
 class State(NamedTuple):
-    """Chains on their way: BlackJAX's state of each, the metric (dim, dim), ln step size, and the key."""
+    """Chains on their way: BlackJAX's state of each, its metric (chain, dim, dim), ln step size, and the key."""
 
     chains: Any
     inverse_mass: Array
@@ -61,25 +63,32 @@ class HMC(CompiledEngine):
         """Two halves of warm-up, then the draws."""
         from blackjax.mcmc.hmc import init
 
-        log_density = jax.jit(lambda z: -flat_potential(model, data, z))
-        found = modes(model, data)
+        log_density = jax.jit(lambda z: -straight_potential(model, data, z))
+        found = straight_laplace(model, modes(model, data))
         begin_key, key = jax.random.split(key)
         points = sample(at_modes(found), begin_key, self.superchains)
-        chains = jax.vmap(partial(init, logdensity_fn=log_density))(
-            jnp.repeat(points, self.chains // self.superchains, axis=0)
-        )
-        metric = found.scale[0] @ found.scale[0].T
+        each = self.chains // self.superchains
+        chains = jax.vmap(partial(init, logdensity_fn=log_density))(jnp.repeat(points, each, axis=0))
+        metric = jnp.repeat(_nearest_covariance(found, points), each, axis=0)
         advance = jax.jit(partial(self._advance, log_density), static_argnums=(1, 2))
         state = State(chains, metric, jnp.log(jnp.asarray(0.8, metric.dtype)), key)
         state, first = advance(state, self.warmup // 2, True)
-        late = first["position"][len(first["position"]) // 2 :].reshape(-1, metric.shape[0])
-        state = state._replace(inverse_mass=_shrunk(jnp.cov(late.T), metric, len(late) / 20))
+        late = first["position"][len(first["position"]) // 2 :]
+        state = state._replace(inverse_mass=self._shrunk(late, metric))
         state, _ = advance(state, self.warmup - self.warmup // 2, True)
         _, kept = advance(state, self.draws, False)
         kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
-        theta = constrain_flat(model, kept.pop("position"))
+        theta = constrain_straight(model, kept.pop("position"))
         group = jnp.arange(self.chains) // (self.chains // self.superchains)
         return theta, kept | {"superchain": jnp.broadcast_to(group[:, None], (self.chains, self.draws))}
+
+    def _shrunk(self, position: Array, before: Array) -> Array:
+        """A covariance a chain (chain, dim, dim): its superchain's late ones (step, chain, dim), as far as trusted."""
+        steps, chains, dim = position.shape
+        groups = position.reshape(steps, self.superchains, -1, dim).swapaxes(0, 1).reshape(self.superchains, -1, dim)
+        seen = jnp.repeat(jax.vmap(lambda z: jnp.cov(z.T))(groups), chains // self.superchains, axis=0)
+        trust = groups.shape[1] / 20
+        return (trust * seen + dim * before) / (trust + dim)
 
     def _advance(self, log_density: Any, state: State, count: int, tune: bool) -> tuple[State, Arrays]:
         """`count` transitions of every chain, kept step by step, each (step, chain, ...)."""
@@ -92,8 +101,8 @@ class HMC(CompiledEngine):
             size = jnp.exp(state.log_step)
             length = jax.random.uniform(length_key, minval=TRAJECTORY[0], maxval=TRAJECTORY[1])
             steps = jnp.clip(jnp.ceil(length / size), 1, MOST_STEPS).astype(int)
-            move = lambda key, chain: kernel(key, chain, log_density, size, state.inverse_mass, steps)
-            chains, info = jax.vmap(move)(jax.random.split(move_key, self.chains), state.chains)
+            move = lambda key, chain, metric: kernel(key, chain, log_density, size, metric, steps)
+            chains, info = jax.vmap(move)(jax.random.split(move_key, self.chains), state.chains, state.inverse_mass)
             off = jnp.nan_to_num(info.acceptance_rate).mean() - self.target_accept
             log_step = state.log_step + GAIN * off if tune else state.log_step
             seen = {"position": chains.position, "diverging": info.is_divergent, "energy": info.energy}
@@ -103,6 +112,7 @@ class HMC(CompiledEngine):
         return jax.lax.scan(step, state, None, length=count)
 
 
-def _shrunk(seen: Array, before: Array, trust: float) -> Array:
-    """The covariance seen, as far as the draws it rests on can be trusted."""
-    return (trust * seen + before.shape[0] * before) / (trust + before.shape[0])
+def _nearest_covariance(found: Laplace, points: Array) -> Array:
+    """That of the mode fewest standard deviations from each point, (point, dim, dim)."""
+    off = jnp.einsum("kab,pkb->pka", jnp.linalg.inv(found.scale), points[:, None] - found.mode)
+    return (found.scale @ found.scale.mT)[jnp.linalg.norm(off, axis=-1).argmin(axis=1)]

@@ -15,7 +15,8 @@ from jax import Array
 
 from scalefit.errors import FitError
 from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._mode import Laplace, constrain_flat, flat_potential, laplace
+from scalefit.infer._mode import Laplace, modes
+from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import BoundModel, Data, Model
 
 BLOCK = 50
@@ -60,7 +61,8 @@ class NUTS(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
         init, advance = _program(bound.model, self)
-        start = laplace(bound.model, bound.data)
+        found = straight_laplace(bound.model, modes(bound.model, bound.data))
+        start = jax.tree.map(lambda leaf: leaf[0], found)
         state = init(start, bound.data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
@@ -71,7 +73,7 @@ class NUTS(Engine):
         return EngineResult(self._draws(bound.model, start, steps.position), self._stats(steps))
 
     def _draws(self, model: Model, start: Laplace, position: np.ndarray) -> dict[str, Array]:
-        return constrain_flat(model, start.mode + position @ start.scale.T)
+        return constrain_straight(model, start.mode + position @ start.scale.T)
 
     def _stats(self, steps: Step) -> dict[str, np.ndarray]:
         return {
@@ -90,7 +92,7 @@ def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
 
     @jax.jit  # traced once, however often the sampler asks for it
     def potential(start: Laplace, data: Data, position: Array) -> Array:
-        return flat_potential(model, data, start.mode + start.scale @ position)
+        return straight_potential(model, data, start.mode + start.scale @ position)
 
     kernel_init, kernel_step = hmc(potential_fn_gen=lambda start, data: partial(potential, start, data), algo="NUTS")
 
