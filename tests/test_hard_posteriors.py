@@ -10,7 +10,7 @@ from scalefit.convergence import convergence
 pytestmark = pytest.mark.slow
 
 LONG = sf.NUTS(chains=4, draws=5000, warmup=1000, target_accept=0.95)
-ENGINES = {"auto": sf.Auto(), "hmc": sf.HMC(draws=160)}
+ENGINES = {"auto": sf.Auto(), "hmc": sf.HMC(draws=160, warmup=300)}
 PROBS = (0.05, 0.5, 0.95)
 
 
