@@ -1,4 +1,4 @@
-"""Posteriors that are hard to follow, against long NUTS: few runs, a near-ray, very heavy tails, two modes, a narrow isoFLOP."""
+"""Posteriors that are hard to follow, against long NUTS: few runs, a near-ray, heavy tails, two modes, one budget."""
 
 import numpy as np
 import pytest
