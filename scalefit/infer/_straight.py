@@ -1,7 +1,7 @@
-"""Coordinates in which posteriors are straight: what the linear parameters add up to, and their ratios.
+"""Coordinates in which posteriors are straight: what the parts of the loss add up to, and their ratios.
 
-Inputs are in units of their geometric means, so the linear parameters add up to about the loss in the middle of the
-table. That is known far better than its parts, which trade places where runs lie near one ray: in the logarithm of each
+Inputs are in units of their geometric means, so the linear parameters, or those that a law names as its `parts`, add up
+to about the loss in the middle of the table. That is known far better than its parts, which trade places where runs lie near one ray: in the logarithm of each
 the posterior is then a thin curved sheet, which proposals leave and chains follow in many steps. In the logarithm of
 the sum and of the ratios to the first (additive log-ratios, Aitchison 1982, J. R. Stat. Soc. B 44, 139) it is flat.
 The map keeps volumes, so that densities are the same in both.
@@ -18,22 +18,27 @@ from scalefit.infer._mode import Laplace, constrain_flat, flat_potential, flatte
 from scalefit.model import Data, Model, Theta
 
 
+def parts(model: Model) -> tuple[str, ...]:
+    """The parameters that about add up to the loss in the middle of the table."""
+    return model.law.parts or model.law.linear
+
+
 def straightened(model: Model, flat: Array) -> Array:
     """From flat unconstrained coordinates (dim,), which are logarithms for positive parameters."""
-    if not model.law.linear:
+    if not parts(model):
         return flat
     z = unflatten(model, flat)
-    first, *others = model.law.linear
-    total = logsumexp(jnp.stack([z[name] for name in model.law.linear]))
+    first, *others = parts(model)
+    total = logsumexp(jnp.stack([z[name] for name in parts(model)]))
     return flatten(model, z | {first: total} | {name: z[name] - z[first] for name in others})
 
 
 def bent(model: Model, straight: Array) -> Array:
     """The inverse of `straightened`."""
-    if not model.law.linear:
+    if not parts(model):
         return straight
     z = unflatten(model, straight)
-    first, *others = model.law.linear
+    first, *others = parts(model)
     ratios: Theta = {first: jnp.zeros_like(z[first])} | {name: z[name] for name in others}
     level = z[first] - logsumexp(jnp.stack(list(ratios.values())))
     return flatten(model, z | {name: level + ratio for name, ratio in ratios.items()})

@@ -21,8 +21,9 @@ from scalefit.fitted import Fit
 from scalefit.health import PARETO_K
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import constrain_flat, flatten, laplace_at, unflatten
+from scalefit.infer._mode import flatten, laplace_at, unflatten
 from scalefit.infer._newton import Bottom, autodiff, descend
+from scalefit.infer._straight import bent, constrain_straight, straight_laplace
 from scalefit.model import Data, Model, Theta
 
 SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
@@ -132,14 +133,15 @@ def solve_form(
     bottom = jax.lax.fori_loop(0, ROUNDS, refine, Bottom(start, one, start, jnp.outer(start, start)))
     given = conditional(model, data, basis, bottom.place)
     collapsed = partial(_collapsed, model, data, given)
-    found = jax.tree.map(lambda leaf: leaf[None], laplace_at(bottom))
+    found = straight_laplace(model, jax.tree.map(lambda leaf: leaf[None], laplace_at(bottom)))
     key, last = jax.random.split(key)
-    drawn = importance(at_modes(found), lambda z: -jax.vmap(collapsed)(z), key, shape, schedule)
+    log_target = jax.vmap(lambda straight: -collapsed(bent(model, straight)))
+    drawn = importance(at_modes(found), log_target, key, shape, schedule)
 
-    def weights(flat: Array, normal: Array) -> Array:
-        theta, r = _residuals(model, data, flat)
+    def weights(straight: Array, normal: Array) -> Array:
+        theta, r = _residuals(model, data, bent(model, straight))
         mean, precision = given.mean_and_precision(r, theta["sigma"])
         return given.turn @ (mean + normal / jnp.sqrt(precision))
 
     normal = jax.random.normal(last, (*shape, basis.shape[1]), drawn.z.dtype)
-    return constrain_flat(model, drawn.z), jax.vmap(jax.vmap(weights))(drawn.z, normal), drawn.stats
+    return constrain_straight(model, drawn.z), jax.vmap(jax.vmap(weights))(drawn.z, normal), drawn.stats

@@ -103,6 +103,7 @@ class Law(ABC):
     name: ClassVar[str]
     equation: ClassVar[str]
     linear: ClassVar[tuple[str, ...]] = ()  # parameters in which the loss is linear, all positive
+    parts: ClassVar[tuple[str, ...]] = ()  # those that about add up to the loss in the middle of a table, if not linear
     same_unit: ClassVar[Mapping[str, str]] = {}  # input -> the input whose unit it shares
     pure: ClassVar[tuple[str, ...]] = ()  # inputs that are pure numbers, never rescaled
     defaults: ClassVar[Mapping[str, float]] = {}  # inputs beyond params and tokens, where a plan leaves them open

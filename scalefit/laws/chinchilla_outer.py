@@ -23,6 +23,7 @@ class ChinchillaOuter(Law):
     equation: ClassVar[str] = "L(N, D) = E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q"
     inputs: ClassVar[tuple[str, ...]] = ("params", "tokens")
     linear: ClassVar[tuple[str, ...]] = ("E",)
+    parts: ClassVar[tuple[str, ...]] = ("E", "A", "B")
 
     def params(self) -> tuple[Param, ...]:
         """E, A, B, alpha, beta, q."""
