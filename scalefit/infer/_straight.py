@@ -1,10 +1,10 @@
 """Coordinates in which posteriors are straight: what the parts of the loss add up to, and their ratios.
 
 Inputs are in units of their geometric means, so the linear parameters, or those that a law names as its `parts`, add up
-to about the loss in the middle of the table. That is known far better than its parts, which trade places where runs lie near one ray: in the logarithm of each
-the posterior is then a thin curved sheet, which proposals leave and chains follow in many steps. In the logarithm of
-the sum and of the ratios to the first (additive log-ratios, Aitchison 1982, J. R. Stat. Soc. B 44, 139) it is flat.
-The map keeps volumes, so that densities are the same in both.
+to about the loss in the middle of the table. That is known far better than each of them, which trade places where runs
+lie near one ray: in the logarithm of each the posterior is then a thin curved sheet, which proposals leave and chains
+follow in many steps. In the logarithm of the sum and of the ratios to the first (additive log-ratios, Aitchison 1982,
+J. R. Stat. Soc. B 44, 139) it is flat. The map keeps volumes, so that densities are the same in both.
 """
 
 from functools import partial

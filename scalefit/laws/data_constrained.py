@@ -33,7 +33,6 @@ class DataConstrained(Law):
     )
     inputs: ClassVar[tuple[str, ...]] = ("params", "tokens", "unique_tokens")
     linear: ClassVar[tuple[str, ...]] = ("E",)
-    parts: ClassVar[tuple[str, ...]] = ("E", "A", "B")
     same_unit: ClassVar[dict[str, str]] = {"unique_tokens": "tokens"}
     defaults: ClassVar[dict[str, float]] = {"unique_tokens": inf}
 
