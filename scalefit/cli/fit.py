@@ -56,13 +56,13 @@ def fit(
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
     fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
+    if output:
+        fitted.save(output)
     budgets = [fitted.compute_range[1], *asked]
     if as_json:
         print_json(_fit_document(fitted, prob, budgets, output))
     else:
         _print_fit(fitted, prob, budgets, output)
-    if output:
-        fitted.save(output)
     if fitted.health.verdict == "fail":
         raise typer.Exit(1)
 
