@@ -78,7 +78,7 @@ def many(count: int = 100) -> Table:
               "CPU ms a table", "wall ms a table"]  # fmt: skip
     tables, rows = simulated(count), []
     for precise in ("float64", "float32"):
-        engine = sf.AIS(draws=125, block=400, rounds=3)
+        engine = sf.AIS(draws=100, block=400, rounds=2)
         with sf.precision(precise):
             first, cpu, wall = seconds(lambda: sf.fit_many(tables, engine=engine, progress=False), 3)  # noqa: B023
             fits = sf.fit_many(tables, engine=engine, progress=False)
@@ -210,9 +210,8 @@ PARTS = {"posterior": posterior, "many": many, "mode": mode, "frontier": optimum
 WHY = """
 Aims not reached, and why.
 
-- One posterior: 0.05 CPU s to ESS 4000. Half of its time goes into the search for modes, from 64 places, three of them
-  followed to the bottom: fewer miss a second mode on small tables.
-- A hundred tables: 5 ms each. Half of theirs is the same search, whose slowest start of a batch sets the pace.
+- A hundred tables: 5 ms each. Most of it is the search for modes, from 64 places, three of them followed to the bottom,
+  where the slowest start of a batch sets the pace; fewer miss a second mode on small tables.
 - The gradient: half of the ceiling with 128 chains. The reverse pass is compiled apart from the forward one, and reads
   every run's intermediate values from memory again.
 - A whole `scalefit fit`: 3 s from a warm cache (startup.md). Tracing and loading two programs takes most of its time.
