@@ -73,6 +73,11 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ij,jk->ik", a, b)
 
 
+def padded_rows(count: int, step: int) -> np.ndarray:
+    """Indices of rows, the last repeated up to a multiple of `step`: tables of about one size share programs."""
+    return np.minimum(np.arange(-(-count // step) * step), count - 1)
+
+
 def check_prob(prob: float) -> float:
     """The probability of an interval, strictly between 0 and 1; raises `ScalefitError` otherwise."""
     if not 0 < prob < 1:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
+from scalefit._numerics import padded_rows, precision
 from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
@@ -220,7 +220,7 @@ class Model:
         theta : raw parameters of law and noise; inputs : name -> (run,), raw. The same seed, the same losses.
         """
         count = len(inputs[self.law.inputs[0]])
-        rows = np.minimum(np.arange(-(-count // ROWS) * ROWS), count - 1)  # padded: designs of one size share programs
+        rows = padded_rows(count, ROWS)
         with precision():
             x = {name: jnp.asarray(np.asarray(inputs[name], dtype=float)[rows]) for name in self.law.inputs}
             noise = self.noise.distribution(theta, self.log_mean(theta, x))
@@ -247,17 +247,21 @@ class BoundModel:
     unit: Mapping[str, float]
 
     @property
+    def padded(self) -> np.ndarray:
+        """Runs of the padded table, (padded run,): four sizes an octave."""
+        return padded_rows(len(self.runs), max(ROWS, 2 ** (len(self.runs) - 1).bit_length() // 4))
+
+    @property
     def rows(self) -> int:
-        """Length of the padded table: four sizes an octave, so that tables of about one size share programs."""
-        step = max(ROWS, 2 ** (len(self.runs) - 1).bit_length() // 4)
-        return -(-len(self.runs) // step) * step
+        """Length of the padded table."""
+        return len(self.padded)
 
     @property
     def data(self) -> Data:
         """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
-        rows = np.minimum(np.arange(self.rows), len(self.runs) - 1)
-        padded = lambda name: jnp.asarray(np.log(self.runs[name] / self.unit[name])[rows], dtype=float)
-        log_x, log_loss = {name: padded(name) for name in self.model.law.inputs}, padded("loss")
+        rows = self.padded
+        column = lambda name: jnp.asarray(np.log(self.runs[name] / self.unit[name])[rows], dtype=float)
+        log_x, log_loss = {name: column(name) for name in self.model.law.inputs}, column("loss")
         weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
         return Data(log_x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
 

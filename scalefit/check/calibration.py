@@ -195,7 +195,7 @@ def _study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> _S
     of_truth, of_noise = jax.random.split(jax.random.PRNGKey(seed))
     truth = model.sample_prior(of_truth, tables)
     log_loss = np.asarray(_simulated(model, truth, bound.data, jax.random.split(of_noise, tables)))
-    log_loss = log_loss[:, np.minimum(np.arange(bound.rows), len(bound.runs) - 1)]  # padding repeats the last run
+    log_loss = log_loss[:, bound.padded]  # padding repeats the last run
     flops, others = None, {}
     if trades(model.law):
         flops = float(positive_budgets(10 * flops_6nd(x["params"], x["tokens"]).max() if budget is None else budget)[0])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
+from scalefit._numerics import padded_rows, precision
 from scalefit.downstream._check import checked
 from scalefit.downstream.forms import FORMS, ExponentialError, Form, Sigmoid
 from scalefit.downstream.scatter import BetaBinomial, NormalScatter, Scatter
@@ -154,7 +154,7 @@ def find_form(form: str, floor: float | None, ceiling: float | None) -> Form:
 def _padded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Columns (row,) with rows that count for nothing, so that tables of about one size share compiled programs."""
     count = len(columns["loss"])
-    rows = np.minimum(np.arange(-(-count // ROWS) * ROWS), count - 1)
+    rows = padded_rows(count, ROWS)
     return {name: values[rows] for name, values in columns.items()} | {"weight": np.arange(len(rows)) < count}
 
 

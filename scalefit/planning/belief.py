@@ -57,9 +57,14 @@ class Belief:
         return fresh if wall is None else lambda log_n, log_d: fresh(log_n, jnp.minimum(log_d, jnp.log(wall)))
 
     @property
+    def losses(self) -> LogLoss:
+        """(ln N, ln D) -> the loss of every draw, (draw,)."""
+        return lambda log_n, log_d: jax.vmap(lambda draw: draw.loss(log_n, log_d), (self.axes,))(self)
+
+    @property
     def expected_loss(self) -> LogLoss:
         """(ln N, ln D) -> the mean over draws of the loss."""
-        return lambda log_n, log_d: jax.vmap(lambda draw: draw.loss(log_n, log_d), (self.axes,))(self).mean()
+        return lambda log_n, log_d: self.losses(log_n, log_d).mean()
 
     @property
     def count(self) -> int:

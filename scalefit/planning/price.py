@@ -76,8 +76,7 @@ def wasted_share(draw: Belief, cost: Cost, optimum: Optimum, loss: Array, log_bu
 def losses(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> Array:
     """Loss at each of exp(log_n) (point,) parameters and the tokens a budget leaves: (point, draw)."""
     log_d = tokens_along(cost, log_budget)(log_n)
-    over_draws = jax.vmap(lambda draw, n, d: draw.loss(n, d), (belief.axes, None, None))
-    return jax.vmap(over_draws, (None, 0, 0))(belief, log_n, log_d)
+    return jax.vmap(belief.losses)(log_n, log_d)
 
 
 def cvar(values: np.ndarray, level: float = 0.95) -> float:

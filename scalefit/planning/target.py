@@ -107,9 +107,10 @@ def target(
 
 def _kind_for(fit: Fit, wanted: float, fixed: Mapping[str, Any]) -> str:
     """The interval kind of a loss: that of compute beyond the data, where the data's best runs would not reach it."""
-    largest = fit.compute_range[1]
-    best = fit.frontier(largest, kind="mean", **fixed).loss
-    return fit.kind_at(2 * largest if wanted < np.median(best) else largest)
+    if not fit.carries_error:
+        return "mean"
+    best = fit.frontier(fit.compute_range[1], kind="mean", **fixed).loss
+    return "form" if wanted < np.median(best) else "mean"
 
 
 def _cheapest(
@@ -182,4 +183,4 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
 @jax.jit
 def loss_at(belief: Belief, log_n: Array, log_d: Array) -> Array:
     """Loss of one run, (draw,)."""
-    return jax.vmap(lambda draw: draw.loss(log_n, log_d), (belief.axes,))(belief)
+    return belief.losses(log_n, log_d)
