@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.discrepancy import Form, errors_at
 from scalefit.errors import PlanError
@@ -203,14 +204,14 @@ def _arrays(values: Mapping[str, np.ndarray]) -> dict[str, Array]:
     return {name: jnp.asarray(value) for name, value in values.items()}
 
 
-@partial(jax.jit, static_argnames="model")
-def _log_loss(model: Model, theta: Theta, x: dict[str, Array], paths: dict[str, Array] | None) -> Array:
+@program("model")
+def _log_loss(model: Model, theta: Theta, x: dict[str, Array], paths: Mapping[str, Any] | None) -> Array:
     """ln loss of the law, with its own error where there are paths of it, (draw, run)."""
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
     return mean if paths is None else mean + errors_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _log_predictive(model: Model, theta: Theta, mean: Array, log_loss: Array) -> Array:
     """ln of the mean over draws of the density of every run's ln loss, (run,), around the law's `mean` (draw, run)."""
     density = jax.vmap(lambda draw, around: model.noise.distribution(draw, around).log_prob(log_loss))(theta, mean)

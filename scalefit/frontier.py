@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import find_root, precision
+from scalefit._programs import program
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, share_6nd
 from scalefit.discrepancy import PATH_AXES, error_at
 from scalefit.errors import PlanError
@@ -132,7 +133,7 @@ def draw_axes(draws: Mapping[str, Any]) -> dict[str, Any]:
     return {name: PATH_AXES if name == PATHS else 0 for name in draws}
 
 
-@partial(jax.jit, static_argnames="law")
+@program("law")
 def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
     """ln N_opt and the loss there, each (draw, budget)."""
 

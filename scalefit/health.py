@@ -7,13 +7,13 @@ can mend: a design that does not identify the law.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import jax
 import numpy as np
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.convergence import convergence, superchains
 from scalefit.counting import share_6nd
 from scalefit.model import BoundModel, Model, Theta
@@ -224,7 +224,7 @@ def _beside_error(model: Model, draws: Draws) -> Iterable[Check]:
         yield Check(f"learned {name}", _grade(off, off <= FAR_OFF, True), off, sentence)
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _prior_draws(model: Model) -> Theta:
     """Of the law's parameters; those of the noise are dropped before they are ever drawn."""
     draws = model.sample_prior(jax.random.PRNGKey(0), 4000)

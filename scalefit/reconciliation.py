@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import find_root, precision
+from scalefit._programs import program
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, share_6nd, to_total
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
@@ -123,7 +124,7 @@ def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -
     return found
 
 
-@partial(jax.jit, static_argnames="law")
+@program("law")
 def _best(law: Law, draws: dict[str, Array], log_total: Array, log_tokens: Array, log_n: Array) -> tuple[Array, Array]:
     """ln N and loss of the best model at each budget, each (draw, budget).
 
@@ -144,7 +145,7 @@ def _slope(x: np.ndarray, y: Array) -> Array:
     return (y * centred).sum(axis=1) / (centred**2).sum()
 
 
-@partial(jax.jit, static_argnames="law")
+@program("law")
 def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
     """Where each size is optimal, and the local slope there, by way of counting: name -> (draw, size)."""
     log_total = jnp.log(to_total(jnp.exp(log_n), omega))

@@ -6,7 +6,6 @@ import os
 import tempfile
 import warnings
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.discrepancy import Discrepancy
 from scalefit.errors import DataError, FitError, ModelError, ScalefitError
 from scalefit.fitted import Fit
@@ -122,13 +122,13 @@ def leave_one_out(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(found.elpd_i), np.asarray(found.pareto_k)
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _log_likelihood(model: Model, theta: Theta, data: Data) -> Array:
     """Log likelihood of every run, (chain, draw, run)."""
     return jax.vmap(jax.vmap(lambda draw: model.log_likelihood(draw, data)))(theta)
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _pointwise(model: Model, theta: Theta, keys: Array, data: Data) -> tuple[Array, Array, Theta]:
     """Per draw: log likelihood and a replicate of every run, (chain, draw, run); log prior of every parameter."""
 

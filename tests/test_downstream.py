@@ -12,10 +12,10 @@ from scipy.stats import binom
 
 import scalefit as sf
 from scalefit._numerics import precision
+from scalefit._programs import _compiled
 from scalefit.downstream import ExponentialError, Sigmoid
 from scalefit.downstream._fit import Curve
 from scalefit.downstream.scatter import BetaBinomial
-from scalefit.infer.small import _by_importance
 
 EVAL = Path(__file__).parents[2] / "shared" / "data" / "eval"
 needs_eval = pytest.mark.skipif(not EVAL.is_dir(), reason="the evaluation tables are not part of the project")
@@ -125,9 +125,9 @@ def test_the_unit_of_the_loss_cancels(linear):
 
 
 def test_floors_share_a_program_and_not_a_posterior(linear):
-    programs = _by_importance._cache_size()
+    programs = _compiled.cache_info().misses
     other = sf.fit_downstream(LOSSES, linear.seen, 0.2, 2000)
-    assert _by_importance._cache_size() == programs
+    assert _compiled.cache_info().misses == programs
     assert (other.draws["floor"] == 0.2).all()
     assert np.median(other.draws["k"]) < np.median(linear.draws["k"]) - linear.draws["k"].std()
 

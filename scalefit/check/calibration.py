@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import check_prob, precision
+from scalefit._programs import program
 from scalefit.check import ecdf
 from scalefit.check.scores import inside
 from scalefit.convergence import convergence
@@ -211,7 +212,7 @@ def _default_design(law: Law) -> dict[str, np.ndarray]:
     return {name: runs[name][::2] for name in law.inputs}
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _simulated(model: Model, theta: Theta, data: Data, keys: Array) -> Array:
     """ln loss of every table, (table, padded run), from parameters name -> (table,)."""
     one = lambda draw, key: model.noise.distribution(draw, model.log_mean(draw, data.x)).sample(key)
@@ -283,7 +284,7 @@ def _quantities(study: _Study, theta: Theta, log_loss: np.ndarray) -> dict[str, 
     return {name: np.asarray(values, dtype=float) for name, values in found.items()}
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _log_likelihood(model: Model, theta: Theta, data: Data) -> Array:
     """Of the whole table, (draw,)."""
     of_tile = lambda draw, tile: (tile.weight * model.log_likelihood(draw, tile)).sum()

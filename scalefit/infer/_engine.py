@@ -12,6 +12,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.errors import FitError, ScalefitError
 from scalefit.fitted import Fit, Kind, current_versions
 from scalefit.health import Check, Health, assess
@@ -78,7 +79,7 @@ class CompiledEngine(Engine):
         return [results[i] for i in range(len(bounds))]
 
 
-@partial(jax.jit, static_argnames=("engine", "model"))
+@program("engine", "model")
 def solve(engine: CompiledEngine, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
     """`engine.solve`, compiled once a model and shape."""
     return engine.solve(model, data, key)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, final
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._programs import program
 from scalefit.errors import DataError, FitError
 from scalefit.infer._engine import Engine, EngineResult, Report, solve
 from scalefit.infer._point import PointEngine
@@ -77,7 +77,7 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
     return rng.multinomial(many, np.full(many, 1 / many), options.resamples)[:, groups].astype(float)
 
 
-@partial(jax.jit, static_argnames=("of", "residual", "model"))
+@program("of", "residual", "model")
 def _refits(of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
     """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
     remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision, product
+from scalefit._programs import program
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
@@ -116,7 +117,7 @@ def fit_form(fit: Fit) -> Form:
     return Form(raw, paths, pareto_k, took)
 
 
-@partial(jax.jit, static_argnames=("model", "shape", "schedule"))
+@program("model", "shape", "schedule")
 def solve_form(
     model: Model, data: Data, basis: Array, start: Array, key: Array, shape: tuple[int, int], schedule: Schedule
 ) -> tuple[Theta, Array, dict[str, Array]]:

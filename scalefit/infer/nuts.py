@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from scalefit._programs import program, quick
 from scalefit.errors import FitError
 from scalefit.infer._engine import Engine, EngineResult, Report
 from scalefit.infer._mode import Laplace, modes
@@ -61,8 +62,7 @@ class NUTS(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
         init, advance = _program(bound.model, self)
-        found = straight_laplace(bound.model, modes(bound.model, bound.data))
-        start = jax.tree.map(lambda leaf: leaf[0], found)
+        start = Laplace(*_mode(bound.model, bound.data))
         state = init(start, bound.data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
@@ -85,10 +85,18 @@ class NUTS(Engine):
         }
 
 
+@program("model")
+def _mode(model: Model, data: Data) -> tuple[Array, ...]:
+    """`Laplace` at the lowest mode, in straight coordinates."""
+    return tuple(leaf[0] for leaf in straight_laplace(model, modes(model, data)))
+
+
 @lru_cache(maxsize=32)
 def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
     """Compiled `init` and `advance` for a model; tables of one shape share them, since data are arguments."""
     from numpyro.infer.hmc import hmc
+
+    compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
 
     @jax.jit  # traced once, however often the sampler asks for it
     def potential(start: Laplace, data: Data, position: Array) -> Array:
@@ -96,7 +104,7 @@ def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
 
     kernel_init, kernel_step = hmc(potential_fn_gen=lambda start, data: partial(potential, start, data), algo="NUTS")
 
-    @jax.jit
+    @compiled
     def init(start: Laplace, data: Data, keys: Array) -> Any:
         def one(key: Array) -> Any:
             place, momentum = jax.random.split(key)
@@ -113,7 +121,7 @@ def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
 
         return jax.vmap(one)(keys)
 
-    @jax.jit
+    @compiled
     def advance(state: Any, start: Laplace, data: Data) -> tuple[Any, Step]:
         def one(state: Any, _: None) -> tuple[Any, Step]:
             state = jax.vmap(lambda chain: kernel_step(chain, (start, data), {}))(state)

@@ -16,8 +16,9 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.health import PARETO_K
-from scalefit.infer._importance import Drawn, Schedule, importance
+from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import Mixture, at_modes
 from scalefit.infer._mode import _apart, count_modes, laplace_at
 from scalefit.infer._newton import autodiff, descend
@@ -57,17 +58,17 @@ def sample_small(model: SmallModel, data: Mapping[str, Any], seed: int = 0) -> t
     return as_numpy(theta), as_numpy(stats)
 
 
-@partial(jax.jit, static_argnames="model")
-def _by_importance(model: SmallModel, data: dict[str, Array], key: Array) -> Drawn:
-    """Unconstrained draws (chain, draw, dim), as `AIS` makes them."""
+@program("model")
+def _by_importance(model: SmallModel, data: dict[str, Array], key: Array) -> tuple[Array, dict[str, Array]]:
+    """Unconstrained draws (chain, draw, dim), as `AIS` makes them, and statistics."""
     potential = jax.jit(partial(_potential, model, data))
     prior_key, key = jax.random.split(key)
     start, modes = _modes(model, potential, prior_key)
     drawn = importance(start, lambda z: -jax.vmap(potential)(z), key, SHAPE, SCHEDULE)
-    return drawn._replace(stats=drawn.stats | {"modes": jnp.broadcast_to(modes, SHAPE)})
+    return drawn.z, drawn.stats | {"modes": jnp.broadcast_to(modes, SHAPE)}
 
 
-@partial(jax.jit, static_argnames="model")
+@program("model")
 def _nuts(model: SmallModel, data: dict[str, Array], starts: Array, key: Array) -> tuple[Array, dict]:
     """Unconstrained draws (chain, draw, dim), one chain from each of `starts` (chain, dim)."""
     from numpyro.infer.hmc import hmc

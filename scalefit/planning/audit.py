@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit
 from scalefit.frontier import elasticities
@@ -76,7 +77,7 @@ def _listed(models: Any) -> Iterable[Any]:
     return [models] if one else models
 
 
-@jax.jit
+@program()
 def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
     """The draws of an `Audit`, each (draw, model)."""
     cost = SixND()

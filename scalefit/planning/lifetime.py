@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
 from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, log_tokens_for, minimise
@@ -150,7 +151,7 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
     return best
 
 
-@jax.jit
+@program()
 def _tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
     """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
     levels = jnp.broadcast_to(level, (belief.count,))
@@ -158,13 +159,13 @@ def _tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
     return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
-@jax.jit
+@program()
 def _balanced(belief: Belief, log_n: Array) -> Array:
     """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
     return balanced_log_tokens(belief.expected_loss, log_n)
 
 
-@jax.jit
+@program()
 def _least(belief: Belief, cost: Cost, level: Array) -> Array:
     """ln of each draw's least cost of the quality, (draw,)."""
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._programs import program
 from scalefit.errors import PlanError
 from scalefit.frontier import optimum_along
 from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, tokens_along
@@ -20,7 +21,7 @@ from scalefit.planning.belief import Belief
 from scalefit.planning.cost import Cost
 
 
-@jax.jit
+@program()
 def bayes_log_params(belief: Belief, cost: Cost, log_budget: Array) -> Array:
     """ln N that minimises the mean over draws of the loss at a budget."""
     high = jnp.full_like(log_budget, LARGEST)
@@ -43,13 +44,17 @@ def optimum_of(draw: Belief, cost: Cost, log_budget: Array) -> Optimum:
     return Optimum(best, draw.loss(best, along(best)), law.loss(own, along(own)))
 
 
-@jax.jit
 def informed(belief: Belief, cost: Cost, log_budget: Array) -> Optimum:
     """The optimum of every draw, each (draw,)."""
-    return jax.vmap(lambda draw: optimum_of(draw, cost, log_budget), (belief.axes,))(belief)
+    return Optimum(*_informed(belief, cost, log_budget))
 
 
-@jax.jit
+@program()
+def _informed(belief: Belief, cost: Cost, log_budget: Array) -> tuple[Array, ...]:
+    return tuple(jax.vmap(lambda draw: optimum_of(draw, cost, log_budget), (belief.axes,))(belief))
+
+
+@program()
 def price(belief: Belief, cost: Cost, optimum: Optimum, log_n: Array, log_budget: Array) -> dict[str, Array]:
     """Loss, regret and wasted share of the budget at exp(log_n) parameters, given every draw's optimum: (draw,)."""
     log_d = tokens_along(cost, log_budget)(log_n)
@@ -72,7 +77,7 @@ def wasted_share(draw: Belief, cost: Cost, optimum: Optimum, loss: Array, log_bu
     return -jnp.expm1(saved - log_budget)
 
 
-@jax.jit
+@program()
 def losses(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> Array:
     """Loss at each of exp(log_n) (point,) parameters and the tokens a budget leaves: (point, draw)."""
     log_d = tokens_along(cost, log_budget)(log_n)

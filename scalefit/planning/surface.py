@@ -1,7 +1,6 @@
 """The posterior of the loss over a grid of parameters and tokens."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import interval, precision
+from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.discrepancy import errors_at
 from scalefit.errors import PlanError
@@ -70,7 +70,7 @@ def _reduce(law: Law, theta: dict[str, Any], rows: np.ndarray, columns: np.ndarr
     return np.concatenate([loss.mean(-1)[None], interval(loss, prob, axis=-1)])
 
 
-@partial(jax.jit, static_argnames="law")
+@program("law")
 def _losses(law: Law, theta: dict[str, Any], rows: Array, columns: Array) -> Array:
     """The loss, (row, column, draw). Nested vmap: a term of N alone is not recomputed for every D."""
     log_n, log_d = jnp.log(rows), jnp.log(columns)

@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import check_prob, precision
+from scalefit._programs import program
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
 from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, minimise
@@ -140,7 +141,7 @@ def _cheapest(
     )
 
 
-@jax.jit
+@program()
 def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
     """The least budget of each draw and its optimum there, each (draw,)."""
 
@@ -156,7 +157,7 @@ def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
     return jax.vmap(one, (belief.axes,))(belief)
 
 
-@jax.jit
+@program()
 def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
     """ln of the fewest tokens with which exp(log_n) (point,) parameters reach a loss in a share of the draws, (point,).
 
@@ -180,7 +181,7 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
     return jax.vmap(one)(log_n)
 
 
-@jax.jit
+@program()
 def loss_at(belief: Belief, log_n: Array, log_d: Array) -> Array:
     """Loss of one run, (draw,)."""
     return belief.losses(log_n, log_d)

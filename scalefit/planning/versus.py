@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import precision
+from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
@@ -199,7 +200,7 @@ def _loss(belief: Belief, candidate: Candidate) -> np.ndarray:
     return np.asarray(loss_at(belief, log_n, log_d)) * (1 - candidate.gain)
 
 
-@jax.jit
+@program()
 def _speedup(belief: Belief, log_c: Array, loss_a: Array, loss_b: Array) -> Array:
     """Least compute for B's loss over that for A's, (draw,)."""
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._programs import program
 from scalefit.planning._solve import best_log_params, tokens_along
 from scalefit.planning.belief import Belief
 from scalefit.planning.cost import Cost
@@ -53,7 +54,7 @@ def wall_of(belief: Belief, cost: Cost, log_budget: Any, loss: np.ndarray, decid
     return Wall(unique, wanted > unique, loss - without, float(loss.mean() - np.mean(with_more)))
 
 
-@jax.jit
+@program()
 def _outcome(belief: Belief, cost: Cost, log_n: Array, log_budget: Array) -> tuple[Array, Array]:
     """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum: each (draw,)."""
 

@@ -1,0 +1,147 @@
+"""Programs that a fit is made of: compiled quickly, and traced once on a machine instead of once a process.
+
+JAX's compilation cache saves compiling, but every process traces and lowers a program again before it can be looked up,
+which for a fit takes longer than all the rest. Where that cache is in use, the lowered program is kept beside it.
+"""
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+from jax import export
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Of XLA on CPU: they halve compilation, and the programs run as fast. Each JAX knows some of them.
+QUICK = {
+    "xla_backend_optimization_level": 1,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+MEANT = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl")
+MADE_WITH = ("jax", "jaxlib", "numpyro", "blackjax")
+
+
+def program(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a pure function: compiled once for each value of its `static` arguments and shapes of the others.
+
+    static : names of hashable arguments. The others are trees of arrays; the result is an array, or dicts and tuples of
+    them. Inside another program the function is a part of that one.
+    """
+
+    def decorate(f: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(f)
+
+        @wraps(f)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind(*args, **kwargs).arguments
+            options = tuple((name, given.pop(name)) for name in static)
+            leaves, tree = jax.tree.flatten(given)
+            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+                return f(**dict(options), **given)  # type: ignore[call-arg]
+            leaves = [leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf) for leaf in leaves]
+            shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+            return _compiled(f, options, tree, shapes, _meaning())(leaves)
+
+        return call
+
+    return decorate
+
+
+@lru_cache(maxsize=256)
+def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> Callable[[list], Any]:
+    """From the arguments' leaves to the result."""
+
+    def on_leaves(leaves: list) -> Any:
+        return f(**dict(options), **jax.tree.unflatten(tree, leaves))
+
+    place = _place(f, options, tree, (shapes, meaning))
+    lowered = place and (_read(place) or _write(place, on_leaves, shapes))
+    return jax.jit(lowered.call if lowered else on_leaves, compiler_options=quick(jax.default_backend()))
+
+
+def _meaning() -> tuple:
+    """What a program depends on beside its arguments."""
+    return (jax.default_backend(), *(getattr(jax.config, name) for name in MEANT))
+
+
+@lru_cache
+def quick(platform: str) -> dict[str, Any]:
+    """Those of `QUICK` that this JAX knows, on CPU; none elsewhere."""
+    if platform != "cpu":
+        return {}
+    return QUICK if _known(QUICK) else {name: value for name, value in QUICK.items() if _known({name: value})}
+
+
+def _known(options: dict[str, Any]) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def _place(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None:
+    """The file where the lowered program is kept; None where there is no folder, or no words for what it is."""
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    if not folder or "://" in folder or not (_told(options) and _told_tree(tree)):
+        return None
+    words = (f.__module__, f.__qualname__, options, tree, others, [version(name) for name in MADE_WITH], _source())
+    return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(words).encode()).hexdigest()}-lowered"
+
+
+def _told(value: Any) -> bool:
+    """Whether its repr says all there is to a value: not where it holds functions, or classes from elsewhere."""
+    if isinstance(value, tuple | list):
+        return all(map(_told, value))
+    if is_dataclass(value):
+        ours = type(value).__module__.partition(".")[0] == __package__
+        return ours and all(_told(getattr(value, field.name)) for field in fields(value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def _told_tree(tree: Any) -> bool:
+    """The same of what the nodes of a tree of arrays hold beside them."""
+    _, held = tree.node_data() or (None, None)
+    return _told(held) and all(map(_told_tree, tree.children()))
+
+
+@lru_cache
+def _source() -> str:
+    """A digest of this package, so that no program outlives the code it was made from."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(place: Path) -> export.Exported | None:
+    try:
+        return export.deserialize(bytearray(place.read_bytes()))
+    except Exception:  # not there, or damaged: flatbuffers raises anything
+        return None
+
+
+def _write(place: Path, on_leaves: Callable, shapes: tuple) -> export.Exported | None:
+    """Lower the program and keep it, whole or not at all; None where JAX cannot store what is in it."""
+    try:
+        lowered = export.export(jax.jit(on_leaves))(list(shapes))
+        content = lowered.serialize()
+    except ValueError:
+        return None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        whole = place.with_name(f"{place.name}.{os.getpid()}")
+        whole.write_bytes(content)
+        whole.replace(place)
+    except OSError:
+        pass  # as with the compilation cache, a folder that cannot be written costs time only
+    return lowered
