@@ -27,7 +27,8 @@ import scalefit as sf
 from scalefit._numerics import interval, precision
 from scalefit.convergence import convergence
 from scalefit.frontier import frontier
-from scalefit.infer._mode import flat_potential, laplace, modes
+from scalefit.infer._coordinates import flat_potential
+from scalefit.infer._mode import laplace, modes
 from scalefit.infer._newton import autodiff, descend
 from scalefit.model import Model
 

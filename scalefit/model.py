@@ -1,6 +1,6 @@
 """Model = law + noise + priors; bound to a table it is a NumPyro model in centred, unit-free coordinates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -259,11 +259,8 @@ class BoundModel:
     @property
     def data(self) -> Data:
         """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
-        rows = self.padded
-        column = lambda name: jnp.asarray(np.log(self.runs[name] / self.unit[name])[rows], dtype=float)
-        log_x, log_loss = {name: column(name) for name in self.model.law.inputs}, column("loss")
-        weight = jnp.asarray(np.arange(len(rows)) < len(self.runs), dtype=log_loss.dtype)
-        return Data(log_x, log_loss, weight, {name: jnp.asarray(value) for name, value in self.unit.items()})
+        number = jnp.result_type(float)
+        return jax.device_put(jax.tree.map(lambda leaf: leaf[0].astype(number), stacked([self])))
 
     @property
     def basis(self) -> tuple[np.ndarray, np.ndarray]:
@@ -287,6 +284,21 @@ class BoundModel:
     def to_unit(self, theta: Theta) -> Theta:
         """The inverse of `to_raw`."""
         return self.model.law.rescale(theta, {name: 1 / value for name, value in self.unit.items()})
+
+
+def stacked(bounds: Sequence[BoundModel]) -> Data:
+    """The data of tables of one model and padded length, (table, padded run) each, in NumPy's float64."""
+    inputs = bounds[0].model.law.inputs
+    unit = {name: np.array([bound.unit[name] for bound in bounds]) for name in (*inputs, "loss")}
+    rows = [bound.padded for bound in bounds]
+
+    def column(name: str) -> np.ndarray:
+        values = np.stack([bound.runs[name][at] for bound, at in zip(bounds, rows, strict=True)])
+        return np.log(values / unit[name][:, None])
+
+    weight = np.arange(len(rows[0])) < np.array([[len(bound.runs)] for bound in bounds])
+    log_x: dict[str, Any] = {name: column(name) for name in inputs}
+    return Data(log_x, column("loss"), weight.astype(float), unit)  # type: ignore[arg-type]
 
 
 def _check_design(model: Model, runs: Runs) -> None:

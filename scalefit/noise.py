@@ -46,13 +46,16 @@ class Noise(ABC):
     def guess(self, size: Any) -> dict[str, Any]:
         """Parameters to start a search from, where ln residuals have the mean absolute value `size`."""
 
-    @final
-    def _peak(self, theta: Values) -> Array:
-        """ln density at zero; the compiler is kept from repeating it for every run."""
-        return jax.lax.optimization_barrier(self.distribution(theta, 0.0).log_prob(0.0))
+
+def once(peak: Array) -> Array:
+    """ln density at zero; the compiler is kept from repeating it for every run."""
+    return jax.lax.optimization_barrier(peak)
 
 
+STEPS = 16
 SCALE = Param("sigma", Prior.of("HalfNormal", scale=0.05), "scale of the noise on ln loss")
+GAMMA = Prior.of("Gamma", concentration=2.0, rate=0.1)
+TAILS = Param("nu", GAMMA, "degrees of freedom: small is heavy-tailed")
 
 
 @final
@@ -64,8 +67,7 @@ class StudentT(Noise):
 
     def params(self) -> tuple[Param, ...]:
         """sigma, nu; nu ~ Gamma(2, 0.1) as Juárez and Steel 2010 (J. Bus. Econ. Stat. 28, 52) advise."""
-        tails = Prior.of("Gamma", concentration=2.0, rate=0.1)
-        return (SCALE, Param("nu", tails, "degrees of freedom: small is heavy-tailed"))
+        return (SCALE, TAILS)
 
     def distribution(self, theta: Values, log_loss: Any) -> "Distribution":
         """ln L ~ t(nu, ln law, sigma)."""
@@ -76,7 +78,8 @@ class StudentT(Noise):
     def log_density(self, theta: Values, r: Any) -> Array:
         """That at zero, less (nu + 1)/2 ln(1 + r^2 / (nu sigma^2))."""
         nu, scaled = theta["nu"], r / theta["sigma"]
-        return self._peak(theta) - 0.5 * (nu + 1) * jnp.log1p(scaled * scaled / nu)
+        peak = log_gamma_step(0.5 * nu) - 0.5 * jnp.log(jnp.pi * nu) - jnp.log(theta["sigma"])
+        return once(peak) - 0.5 * (nu + 1) * jnp.log1p(scaled * scaled / nu)
 
     def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """ln law + sigma t(nu)."""
@@ -108,7 +111,7 @@ class Normal(Noise):
     def log_density(self, theta: Values, r: Any) -> Array:
         """That at zero, less r^2 / (2 sigma^2)."""
         scaled = r / theta["sigma"]
-        return self._peak(theta) - 0.5 * scaled * scaled
+        return once(-0.5 * jnp.log(2 * jnp.pi) - jnp.log(theta["sigma"])) - 0.5 * scaled * scaled
 
     def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """ln law + sigma N(0, 1)."""
@@ -118,6 +121,19 @@ class Normal(Noise):
     def guess(self, size: Any) -> dict[str, Any]:
         """sqrt(pi / 2) mean absolute deviations are a standard deviation."""
         return {"sigma": 1.2533 * size}
+
+
+def log_gamma_step(x: Array) -> Array:
+    """ln Gamma(x + 1/2) - ln Gamma(x) for x > 0, (): to rounding, and quick to differentiate twice.
+
+    Up `STEPS` by the recurrence of Gamma, then Stirling's series of both (DLMF 5.11.8). Differentiating JAX's own
+    function goes through the zeta function, which took half the time of every step towards a mode.
+    """
+    steps = jnp.arange(STEPS, dtype=x.dtype)
+    z = x + STEPS
+    w = 1 / (z * z)
+    series = (-1 / 8 + w * (1 / 192 + w * (-1 / 640 + w * (17 / 14336 - w * 31 / 18432)))) / z
+    return 0.5 * jnp.log(z) + series - jnp.log1p(0.5 / (x + steps)).sum()
 
 
 def _columns(theta: Values, names: tuple[str, ...], like: np.ndarray) -> list[np.ndarray]:

@@ -12,12 +12,12 @@ from scipy import stats
 import scalefit as sf
 from scalefit._numerics import precision
 from scalefit.convergence import convergence, nested
+from scalefit.infer._coordinates import bent, constrain_flat, straight_potential, straightened
 from scalefit.infer._engine import EngineResult
 from scalefit.infer._importance import systematic
 from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
-from scalefit.infer._mode import constrain_flat, derivatives, flat_potential, modes
+from scalefit.infer._mode import derivatives, modes
 from scalefit.infer._newton import autodiff
-from scalefit.infer._straight import bent, straightened
 from scalefit.infer.auto import distrust
 from scalefit.model import TILE, Model, over_tiles
 
@@ -26,10 +26,10 @@ from scalefit.model import TILE, Model, over_tiles
 def test_derivatives_are_those_of_the_potential(noise):
     with precision():
         bound = Model(noise=noise).bind(simulated())
-        potential = partial(flat_potential, bound.model, bound.data)
-        flat = modes(bound.model, bound.data).mode[0] + 0.1
-        found = jax.jit(partial(derivatives, bound.model))(bound.data, flat)
-        for ours, exact in zip(found, jax.jit(autodiff(potential))(flat), strict=True):
+        potential = partial(straight_potential, bound.model, bound.data)
+        place = modes(bound.model, bound.data).mode[0] + 0.1
+        found = jax.jit(partial(derivatives, bound.model))(bound.data, place)
+        for ours, exact in zip(found, jax.jit(autodiff(potential))(place), strict=True):
             np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))
 
 

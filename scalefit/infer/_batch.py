@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from scalefit.model import BoundModel, Data, Model
+from scalefit._programs import quick
+from scalefit.model import BoundModel, Data, Model, stacked
 
 LANES = {"cpu": 8, "elsewhere": 1024}
 BUFFER = {"cpu": 2**23, "elsewhere": 2**30}  # bytes of tables and results that a device holds at a time
@@ -29,23 +30,26 @@ class Solver(Hashable, Protocol):
         """Any tree of arrays."""
 
 
-def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[Any]:
-    """`solver.solve(model, data, key)` of every table, as NumPy arrays. One model; tables of one padded length."""
+def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
+    """`solver.solve(model, data, key)` of every table: its tree of NumPy arrays, each (table, ...).
+
+    One model; tables of one padded length.
+    """
     devices = tuple(jax.local_devices())
     lanes = LANES[_where(devices)]
     program, groups = _program(solver, bounds[0].model, devices, lanes, bounds[0].rows)
     step, found = groups * lanes * len(devices), []
     for start in range(0, len(bounds), step):
         part = slice(start, start + step)
-        found += _solve_step(program, bounds[part], seeds[part], (len(devices), groups, lanes))
-    return found
+        found.append(_solve_step(program, bounds[part], seeds[part], (len(devices), groups, lanes)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
 
 def _where(devices: tuple) -> str:
     return "cpu" if devices[0].platform == "cpu" else "elsewhere"
 
 
-def _solve_step(program: Any, bounds: Sequence[BoundModel], seeds: Sequence[int], shape: tuple) -> list[Any]:
+def _solve_step(program: Any, bounds: Sequence[BoundModel], seeds: Sequence[int], shape: tuple) -> Any:
     """One call of the program: tables are dealt to the devices in whole groups, the last one filled by repetition."""
     devices, groups, lanes = shape
     needed = -(-len(bounds) // lanes)
@@ -54,11 +58,21 @@ def _solve_step(program: Any, bounds: Sequence[BoundModel], seeds: Sequence[int]
     # Row of each (device, group, lane); groups beyond a device's share are never looked at.
     row = lanes * (first[:, None, None] + np.arange(groups)[:, None]) + np.arange(lanes)
     row = np.minimum(row, len(bounds) - 1)
-    data = jax.tree.map(lambda *leaves: np.stack(leaves)[row], *(jax.tree.map(np.asarray, b.data) for b in bounds))
-    keys = np.stack([np.asarray(jax.random.PRNGKey(seed)) for seed in seeds])[row]
-    out = jax.tree.map(np.asarray, program(data, keys, np.asarray(share, np.int32)[:, None]))
-    place = [(d, g, lane) for d in range(devices) for g in range(share[d]) for lane in range(lanes)][: len(bounds)]
-    return [jax.tree.map(lambda leaf, at=at: leaf[at], out) for at in place]
+    data, keys = jax.tree.map(lambda leaf: leaf[row], (stacked(bounds), _keys(seeds)))
+    out = program(data, keys, np.asarray(share, np.int32)[:, None])
+    kept = np.arange(groups) < np.array(share)[:, None]
+    return jax.tree.map(lambda leaf: _by_table(np.asarray(leaf)[kept])[: len(bounds)], out)
+
+
+def _by_table(groups: np.ndarray) -> np.ndarray:
+    """From (group, lane, ...) to (table, ...)."""
+    return groups.reshape(-1, *groups.shape[2:])
+
+
+def _keys(seeds: Sequence[int]) -> np.ndarray:
+    """`jax.random.PRNGKey` of every seed, (seed, 2), at once."""
+    wide = np.asarray(seeds, np.uint64)
+    return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=1).astype(np.uint32)
 
 
 @lru_cache(maxsize=16)
@@ -82,7 +96,8 @@ def _program(solver: Solver, model: Model, devices: tuple, lanes: int, rows: int
     mesh = Mesh(np.asarray(devices), ("tables",))
     sharded = jax.shard_map(on_device, mesh=mesh, in_specs=AXIS, out_specs=AXIS, check_vma=False)
     placed = NamedSharding(mesh, AXIS)
-    program = jax.jit(sharded, in_shardings=placed, out_shardings=placed)
+    options = quick(devices[0].platform)
+    program = jax.jit(sharded, in_shardings=placed, out_shardings=placed, compiler_options=options)
     return program, max(1, BUFFER[_where(devices)] // (lanes * _bytes(lane, model, rows)))
 
 

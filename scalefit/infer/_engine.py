@@ -75,7 +75,8 @@ class CompiledEngine(Engine):
         for rows in sorted({bound.rows for bound in bounds}):
             same = [i for i, bound in enumerate(bounds) if bound.rows == rows]
             found = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
-            results |= {i: _checked(self, EngineResult(*one)) for i, one in zip(same, found, strict=True)}
+            one = lambda row: EngineResult(*jax.tree.map(lambda leaf: leaf[row], found))  # noqa: B023
+            results |= {i: _checked(self, one(row)) for row, i in enumerate(same)}
         return [results[i] for i in range(len(bounds))]
 
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit.infer._coordinates import bent, straight_potential, unconstrain_straight, unflatten
 from scalefit.infer._newton import Bottom, descend, lowest
 from scalefit.infer._robust import constrain_law, guessed_noise, projected_starts, residuals
-from scalefit.model import Data, Model, Theta, over_tiles, thinned
+from scalefit.model import Data, Model, over_tiles, thinned
 
 POLISHED = 3
 APART = 1.0  # between starts, in unconstrained coordinates, whose priors have scales of about one
@@ -21,7 +22,7 @@ LEAST_CURVATURE = 0.25
 
 
 class Laplace(NamedTuple):
-    """Normal approximations at modes, in flat unconstrained coordinates (dim,).
+    """Normal approximations at modes, in straight coordinates (dim,).
 
     height : the potential there; mode + scale @ normal is a draw, scale (dim, dim). Several modes lie along a
     leading axis of each; some may be the same mode, reached from several starts.
@@ -32,53 +33,43 @@ class Laplace(NamedTuple):
     scale: Array
 
 
-def flat_potential(model: Model, data: Data, flat: Array) -> Array:
-    """`Model.potential` of a flat vector (parameters in alphabetical order)."""
-    return model.potential(unflatten(model, flat), data)
-
-
-def flatten(model: Model, z: Theta) -> Array:
-    """Unconstrained parameters by name as a flat vector."""
-    return jnp.stack([z[name] for name in sorted(p.name for p in model.params())])
-
-
-def unflatten(model: Model, flat: Array) -> Theta:
-    """The inverse of `flatten`."""
-    return dict(zip(sorted(p.name for p in model.params()), flat, strict=True))
-
-
-def constrain_flat(model: Model, flat: Array) -> Theta:
-    """Flat vectors (..., dim) as parameters by name, each (...)."""
-    return model.constrain(unflatten(model, jnp.moveaxis(flat, -1, 0)))
-
-
 @partial(jax.jit, static_argnames="model")
 def modes(model: Model, data: Data) -> Laplace:
     """Modes reached from the `POLISHED` best starts that lie apart, best first. Nothing here is random."""
     few = thinned(data)
     starts = jax.vmap(partial(_start, model, few))(projected_starts(model, few))
-    best = _apart(starts, jax.vmap(partial(flat_potential, model, few))(starts))
+    best = apart(starts, jax.vmap(partial(straight_potential, model, few))(starts))
     found = jax.lax.map(lambda start: laplace_at(descend(partial(derivatives, model, data), start)), best)
     order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 
-def derivatives(model: Model, data: Data, flat: Array) -> Bottom:
+def derivatives(model: Model, data: Data, straight: Array) -> Bottom:
+    """`straight_potential` with gradient and Hessian, by the chain rule from those in flat coordinates."""
+    there = partial(bent, model)
+    height, gradient, hessian = _flat_derivatives(model, data, there(straight))
+    slope = jax.jacfwd(there)(straight)
+    turn = jax.hessian(lambda at: gradient @ there(at))(straight)
+    return Bottom(straight, height, gradient @ slope, slope.T @ hessian @ slope + turn)
+
+
+def _flat_derivatives(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Array]:
     """The potential with gradient and Hessian, through the residuals: noise acts on runs one by one.
 
     The same as differentiating `flat_potential` (a test compares them), in a fraction of the operations.
     """
     prior = _separable(lambda z: model.prior_potential(unflatten(model, z)), flat)
     gained = over_tiles(lambda tile: _likelihood(model, tile, flat), data)
-    return Bottom(flat, *(a - b for a, b in zip(prior, gained, strict=True)))
+    height, gradient, hessian = (a - b for a, b in zip(prior, gained, strict=True))
+    return height, gradient, hessian
 
 
 def _likelihood(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Array]:
     """Log likelihood of the runs with gradient and Hessian."""
     names = sorted(p.name for p in model.params())
     law, noise = (np.array([names.index(p.name) for p in part.params()]) for part in (model.law, model.noise))
-    of_noise = lambda z: model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
-    density = lambda r, z: model.noise.log_density(of_noise(z), r)
+    noise_of = lambda z: model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
+    density = lambda r, z: model.noise.log_density(noise_of(z), r)
 
     miss = partial(residuals, model, data)
     slopes = jax.jacfwd(miss)(flat[law])
@@ -87,16 +78,12 @@ def _likelihood(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Ar
     (by_rr, by_rz), (_, by_zz) = over_runs(jax.hessian(density, (0, 1)))(r, flat[noise])
     w = data.weight
     bend = jax.hessian(lambda z: (jax.lax.stop_gradient(w * by_r) * miss(z)).sum())(flat[law])
-    gradient = jnp.zeros_like(flat).at[law].set(-(w * by_r) @ slopes).at[noise].set(w @ by_z)
+    gradient = jnp.concatenate([-(w * by_r) @ slopes, w @ by_z])
     across = -slopes.T @ (w[:, None] * by_rz)
-    hessian = (
-        jnp.zeros((len(names), len(names)), flat.dtype)
-        .at[law[:, None], law].set((slopes.T * (w * by_rr)) @ slopes - bend)
-        .at[law[:, None], noise].set(across)
-        .at[noise[:, None], law].set(across.T)
-        .at[noise[:, None], noise].set(jnp.tensordot(w, by_zz, 1))
-    )  # fmt: skip
-    return w @ value, gradient, hessian
+    of_law, of_noise = (slopes.T * (w * by_rr)) @ slopes - bend, jnp.tensordot(w, by_zz, 1)
+    hessian = jnp.block([[of_law, across], [across.T, of_noise]])
+    order = np.argsort(np.concatenate([law, noise]))
+    return w @ value, gradient[order], hessian[order[:, None], order]
 
 
 def _separable(f: Callable[[Array], Array], z: Array) -> tuple[Array, Array, Array]:
@@ -105,7 +92,7 @@ def _separable(f: Callable[[Array], Array], z: Array) -> tuple[Array, Array, Arr
     return value, gradient, jnp.diag(second)
 
 
-def _apart(starts: Array, heights: Array) -> Array:
+def apart(starts: Array, heights: Array) -> Array:
     """The lowest start, then the lowest of those at least `APART` from all before it, and so on: (POLISHED, dim)."""
     chosen = []
     for _ in range(POLISHED):
@@ -120,9 +107,9 @@ def laplace(model: Model, data: Data) -> Laplace:
 
 
 def _start(model: Model, data: Data, law: Array) -> Array:
-    """Flat parameters from the law's, with noise to match."""
+    """Straight coordinates of a law's parameters, with noise to match."""
     theta = constrain_law(model, law)
-    return flatten(model, model.unconstrain({**theta, **guessed_noise(model, data, theta)}))
+    return unconstrain_straight(model, {**theta, **guessed_noise(model, data, theta)})
 
 
 def laplace_at(bottom: Bottom) -> Laplace:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 STEPS = 200
+CAREFUL = 1000.0  # damping of the first step, beside which only the steepest curvatures show
 
 
 class Bottom(NamedTuple):
@@ -50,7 +51,7 @@ def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
         found = look(trial)
         better = found.height < best.height
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), found, best)
-        damping = jnp.where(better, 0.2 * damping, jnp.maximum(5 * damping, 1e-3))
+        damping = jnp.where(better, 0.1 * damping, jnp.maximum(10 * damping, 1e-3))
         curvature, axes = jnp.linalg.eigh(best.hessian)
         move = axes @ ((axes.T @ best.gradient) / (jnp.abs(curvature) + damping))
         return best, best.place - move, damping, jnp.abs(best.gradient @ move), count + 1
@@ -61,4 +62,4 @@ def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
 
     one = jnp.ones((), start.dtype)
     unseen = Bottom(start, jnp.inf * one, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
-    return jax.lax.while_loop(unfinished, step, (unseen, start, 5 * one, one, 0))[0]
+    return jax.lax.while_loop(unfinished, step, (unseen, start, CAREFUL * one, one, 0))[0]

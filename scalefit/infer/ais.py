@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
+from scalefit.infer._coordinates import constrain_straight, straight_potential
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import count_modes, modes
-from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import Data, Model
 
 POINTS = 2_000_000  # draws times runs whose density is evaluated at once: bounds memory
@@ -50,7 +50,7 @@ class AIS(CompiledEngine):
 
     def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
         """Modes, adaptation, weights, resampling."""
-        found = straight_laplace(model, modes(model, data))
+        found = modes(model, data)
         potentials = _potentials(model, data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
         drawn = importance(at_modes(found), lambda z: -potentials(z), key, shape, schedule)

@@ -20,11 +20,11 @@ from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
 from scalefit.health import PARETO_K
+from scalefit.infer._coordinates import bent, constrain_straight, unconstrain_straight, unflatten
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import flatten, laplace_at, unflatten
+from scalefit.infer._mode import laplace_at
 from scalefit.infer._newton import Bottom, autodiff, descend
-from scalefit.infer._straight import bent, constrain_straight, straight_laplace
 from scalefit.model import Data, Model, Theta
 
 SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
@@ -53,9 +53,9 @@ class Conditional(NamedTuple):
         return mean, 1 + self.bend * self.gram / sigma**2
 
 
-def conditional(model: Model, data: Data, basis: Array, flat: Array) -> Conditional:
-    """At the law and noise of `flat`."""
-    theta, r = _residuals(model, data, flat)
+def conditional(model: Model, data: Data, basis: Array, straight: Array) -> Conditional:
+    """At the law and noise of `straight` coordinates."""
+    theta, r = _residuals(model, data, bent(model, straight))
     sigma = theta["sigma"]
     slope = jax.grad(lambda e: model.noise.log_density(theta, e))
 
@@ -80,8 +80,9 @@ def _residuals(model: Model, data: Data, flat: Array) -> tuple[Theta, Array]:
     return theta, data.log_loss - model.log_mean(theta, data.x)
 
 
-def _collapsed(model: Model, data: Data, given: Conditional, flat: Array) -> Array:
+def _collapsed(model: Model, data: Data, given: Conditional, straight: Array) -> Array:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
+    flat = bent(model, straight)
     theta, r = _residuals(model, data, flat)
     mean, precision = given.mean_and_precision(r, theta["sigma"])
     likelihood = (data.weight * model.noise.log_density(theta, r - given.basis @ mean)).sum()
@@ -98,7 +99,7 @@ def fit_form(fit: Fit) -> Form:
     centres, basis = bound.basis
     middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
     with precision():
-        start = flatten(model, model.unconstrain({k: jnp.asarray(v, float) for k, v in middle.items()}))
+        start = unconstrain_straight(model, {name: jnp.asarray(value, float) for name, value in middle.items()})
         key = jax.random.PRNGKey(fit.seed)
         for schedule in SCHEDULES:
             theta, weights, stats = solve_form(model, bound.data, jnp.asarray(basis), start, key, SHAPE, schedule)
@@ -123,7 +124,7 @@ def solve_form(
 ) -> tuple[Theta, Array, dict[str, Array]]:
     """Draws of law and noise, name -> (chain, draw), of the weights, (chain, draw, pivot), and statistics.
 
-    basis : (padded run, pivot), zero where padded. start : flat parameters from which the mode is sought.
+    basis : (padded run, pivot), zero where padded. start : straight coordinates from which the mode is sought.
     """
 
     def refine(_: int, bottom: Bottom) -> Bottom:
@@ -133,10 +134,9 @@ def solve_form(
     one = jnp.ones((), start.dtype)
     bottom = jax.lax.fori_loop(0, ROUNDS, refine, Bottom(start, one, start, jnp.outer(start, start)))
     given = conditional(model, data, basis, bottom.place)
-    collapsed = partial(_collapsed, model, data, given)
-    found = straight_laplace(model, jax.tree.map(lambda leaf: leaf[None], laplace_at(bottom)))
+    found = jax.tree.map(lambda leaf: leaf[None], laplace_at(bottom))
     key, last = jax.random.split(key)
-    log_target = jax.vmap(lambda straight: -collapsed(bent(model, straight)))
+    log_target = jax.vmap(lambda straight: -_collapsed(model, data, given, straight))
     drawn = importance(at_modes(found), log_target, key, shape, schedule)
 
     def weights(straight: Array, normal: Array) -> Array:

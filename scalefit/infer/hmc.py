@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
+from scalefit.infer._coordinates import constrain_straight, straight_potential
 from scalefit.infer._engine import Arrays, CompiledEngine
 from scalefit.infer._mixture import at_modes, sample
 from scalefit.infer._mode import Laplace, modes
-from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
 from scalefit.model import Data, Model
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
@@ -64,7 +64,7 @@ class HMC(CompiledEngine):
         from blackjax.mcmc.hmc import init
 
         log_density = jax.jit(lambda z: -straight_potential(model, data, z))
-        found = straight_laplace(model, modes(model, data))
+        found = modes(model, data)
         begin_key, key = jax.random.split(key)
         points = sample(at_modes(found), begin_key, self.superchains)
         each = self.chains // self.superchains

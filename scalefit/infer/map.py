@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
-from scalefit.infer._mode import constrain_flat, derivatives, flatten, laplace
+from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
+from scalefit.infer._mode import derivatives, laplace
 from scalefit.infer._newton import descend
 from scalefit.infer._point import PointEngine
 from scalefit.model import Data, Model, Theta
@@ -19,9 +20,9 @@ class MAP(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the modes found from prior draws."""
-        return constrain_flat(model, laplace(model, data).mode)
+        return constrain_straight(model, laplace(model, data).mode)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The mode next to `start`."""
-        flat = flatten(model, model.unconstrain(start))
-        return constrain_flat(model, descend(partial(derivatives, model, data), flat).place)
+        straight = unconstrain_straight(model, start)
+        return constrain_straight(model, descend(partial(derivatives, model, data), straight).place)

@@ -15,9 +15,9 @@ from jax import Array
 
 from scalefit._programs import program, quick
 from scalefit.errors import FitError
+from scalefit.infer._coordinates import constrain_straight, straight_potential
 from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._mode import Laplace, modes
-from scalefit.infer._straight import constrain_straight, straight_laplace, straight_potential
+from scalefit.infer._mode import Laplace, laplace
 from scalefit.model import BoundModel, Data, Model
 
 BLOCK = 50
@@ -87,8 +87,7 @@ class NUTS(Engine):
 
 @program("model")
 def _mode(model: Model, data: Data) -> tuple[Array, ...]:
-    """`Laplace` at the lowest mode, in straight coordinates."""
-    return tuple(leaf[0] for leaf in straight_laplace(model, modes(model, data)))
+    return tuple(laplace(model, data))
 
 
 @lru_cache(maxsize=32)

@@ -20,7 +20,7 @@ from scalefit._programs import program
 from scalefit.health import PARETO_K
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import Mixture, at_modes
-from scalefit.infer._mode import _apart, count_modes, laplace_at
+from scalefit.infer._mode import apart, count_modes, laplace_at
 from scalefit.infer._newton import autodiff, descend
 from scalefit.laws import Param
 
@@ -91,7 +91,7 @@ def _modes(model: SmallModel, potential: Any, key: Array) -> tuple[Mixture, Arra
     keys = jax.random.split(key, len(model.params()))
     columns = [_prior_draws(param, k) for param, k in zip(model.params(), keys, strict=True)]
     starts = jnp.stack(columns, axis=1)
-    best = _apart(starts, jax.vmap(potential)(starts))
+    best = apart(starts, jax.vmap(potential)(starts))
     found = jax.lax.map(lambda start: laplace_at(descend(autodiff(potential), start)), best)
     order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
     found = jax.tree.map(lambda leaf: leaf[order], found)

@@ -1,21 +1,40 @@
-"""Coordinates in which posteriors are straight: what the parts of the loss add up to, and their ratios.
+"""Where posteriors are looked at: flat vectors of unconstrained parameters, and straight ones.
 
 Inputs are in units of their geometric means, so the linear parameters, or those that a law names as its `parts`, add up
 to about the loss in the middle of the table. That is known far better than each of them, which trade places where runs
-lie near one ray: in the logarithm of each the posterior is then a thin curved sheet, which proposals leave and chains
-follow in many steps. In the logarithm of the sum and of the ratios to the first (additive log-ratios, Aitchison 1982,
-J. R. Stat. Soc. B 44, 139) it is flat. The map keeps volumes, so that densities are the same in both.
+lie near one ray: in the logarithm of each the posterior is then a thin curved sheet, which descents and chains follow
+in many steps, and which proposals leave. In the logarithm of the sum and of the ratios to the first (additive
+log-ratios, Aitchison 1982, J. R. Stat. Soc. B 44, 139) it is flat. The map keeps volumes, so that densities, and so
+modes, are the same in both.
 """
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from scalefit.infer._mode import Laplace, constrain_flat, flat_potential, flatten, unflatten
 from scalefit.model import Data, Model, Theta
+
+
+def flatten(model: Model, z: Theta) -> Array:
+    """Unconstrained parameters by name as a flat vector (dim,), in alphabetical order."""
+    return jnp.stack([z[name] for name in sorted(p.name for p in model.params())])
+
+
+def unflatten(model: Model, flat: Array) -> Theta:
+    """The inverse of `flatten`."""
+    return dict(zip(sorted(p.name for p in model.params()), flat, strict=True))
+
+
+def flat_potential(model: Model, data: Data, flat: Array) -> Array:
+    """`Model.potential` of a flat vector."""
+    return model.potential(unflatten(model, flat), data)
+
+
+def constrain_flat(model: Model, flat: Array) -> Theta:
+    """Flat vectors (..., dim) as parameters by name, each (...)."""
+    return model.constrain(unflatten(model, jnp.moveaxis(flat, -1, 0)))
 
 
 def parts(model: Model) -> tuple[str, ...]:
@@ -24,7 +43,7 @@ def parts(model: Model) -> tuple[str, ...]:
 
 
 def straightened(model: Model, flat: Array) -> Array:
-    """From flat unconstrained coordinates (dim,), which are logarithms for positive parameters."""
+    """From flat coordinates (dim,), which are logarithms for positive parameters."""
     if not parts(model):
         return flat
     z = unflatten(model, flat)
@@ -44,14 +63,6 @@ def bent(model: Model, straight: Array) -> Array:
     return flatten(model, z | {name: level + ratio for name, ratio in ratios.items()})
 
 
-@partial(jax.jit, static_argnames="model")
-def straight_laplace(model: Model, found: Laplace) -> Laplace:
-    """Several of Laplace's approximations, each carried over by the slope of the map at its mode."""
-    there = partial(straightened, model)
-    slope = jax.vmap(jax.jacfwd(there))(found.mode)
-    return Laplace(found.height, jax.vmap(there)(found.mode), slope @ found.scale)
-
-
 def straight_potential(model: Model, data: Data, straight: Array) -> Array:
     """`flat_potential` at straight coordinates (dim,)."""
     return flat_potential(model, data, bent(model, straight))
@@ -60,3 +71,8 @@ def straight_potential(model: Model, data: Data, straight: Array) -> Array:
 def constrain_straight(model: Model, straight: Array) -> Theta:
     """Straight vectors (..., dim) as parameters by name, each (...)."""
     return constrain_flat(model, jnp.vectorize(partial(bent, model), signature="(dim)->(dim)")(straight))
+
+
+def unconstrain_straight(model: Model, theta: Theta) -> Array:
+    """The inverse of `constrain_straight` for scalars: (dim,)."""
+    return straightened(model, flatten(model, model.unconstrain(theta)))
