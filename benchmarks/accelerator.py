@@ -56,11 +56,10 @@ def measured(count: int, precision: str) -> tuple[list[object], np.ndarray]:
         solve_many(Intervals(ENGINE), tables[:1], seeds[:1])
         compiled = time.perf_counter() - start
         start, began = time.perf_counter(), time.process_time()
-        found = solve_many(Intervals(ENGINE), tables, seeds)
+        quantiles, k = solve_many(Intervals(ENGINE), tables, seeds)
         wall, cpu = time.perf_counter() - start, time.process_time() - began
-    k = np.array([one[1] for one in found])
     row = [precision, count, compiled, wall, 1e6 * wall / count, 1e6 * cpu / count, f"{np.mean(k > 0.7):.2%}"]
-    return row, np.stack([one[0]["alpha"] for one in found])
+    return row, quantiles["alpha"]
 
 
 def exponentials(precision: str) -> float:

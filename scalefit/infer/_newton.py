@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 
 STEPS = 200
+CLOSE = 1e-8
 CAREFUL = 1000.0  # damping of the first step, beside which only the steepest curvatures show
 
 
 class Bottom(NamedTuple):
-    """Where a descent ended: place (dim,), and the height, gradient and Hessian there."""
+    """Where a descent ended: place (dim,), and the height, gradient and Hessian there or a last small step before."""
 
     place: Array
     height: Array
@@ -43,7 +44,8 @@ def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
     """Damped Newton with the absolute Hessian (Dauphin et al. 2014, arXiv 1406.2572): downhill across saddles too.
 
     look : what is to be seen from a place, such as `autodiff(potential)`; it stands in one place of the program, which
-    is most of what there is to compile. start : (dim,). Stops where a step would gain less than 1e-8.
+    is most of what there is to compile. start : (dim,). Stops where a step would gain less than `CLOSE`, and takes that
+    step unseen: so near the bottom it doubles the digits.
     """
 
     def step(state: tuple) -> tuple:
@@ -58,8 +60,9 @@ def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
 
     def unfinished(state: tuple) -> Array:
         _, _, damping, gain, count = state
-        return (gain > 1e-8) & (damping < 1e8) & (count < STEPS)
+        return (gain > CLOSE) & (damping < 1e8) & (count < STEPS)
 
     one = jnp.ones((), start.dtype)
     unseen = Bottom(start, jnp.inf * one, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
-    return jax.lax.while_loop(unfinished, step, (unseen, start, CAREFUL * one, one, 0))[0]
+    best, trial, _, gain, _ = jax.lax.while_loop(unfinished, step, (unseen, start, CAREFUL * one, one, 0))
+    return best._replace(place=jnp.where(gain <= CLOSE, trial, best.place))
