@@ -101,8 +101,10 @@ def linear():
 
 @pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(100, 0)], ids=["importance", "nuts"])
 def test_a_table_without_scatter(linear, monkeypatch, schedule):
-    """The curve is that of the same task with scatter. With few proposals weights are not to be trusted, and NUTS begins
-    at poor places: an ESS of 360 in the tails, beside 400 wanted."""
+    """The curve is that of the same task with scatter.
+
+    With few proposals weights are not to be trusted, and NUTS begins at poor places: its ESS in the tails was 360.
+    """
     monkeypatch.setattr("scalefit.infer.small.SCHEDULE", schedule)
     found = sf.fit_downstream(LOSSES, STEEP, 0.25, 2000)
     used = {check.name for check in found.health.checks} & {"Pareto k", "divergences"}
