@@ -56,19 +56,19 @@ class Backtest:
 
     def summary(self) -> "pd.DataFrame":
         """Rows: methods. Bias, MAE, CRPS, scores and coverage, each mean with a standard error clustered by budget."""
-        from scalefit.tables import backtest_table
+        from scalefit.tables.checks import backtest_table
 
         return backtest_table(self)
 
     def by_distance(self, edges: Any = (0.0, 1.0, 2.0, 4.0)) -> "pd.DataFrame":
         """Coverage and CRPS by how far beyond the training runs, in ln compute; rows (method, distance)."""
-        from scalefit.tables import distance_table
+        from scalefit.tables.checks import distance_table
 
         return distance_table(self, edges)
 
     def drift_summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """N_opt at the target as the cut rises; rows (split, method), columns median, lower, upper."""
-        from scalefit.tables import drift_table
+        from scalefit.tables.checks import drift_table
 
         return drift_table(self, prob)
 

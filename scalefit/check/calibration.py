@@ -119,7 +119,7 @@ class Calibration:
 
     def summary(self, false_alarm: float = 0.05) -> "pd.DataFrame":
         """Rows: quantities, worst first. Columns: difference, p_value, inside, cover_50, cover_90."""
-        from scalefit.tables import calibration_table
+        from scalefit.tables.checks import calibration_table
 
         return calibration_table(self, false_alarm)
 

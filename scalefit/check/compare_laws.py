@@ -74,7 +74,7 @@ class LawComparison:
         each with a standard error clustered by budget; elpd_loo with its standard error, loo_weight, the largest
         pareto_k; the fit's health.
         """
-        from scalefit.tables import laws_table
+        from scalefit.tables.checks import laws_table
 
         return laws_table(self)
 

@@ -64,13 +64,13 @@ class Learned:
 
     def summary(self) -> "pd.DataFrame":
         """Rows: methods. Columns: coverage, CRPS and its ratio to the law alone, error, of ln loss and ln N_opt."""
-        from scalefit.tables import learned_table
+        from scalefit.tables.checks import learned_table
 
         return learned_table(self)
 
     def by_study(self) -> "pd.DataFrame":
         """Rows: studies, the worst of "left out" first. Columns: cuts, and the means of its scores."""
-        from scalefit.tables import studies_table
+        from scalefit.tables.checks import studies_table
 
         return studies_table(self)
 

@@ -55,7 +55,7 @@ class Comparison:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: methods. Columns: (quantity, median/lower/upper), kind, seconds, failure."""
-        from scalefit.tables import comparison_table
+        from scalefit.tables.checks import comparison_table
 
         return comparison_table(self, prob)
 
