@@ -52,7 +52,7 @@ def once(peak: Array) -> Array:
     return jax.lax.optimization_barrier(peak)
 
 
-STEPS = 16
+UP = 16  # steps after which the series below is exact to rounding
 SCALE = Param("sigma", Prior.of("HalfNormal", scale=0.05), "scale of the noise on ln loss")
 GAMMA = Prior.of("Gamma", concentration=2.0, rate=0.1)
 TAILS = Param("nu", GAMMA, "degrees of freedom: small is heavy-tailed")
@@ -126,11 +126,11 @@ class Normal(Noise):
 def log_gamma_step(x: Array) -> Array:
     """ln Gamma(x + 1/2) - ln Gamma(x) for x > 0, (): to rounding, and quick to differentiate twice.
 
-    Up `STEPS` by the recurrence of Gamma, then Stirling's series of both (DLMF 5.11.8). Differentiating JAX's own
+    Up `UP` steps by the recurrence of Gamma, then Stirling's series of both (DLMF 5.11.8). Differentiating JAX's own
     function goes through the zeta function, which took half the time of every step towards a mode.
     """
-    steps = jnp.arange(STEPS, dtype=x.dtype)
-    z = x + STEPS
+    steps = jnp.arange(UP, dtype=x.dtype)
+    z = x + UP
     w = 1 / (z * z)
     series = (-1 / 8 + w * (1 / 192 + w * (-1 / 640 + w * (17 / 14336 - w * 31 / 18432)))) / z
     return 0.5 * jnp.log(z) + series - jnp.log1p(0.5 / (x + steps)).sum()

@@ -1,6 +1,6 @@
 """The peers and scalefit on the same 240 Chinchilla runs: quality beside CPU seconds.
 
-    python benchmarks/peers/run.py [--only NAME ...] [--resamples N] [--timeout S]
+    python benchmarks/peers/run.py [--only NAME ...] [--resamples N] [--timeout S] [--to TABLE]
 
 Every peer has an environment of its own, made on demand from its pinned requirements under the cache folder
 ($XDG_CACHE_HOME or ~/.cache)/scalefit-peers; scalefit runs in this interpreter's. Every method runs alone in a
@@ -30,6 +30,7 @@ TABLE = HERE.parents[1] / "data" / "chinchilla.csv"
 REFERENCE = HERE.parents[1] / "tests" / "reference" / "chinchilla_240.json"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalefit-peers"
 PEERS = ("scalefit", "chinchilla", "scipy", "pymc", "stan", "numpyro", "emcee")
+RESULTS = HERE.parent / "results" / "peers.md"
 WANTED_ESS, WANTED_RESAMPLES = 4000, 4000
 LAW = ("E", "A", "B", "alpha", "beta", "a")
 Document = dict
@@ -41,10 +42,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=PEERS, default=PEERS, metavar="NAME", help=", ".join(PEERS))
     parser.add_argument("--resamples", type=int, default=WANTED_RESAMPLES, help="of every bootstrap")
     parser.add_argument("--timeout", type=float, default=900, help="wall seconds a method may take")
+    parser.add_argument("--to", type=Path, default=RESULTS, help="the table to write")
     options = parser.parse_args()
     for peer in options.only:
         measure(peer, options.resamples, options.timeout)
-    report()
+    report(options.to)
 
 
 def measure(peer: str, resamples: int, timeout: float) -> None:
@@ -140,15 +142,15 @@ def _last_line(errors: str | None) -> str:
     return (lines or ["ended without a word"])[-1][:200].replace("|", "/")
 
 
-def report() -> None:
-    """benchmarks/results/peers.md from every document in the cache folder."""
+def report(to: Path) -> None:
+    """A table from every document in the cache folder."""
     results = CACHE / "results"
     documents = [json.loads(path.read_text()) for peer in PEERS for path in sorted(results.glob(f"{peer}-*.json"))]
     for document in documents:
         document["found"] = dict(np.load(results / document["draws"])) if "draws" in document else {}
     kinds = {kind: [d for d in documents if d["kind"] == kind] for kind in ("posterior", "point", "bootstrap")}
     write_table(
-        HERE.parent / "results" / "peers.md",
+        to,
         "scalefit and its peers on the 240 Chinchilla runs",
         f"{describe('arviz-stats')}\n\n{NOTES}",
         *((header, _rows(found, row)) for (header, row), found in zip(TABLES, kinds.values(), strict=True) if found),
