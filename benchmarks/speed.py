@@ -215,8 +215,7 @@ Aims not reached, and why.
 
 - A hundred tables: 5 ms each. Two thirds of it are densities of 1,600 proposals a table, at about the price of the
   exponentials and logarithms in them; fewer leave an ESS below 400. The rest is the search for modes, from 64 places,
-  three of them followed to the bottom; fewer miss a second mode on small tables. Beside the version of the day before,
-  in turns on this machine (least CPU of eight calls each): 14.1 ms a table then, 9.6 now, a mode 9.3 and 3.2 ms.
+  three of them followed to the bottom; fewer miss a second mode on small tables.
 - The gradient: half of the ceiling with 128 chains. The reverse pass is compiled apart from the forward one, and reads
   every run's intermediate values from memory again; each of its seven sums is a pass of its own. The noise takes a
   second logarithm. Written out by hand, in tiles that stay in the cache, it was no more than a quarter faster.

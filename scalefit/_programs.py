@@ -6,7 +6,6 @@ which for a fit takes longer than all the rest. Where that cache is in use, the 
 
 import hashlib
 import inspect
-import os
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, wraps
@@ -16,6 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 from jax import export
+
+from scalefit._files import write_whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,9 +140,7 @@ def _write(place: Path, on_leaves: Callable, shapes: tuple) -> export.Exported |
         return None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        whole = place.with_name(f"{place.name}.{os.getpid()}")
-        whole.write_bytes(content)
-        whole.replace(place)
+        write_whole(place, content)
     except OSError:
         pass  # as with the compilation cache, a folder that cannot be written costs time only
     return lowered

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -246,7 +247,7 @@ class BoundModel:
     runs: Runs
     unit: Mapping[str, float]
 
-    @property
+    @cached_property
     def padded(self) -> np.ndarray:
         """Runs of the padded table, (padded run,): four sizes an octave."""
         return padded_rows(len(self.runs), max(ROWS, 2 ** (len(self.runs) - 1).bit_length() // 4))

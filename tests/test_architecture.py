@@ -13,7 +13,7 @@ MODULES = sorted(
 )
 
 FLOORS = {
-    "errors": 0, "units": 0, "_numerics": 0, "_programs": 0, "counting": 0, "hardware": 1,
+    "errors": 0, "units": 0, "_files": 0, "_numerics": 0, "_programs": 0, "counting": 0, "hardware": 1,
     "runs": 1, "laws": 1, "noise": 1, "discrepancy": 1,
     "read": 2, "datasets": 2, "model": 2, "frontier": 2,
     "convergence": 2, "health": 3, "fitted": 3,
@@ -26,6 +26,7 @@ FLOORS = {
 # On one floor, these may be used by those who share it.
 WITHIN = {
     ("discrepancy", "laws"),
+    ("_programs", "_files"),
     ("_numerics", "errors"), ("units", "errors"), ("counting", "errors"), ("counting", "units"),
     ("noise", "laws"), ("datasets", "read"), ("fitted", "health"),
     ("inference_compute", "downstream"),

@@ -45,7 +45,10 @@ def modes(model: Model, data: Data) -> Laplace:
 
 
 def derivatives(model: Model, data: Data, straight: Array) -> Bottom:
-    """`straight_potential` with gradient and Hessian, by the chain rule from those in flat coordinates."""
+    """`straight_potential` with gradient and Hessian, by the chain rule from those in flat coordinates.
+
+    The same as differentiating it (a test compares them), in a fraction of the operations.
+    """
     there = partial(bent, model)
     height, gradient, hessian = _flat_derivatives(model, data, there(straight))
     slope = jax.jacfwd(there)(straight)
@@ -54,10 +57,7 @@ def derivatives(model: Model, data: Data, straight: Array) -> Bottom:
 
 
 def _flat_derivatives(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Array]:
-    """The potential with gradient and Hessian, through the residuals: noise acts on runs one by one.
-
-    The same as differentiating `flat_potential` (a test compares them), in a fraction of the operations.
-    """
+    """`flat_potential` with gradient and Hessian, through the residuals: noise acts on runs one by one."""
     prior = _separable(lambda z: model.prior_potential(unflatten(model, z)), flat)
     gained = over_tiles(lambda tile: _likelihood(model, tile, flat), data)
     height, gradient, hessian = (a - b for a, b in zip(prior, gained, strict=True))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 STEPS = 200
-CLOSE = 1e-8
+CLOSE = 1e-8  # in nats
 CAREFUL = 1000.0  # damping of the first step, beside which only the steepest curvatures show
 
 

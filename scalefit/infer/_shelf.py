@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from scalefit._files import write_whole
 from scalefit.errors import FitError
 from scalefit.health import Check
 from scalefit.infer._engine import EngineResult
@@ -111,7 +110,7 @@ class Folder:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not manifest.exists():
-                _write(manifest, json.dumps(asked, indent=1).encode())
+                write_whole(manifest, json.dumps(asked, indent=1).encode())
             held = json.loads(manifest.read_text())
         except (OSError, ValueError) as problem:
             raise FitError(f"cannot use {folder}: {problem}; choose another folder.") from problem
@@ -131,17 +130,7 @@ class Folder:
 
     def put(self, number: int, chunk: Chunk) -> None:
         """Write a chunk's file, complete or not at all."""
-        _write(self._path(number), chunk.to_bytes())
+        write_whole(self._path(number), chunk.to_bytes())
 
     def _path(self, number: int) -> Path:
         return self.folder / f"chunk-{number:06d}.npz"
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

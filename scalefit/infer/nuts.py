@@ -62,11 +62,12 @@ class NUTS(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
         init, advance = _program(bound.model, self)
-        start = Laplace(*_mode(bound.model, bound.data))
-        state = init(start, bound.data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
+        data = bound.data
+        start = Laplace(*_mode(bound.model, data))
+        state = init(start, data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
-            state, block = advance(state, start, bound.data)
+            state, block = advance(state, start, data)
             kept.append(jax.tree.map(np.asarray, block))
             report(min(done + BLOCK, total), total)
         steps = jax.tree.map(lambda *parts: np.concatenate(parts)[self.warmup : total].swapaxes(0, 1), *kept)
