@@ -75,7 +75,7 @@ def _propose(
         z = sample(proposal, keys[state.count], schedule.block)
         log_ratio = log_target(z) - log_density(proposal, z)
         log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)
-        moved = lambda: adapted(state.mixture, z, _truncated(log_ratio))
+        moved = lambda: adapted(proposal, z, _truncated(log_ratio))
         enough = (_efficiency(log_ratio) > ENOUGH) | (state.count + 1 >= schedule.rounds)
         return State(
             jax.lax.cond(settled, lambda: state.mixture, moved),

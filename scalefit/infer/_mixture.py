@@ -55,7 +55,7 @@ def sample(mixture: Mixture, key: Array, count: int) -> Array:
 
 def log_density(mixture: Mixture, z: Array) -> Array:
     """At each of z (draw, dim), up to a constant: (draw,)."""
-    return logsumexp(_log_joint(mixture, _distance(mixture, z)), axis=1)
+    return logsumexp(_log_joint(mixture, _distance(mixture, z)), axis=0)
 
 
 def adapted(mixture: Mixture, z: Array, weight: Array) -> Mixture:
@@ -65,34 +65,37 @@ def adapted(mixture: Mixture, z: Array, weight: Array) -> Mixture:
     """
     distance = _distance(mixture, z)
     dim = z.shape[1]
-    share = weight[:, None] * jax.nn.softmax(_log_joint(mixture, distance), axis=1)
+    share = weight * jax.nn.softmax(_log_joint(mixture, distance), axis=0)
     near = share * (DF + dim) / (DF + distance)
-    mass = share.sum(0)
-    seen = mass**2 / jnp.maximum((share**2).sum(0), 1e-30)
+    mass = share.sum(1)
+    seen = mass**2 / jnp.maximum((share**2).sum(1), 1e-30)
     trust = seen / (seen + 2 * dim)
 
     def component(mean: Array, scale: Array, near: Array, mass: Array, trust: Array) -> tuple[Array, Array]:
         new = (near @ z) / jnp.maximum(near.sum(), 1e-30)
-        off = z - new
-        cov = (off.T * near) @ off / jnp.maximum(mass, 1e-30)
+        off = (z - new).T
+        cov = (off * near) @ off.T / jnp.maximum(mass, 1e-30)
         cov = trust * cov + (1 - trust) * scale @ scale.T
         return trust * new + (1 - trust) * mean, jnp.linalg.cholesky(cov)
 
-    mean, scale = jax.vmap(component)(mixture.mean, mixture.scale, near.T, mass, trust)
+    mean, scale = jax.vmap(component)(mixture.mean, mixture.scale, near, mass, trust)
     return Mixture(jnp.log(0.9 * mass + 0.1 * jnp.exp(mixture.log_weight)), mean, scale)
 
 
 def _distance(mixture: Mixture, z: Array) -> Array:
-    """Squared Mahalanobis distance to each component, (draw, component)."""
+    """Squared Mahalanobis distance to each component, (component, draw)."""
     whiten = jax.vmap(lambda scale: solve_triangular(scale, jnp.eye(len(scale), dtype=scale.dtype), lower=True))
-    off = jnp.einsum("kij,ksj->ski", whiten(mixture.scale), z - mixture.mean[:, None])
-    return (off**2).sum(-1)
+    # One product for all components, whose means are close to each other beside the draws' place.
+    first, by_component = mixture.mean[0], whiten(mixture.scale)
+    off = jnp.einsum("kij,sj->kis", by_component, z - first)
+    return ((off - jnp.einsum("kij,kj->ki", by_component, mixture.mean - first)[..., None]) ** 2).sum(1)
 
 
 def _log_joint(mixture: Mixture, distance: Array) -> Array:
-    """ln of weight times density of each component, up to a constant, (draw, component)."""
+    """ln of weight times density of each component, up to a constant, (component, draw)."""
     dim = mixture.mean.shape[1]
-    return mixture.log_weight - _log_volume(mixture.scale) - 0.5 * (DF + dim) * jnp.log1p(distance / DF)
+    level = mixture.log_weight - _log_volume(mixture.scale)
+    return level[:, None] - 0.5 * (DF + dim) * jnp.log1p(distance / DF)
 
 
 def _log_volume(scale: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit.infer._coordinates import bent, straight_potential, unconstrain_straight, unflatten
-from scalefit.infer._newton import Bottom, descend, lowest
+from scalefit.infer._newton import Bottom, descend_each, lowest
 from scalefit.infer._robust import constrain_law, guessed_noise, projected_starts, residuals
 from scalefit.model import Data, Model, over_tiles, thinned
 
@@ -39,7 +39,12 @@ def modes(model: Model, data: Data) -> Laplace:
     few = thinned(data)
     starts = jax.vmap(partial(_start, model, few))(projected_starts(model, few))
     best = apart(starts, jax.vmap(partial(straight_potential, model, few))(starts))
-    found = jax.lax.map(lambda start: laplace_at(descend(partial(derivatives, model, data), start)), best)
+    return modes_from(partial(derivatives, model, data), best)
+
+
+def modes_from(look: Callable[[Array], Bottom], starts: Array) -> Laplace:
+    """Modes reached from `starts` (start, dim), best first."""
+    found = jax.vmap(laplace_at)(descend_each(look, starts))
     order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
     return jax.tree.map(lambda leaf: leaf[order], found)
 
@@ -68,22 +73,29 @@ def _likelihood(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Ar
     """Log likelihood of the runs with gradient and Hessian."""
     names = sorted(p.name for p in model.params())
     law, noise = (np.array([names.index(p.name) for p in part.params()]) for part in (model.law, model.noise))
-    noise_of = lambda z: model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
-    density = lambda r, z: model.noise.log_density(noise_of(z), r)
-
     miss = partial(residuals, model, data)
-    slopes = jax.jacfwd(miss)(flat[law])
-    r, over_runs = -miss(flat[law]), partial(jax.vmap, in_axes=(0, None))
-    value, (by_r, by_z) = over_runs(jax.value_and_grad(density, (0, 1)))(r, flat[noise])
-    (by_rr, by_rz), (_, by_zz) = over_runs(jax.hessian(density, (0, 1)))(r, flat[noise])
-    w = data.weight
-    bend = jax.hessian(lambda z: (jax.lax.stop_gradient(w * by_r) * miss(z)).sum())(flat[law])
-    gradient = jnp.concatenate([-(w * by_r) @ slopes, w @ by_z])
-    across = -slopes.T @ (w[:, None] * by_rz)
-    of_law, of_noise = (slopes.T * (w * by_rr)) @ slopes - bend, jnp.tensordot(w, by_zz, 1)
-    hessian = jnp.block([[of_law, across], [across.T, of_noise]])
+    r, slopes = -miss(flat[law]), jax.jacfwd(miss)(flat[law])
+
+    value, (by_r, by_z), by_rr, (by_rz, by_zz) = _noise_derivatives(model, data, r, flat[noise])
+    bend = jax.hessian(lambda z: jax.lax.stop_gradient(by_r) @ miss(z))(flat[law])
+    across = -slopes.T @ by_rz
+    gradient = jnp.concatenate([-by_r @ slopes, by_z])
+    hessian = jnp.block([[(slopes.T * by_rr) @ slopes - bend, across], [across.T, by_zz]])
     order = np.argsort(np.concatenate([law, noise]))
-    return w @ value, gradient[order], hessian[order[:, None], order]
+    return value, gradient[order], hessian[order[:, None], order]
+
+
+def _noise_derivatives(model: Model, data: Data, r: Array, z: Array) -> tuple[Array, Any, Array, Any]:
+    """Log likelihood of ln residuals r (run,) under unconstrained noise parameters z; its slopes by r and z; then by
+    r twice, (run,); and by z, of both slopes."""
+
+    def likelihood(r: Array, z: Array) -> Array:
+        noise = model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
+        return (data.weight * model.noise.log_density(noise, r)).sum()
+
+    look = jax.value_and_grad(likelihood, (0, 1))
+    by_rr = jax.jvp(lambda r: look(r, z)[1][0], (r,), (jnp.ones_like(r),))[1]  # each run's density has its r alone
+    return *look(r, z), by_rr, jax.jacfwd(lambda z: look(r, z)[1])(z)
 
 
 def _separable(f: Callable[[Array], Array], z: Array) -> tuple[Array, Array, Array]:

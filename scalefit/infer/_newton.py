@@ -1,7 +1,7 @@
 """Downhill in few dimensions, from anywhere: what modes and point estimates are found with."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,16 @@ def autodiff(potential: Callable[[Array], Array]) -> Callable[[Array], Bottom]:
     return look
 
 
+class Descent(NamedTuple):
+    """On its way: the best place so far, the one to look at next, and what the step between them would gain."""
+
+    best: Bottom
+    trial: Array
+    damping: Array
+    gain: Array
+    count: Any
+
+
 def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
     """Damped Newton with the absolute Hessian (Dauphin et al. 2014, arXiv 1406.2572): downhill across saddles too.
 
@@ -47,22 +57,47 @@ def descend(look: Callable[[Array], Bottom], start: Array) -> Bottom:
     is most of what there is to compile. start : (dim,). Stops where a step would gain less than `CLOSE`, and takes that
     step unseen: so near the bottom it doubles the digits.
     """
+    return jax.tree.map(lambda leaf: leaf[0], descend_each(look, start[None]))
+
+
+def descend_each(look: Callable[[Array], Bottom], starts: Array) -> Bottom:
+    """`descend` from each of `starts` (start, dim), the leaves of the result stacked.
+
+    One loop for all, so that tables that share a program wait for each other once and not at every start.
+    """
 
     def step(state: tuple) -> tuple:
-        best, trial, damping, _, count = state
-        found = look(trial)
-        better = found.height < best.height
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), found, best)
-        damping = jnp.where(better, 0.1 * damping, jnp.maximum(10 * damping, 1e-3))
-        curvature, axes = jnp.linalg.eigh(best.hessian)
-        move = axes @ ((axes.T @ best.gradient) / (jnp.abs(curvature) + damping))
-        return best, best.place - move, damping, jnp.abs(best.gradient @ move), count + 1
+        row, ends, now = state
+        now = _step(look, now)
+        ends = jax.tree.map(lambda leaf, new: leaf.at[row].set(new), ends, _end(now))
+        over = ~_unfinished(now)
+        afresh = _begin(starts[jnp.minimum(row + 1, len(starts) - 1)])
+        return row + over, ends, jax.tree.map(lambda new, old: jnp.where(over, new, old), afresh, now)
 
-    def unfinished(state: tuple) -> Array:
-        _, _, damping, gain, count = state
-        return (gain > CLOSE) & (damping < 1e8) & (count < STEPS)
+    begun = jax.vmap(_begin)(starts)
+    first = jax.tree.map(lambda leaf: leaf[0], begun)
+    return jax.lax.while_loop(lambda state: state[0] < len(starts), step, (0, begun.best, first))[1]
 
+
+def _begin(start: Array) -> Descent:
     one = jnp.ones((), start.dtype)
     unseen = Bottom(start, jnp.inf * one, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
-    best, trial, _, gain, _ = jax.lax.while_loop(unfinished, step, (unseen, start, CAREFUL * one, one, 0))
-    return best._replace(place=jnp.where(gain <= CLOSE, trial, best.place))
+    return Descent(unseen, start, CAREFUL * one, one, jnp.zeros((), int))
+
+
+def _step(look: Callable[[Array], Bottom], now: Descent) -> Descent:
+    found = look(now.trial)
+    better = found.height < now.best.height
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), found, now.best)
+    damping = jnp.where(better, 0.1 * now.damping, jnp.maximum(10 * now.damping, 1e-3))
+    curvature, axes = jnp.linalg.eigh(best.hessian)
+    move = axes @ ((axes.T @ best.gradient) / (jnp.abs(curvature) + damping))
+    return Descent(best, best.place - move, damping, jnp.abs(best.gradient @ move), now.count + 1)
+
+
+def _unfinished(now: Descent) -> Array:
+    return (now.gain > CLOSE) & (now.damping < 1e8) & (now.count < STEPS)
+
+
+def _end(now: Descent) -> Bottom:
+    return now.best._replace(place=jnp.where(now.gain <= CLOSE, now.trial, now.best.place))

@@ -85,17 +85,17 @@ def _levenberg_marquardt(
 
 
 def basis(model: Model, theta: Theta, x: Mapping[str, Array]) -> tuple[Array, Array]:
-    """The loss of every run per unit of each linear parameter, (run, linear), and without them all, (run,)."""
+    """The loss of every run per unit of each linear parameter, (linear, run), and without them all, (run,)."""
     zero = {**theta, **dict.fromkeys(model.law.linear, jnp.zeros(()))}
     loss = lambda values: jax.vmap(model.law.loss, (None, 0))(values, dict(x))
     rest = loss(zero)
-    return jnp.stack([loss({**zero, name: jnp.ones(())}) - rest for name in model.law.linear], axis=-1), rest
+    return jnp.stack([loss({**zero, name: jnp.ones(())}) - rest for name in model.law.linear]), rest
 
 
 def nonnegative(phi: Array, target: Array, weight: Array) -> Array:
     """Non-negative least squares, (linear,): the best of all sets of active columns, exact for a handful of them."""
-    gram, moment = (phi.T * weight) @ phi, (phi.T * weight) @ target
-    active = jnp.asarray([a for a in product((0.0, 1.0), repeat=phi.shape[1]) if any(a)])
+    gram, moment = (phi * weight) @ phi.T, (phi * weight) @ target
+    active = jnp.asarray([a for a in product((0.0, 1.0), repeat=len(phi)) if any(a)])
     squares = active[:, :, None] * active[:, None, :] * gram + jax.vmap(jnp.diag)(1 - active)
     found = jax.vmap(_eliminate)(squares, active * moment)
     misfit = jnp.einsum("sa,ab,sb->s", found, gram, found) - 2 * found @ moment
@@ -117,7 +117,7 @@ def project(model: Model, data: Data, theta: Theta) -> Theta:
         return theta
     loss = jnp.exp(data.log_loss)
     phi, rest = basis(model, theta, data.x)
-    best = jnp.maximum(nonnegative(phi / loss[:, None], 1 - rest / loss, data.weight), FLOOR)
+    best = jnp.maximum(nonnegative(phi / loss, 1 - rest / loss, data.weight), FLOOR)
     return {**theta, **dict(zip(model.law.linear, best, strict=True))}
 
 

@@ -19,8 +19,8 @@ from scalefit._programs import program
 from scalefit.health import PARETO_K
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import Mixture, at_modes
-from scalefit.infer._mode import apart, count_modes, laplace_at
-from scalefit.infer._newton import autodiff, descend
+from scalefit.infer._mode import apart, count_modes, modes_from
+from scalefit.infer._newton import autodiff
 from scalefit.laws import Param
 
 WARMUP = 500
@@ -95,9 +95,7 @@ def _modes(model: SmallModel, potential: Any, key: Array) -> tuple[Mixture, Arra
     columns = [_prior_draws(param, k) for param, k in zip(model.params(), keys, strict=True)]
     starts = jnp.stack(columns, axis=1)
     best = apart(starts, jax.vmap(potential)(starts))
-    found = jax.lax.map(lambda start: laplace_at(descend(autodiff(potential), start)), best)
-    order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
-    found = jax.tree.map(lambda leaf: leaf[order], found)
+    found = modes_from(autodiff(potential), best)
     return at_modes(found), count_modes(found)
 
 
