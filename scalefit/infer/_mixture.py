@@ -85,7 +85,7 @@ def adapted(mixture: Mixture, z: Array, weight: Array) -> Mixture:
 def _distance(mixture: Mixture, z: Array) -> Array:
     """Squared Mahalanobis distance to each component, (component, draw)."""
     whiten = jax.vmap(lambda scale: solve_triangular(scale, jnp.eye(len(scale), dtype=scale.dtype), lower=True))
-    # One product for all components, whose means are close to each other beside the draws' place.
+    # One product for all components: draws are whitened around the first mean, then moved to each component's own.
     first, by_component = mixture.mean[0], whiten(mixture.scale)
     off = jnp.einsum("kij,sj->kis", by_component, z - first)
     return ((off - jnp.einsum("kij,kj->ki", by_component, mixture.mean - first)[..., None]) ** 2).sum(1)
