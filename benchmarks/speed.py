@@ -213,9 +213,10 @@ PARTS = {"posterior": posterior, "many": many, "mode": mode, "frontier": optimum
 WHY = """
 Aims not reached, and why.
 
-- A hundred tables: 5 ms each. Two thirds of it are densities of 1,400 proposals a table, at about the price of the
-  exponentials and logarithms in them; fewer leave an ESS below 400. The rest is the search for modes, from 64 places,
-  three of them followed to the bottom; fewer miss a second mode on small tables.
+- A hundred tables: 5 ms each. Two fifths of it are densities of 1,400 proposals a table, at about the price of the
+  exponentials and logarithms in them; fewer leave an ESS below 400. A third is the search for modes, from 64 places,
+  three of them followed to the bottom; fewer miss a second mode on small tables. The rest is sampling, and adapting
+  the mixture.
 - The gradient: half of the ceiling with 128 chains. The reverse pass is compiled apart from the forward one, and reads
   every run's intermediate values from memory again; each of its seven sums is a pass of its own. The noise takes a
   second logarithm. Written out by hand, in tiles that stay in the cache, it was no more than a quarter faster.
