@@ -75,6 +75,7 @@ def _propose(
         z = sample(proposal, keys[state.count], schedule.block)
         log_ratio = log_target(z) - log_density(proposal, z)
         log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)
+        # Until settled the proposal is the mixture: distances computed for its density serve again.
         moved = lambda: adapted(proposal, z, _truncated(log_ratio))
         enough = (_efficiency(log_ratio) > ENOUGH) | (state.count + 1 >= schedule.rounds)
         return State(

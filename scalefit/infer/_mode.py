@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit.infer._coordinates import bent, straight_potential, unconstrain_straight, unflatten
-from scalefit.infer._newton import Bottom, descend_each, lowest
+from scalefit.infer._newton import Bottom, descend_each, lowest, ranked
 from scalefit.infer._robust import constrain_law, guessed_noise, projected_starts, residuals
 from scalefit.model import Data, Model, over_tiles, thinned
 
@@ -45,7 +45,7 @@ def modes(model: Model, data: Data) -> Laplace:
 def modes_from(look: Callable[[Array], Bottom], starts: Array) -> Laplace:
     """Modes reached from `starts` (start, dim), best first."""
     found = jax.vmap(laplace_at)(descend_each(look, starts))
-    order = jnp.argsort(jnp.where(jnp.isfinite(found.height), found.height, jnp.inf))
+    order = ranked(found.height)
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 

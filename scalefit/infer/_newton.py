@@ -26,6 +26,11 @@ def lowest(heights: Array) -> Array:
     return jnp.argmin(jnp.where(jnp.isfinite(heights), heights, jnp.inf))
 
 
+def ranked(heights: Array) -> Array:
+    """Indices from the smallest height up, those not finite last."""
+    return jnp.argsort(jnp.where(jnp.isfinite(heights), heights, jnp.inf))
+
+
 def autodiff(potential: Callable[[Array], Array]) -> Callable[[Array], Bottom]:
     """Height, gradient and Hessian of any potential, from one pass over it."""
 
@@ -74,9 +79,8 @@ def descend_each(look: Callable[[Array], Bottom], starts: Array) -> Bottom:
         afresh = _begin(starts[jnp.minimum(row + 1, len(starts) - 1)])
         return row + over, ends, jax.tree.map(lambda new, old: jnp.where(over, new, old), afresh, now)
 
-    begun = jax.vmap(_begin)(starts)
-    first = jax.tree.map(lambda leaf: leaf[0], begun)
-    return jax.lax.while_loop(lambda state: state[0] < len(starts), step, (0, begun.best, first))[1]
+    unseen = jax.vmap(_begin)(starts).best
+    return jax.lax.while_loop(lambda state: state[0] < len(starts), step, (0, unseen, _begin(starts[0])))[1]
 
 
 def _begin(start: Array) -> Descent:

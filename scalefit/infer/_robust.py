@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from scalefit.infer._newton import autodiff, descend, lowest
+from scalefit.infer._newton import autodiff, descend, lowest, ranked
 from scalefit.model import Data, Model, Theta
 
 CANDIDATES = 64
@@ -130,8 +130,7 @@ def projected_starts(model: Model, data: Data) -> Array:
 def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polished: int = POLISHED) -> Array:
     """The lowest minimum reached from the best few of `starts`, (start, dim)."""
     height = jax.vmap(lambda flat: huber_sum(residuals(model, data, flat), data.weight, deltas[-1]))
-    heights = height(starts)
-    best = jnp.argsort(jnp.where(jnp.isfinite(heights), heights, jnp.inf))[:polished]
+    best = ranked(height(starts))[:polished]
     ends = jax.lax.map(lambda flat: minimise_huber(model, data, flat, deltas), starts[best])
     return ends[lowest(height(ends))]
 
