@@ -6,7 +6,7 @@ vocabulary, and all of them, interpolated in ln N, the aspect ratio d / L.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import exp, gcd, lcm, log
+from math import exp, gcd, hypot, lcm, log
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from scalefit.errors import PlanError
 from scalefit.units import format_count
 
 MLP_MULTIPLE = 256
-# A shape one per cent off in size is worth one whose aspect ratio is 20 % off: loss hardly depends on the aspect
-# (Kaplan et al. 2020, arXiv 2001.08361, Fig. 5).
-ASPECT_WEIGHT = 0.05
+# A shape one per cent off in size is worth one whose aspect ratio is 14 % off: loss hardly depends on the aspect
+# (Kaplan et al. 2020, arXiv 2001.08361, Fig. 5). Their distance, not their sum, so that neither is far off.
+ASPECT_WEIGHT = 0.076
 LARGEST_MISS = log(1.5)
+# A key-value head serves at most so many times the query heads that it serves in the published shape.
+MOST_SHARING = 3
 
 
 def families() -> list[str]:
@@ -68,7 +70,7 @@ def nearest(
         return abs(log(shape.count(convention)) - wanted)
 
     def cost(shape: Shape) -> float:
-        return miss(shape) + ASPECT_WEIGHT * abs(log(shape.width / shape.layers) - log_aspect)
+        return hypot(miss(shape), ASPECT_WEIGHT * (log(shape.width / shape.layers) - log_aspect))
 
     best = min(_candidates(template, exp(wanted), convention, width_multiple), key=cost)
     if miss(best) > LARGEST_MISS:
@@ -81,19 +83,25 @@ def nearest(
 
 def _candidates(template: Shape, wanted: float, convention: str, multiple: int) -> Iterator[Shape]:
     """For each width, the two numbers of layers whose counts enclose what is wanted."""
-    step = lcm(multiple, template.head_size)
-    step = lcm(step, _fewest_heads(template) * template.head_size)
+    step = lcm(multiple, _fewest_heads(template) * template.head_size)
     width, smallest = step, 0
     while width == step or smallest < wanted:
-        one, two = (_scaled(template, width, layers).count(convention) for layers in (1, 2))
+        shallow, deeper = (_scaled(template, width, layers) for layers in (1, 2))
+        one, two = shallow.count(convention), deeper.count(convention)
         layers = 1 + int(max(0.0, wanted - one) // (two - one))
-        yield from (_scaled(template, width, count) for count in (layers, layers + 1))
+        if _sharing(shallow) <= MOST_SHARING * _sharing(template):
+            yield from (_scaled(template, width, count) for count in (layers, layers + 1))
         width, smallest = width + step, one
 
 
 def _fewest_heads(template: Shape) -> int:
-    """Heads come in multiples of half the key-value heads at least, so that these can be shared evenly."""
-    return max(1, template.kv_heads // 2) if template.kv_heads < template.heads else 1
+    """Heads come in multiples of a quarter of the key-value heads at least, so that these can be shared evenly."""
+    return max(1, template.kv_heads // 4) if template.kv_heads < template.heads else 1
+
+
+def _sharing(shape: Shape) -> float:
+    """Query heads that share one key-value head."""
+    return shape.heads / shape.kv_heads
 
 
 def _scaled(template: Shape, width: int, layers: int) -> Shape:
