@@ -1,6 +1,6 @@
 """Does the truth fall anywhere in the posterior? Simulation-based calibration of laws and engines.
 
-    python benchmarks/sbc.py [--laws chinchilla moe] [--engines auto ais hmc] [--tables 1000 300] -o benchmarks/results/sbc
+    python benchmarks/sbc.py [--laws chinchilla moe] [--engines auto ais hmc] [--tables 1000 300] [-o PATH]
 
 The first engine is run on every law, the others on the first law, and so is a sampler that is wrong on purpose: its
 posterior is half as wide, and must fall outside. Tables are simulated from each law's own prior at every other run of

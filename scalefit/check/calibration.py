@@ -26,9 +26,10 @@ from scalefit.datasets import load
 from scalefit.errors import DataError, FitError
 from scalefit.frontier import TRADED, optima, planning_draws, trades
 from scalefit.infer import Engine
+from scalefit.infer._batch import usual_chunk
 from scalefit.infer._engine import EngineResult, Report, attempt, chosen
 from scalefit.infer._progress import progress_report
-from scalefit.infer.many import CHUNK, table_seed
+from scalefit.infer.many import table_seed
 from scalefit.laws import Law
 from scalefit.model import BoundModel, Data, Model, Theta, over_tiles
 from scalefit.read import read_inputs
@@ -221,9 +222,9 @@ def _simulated(model: Model, theta: Theta, data: Data, keys: Array) -> Array:
 
 def _fitted(study: _Study, engine: Engine, seed: int, report: Report) -> Iterator[tuple[int, EngineResult | str]]:
     """(index, what the engine makes of it, or why nothing) of every table; a chunk at a time, to spare memory."""
-    tables = len(study.log_loss)
-    for start in range(0, tables, CHUNK):
-        bounds = {i: attempt(partial(_table, study, i)) for i in range(start, min(start + CHUNK, tables))}
+    tables, chunk = len(study.log_loss), usual_chunk()
+    for start in range(0, tables, chunk):
+        bounds = {i: attempt(partial(_table, study, i)) for i in range(start, min(start + chunk, tables))}
         good = {i: bound for i, bound in bounds.items() if isinstance(bound, BoundModel)}
         found: dict[int, EngineResult | str] = {i: bound for i, bound in bounds.items() if isinstance(bound, str)}
         if good:

@@ -1,33 +1,40 @@
 """Many tables in one compiled program: `LANES` at a time, group after group, on every local device.
 
-The program has a fixed shape and a variable number of groups, so that it is compiled once however many tables there
-are; and each group is computed alike wherever it lies, so that chunks, processes and the number of devices do not
-change a table's numbers. (One device alone differs from several in rounding: XLA has another pipeline for it.)
+Each group is computed alike wherever it lies, and each device runs the program that one alone would run, so that
+chunks, processes and devices do not change a table's numbers. (One program sharded over devices would: XLA has other
+passes for it, and they round otherwise.)
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache, partial
+import os
+from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from scalefit._programs import quick
+from scalefit._numerics import precision, precision_in_force
+from scalefit._programs import program
 from scalefit.model import BoundModel, Data, Model, stacked
 
+CHUNK = 256  # tables, on CPU
 LANES = {"cpu": 8, "elsewhere": 1024}
-BUFFER = {"cpu": 2**23, "elsewhere": 2**30}  # bytes of tables and results that a device holds at a time
-AXIS = PartitionSpec("tables")
+AHEAD = 2  # groups that an accelerator is given at a time: one is made ready while another is computed
 
 
 class Solver(Hashable, Protocol):
     """Options, hashable, with one pure function of a table."""
 
     def solve(self, model: Model, data: Data, key: Array) -> Any:
-        """Any tree of arrays."""
+        """Arrays, in dicts and tuples."""
+
+
+def usual_chunk() -> int:
+    """Tables to be given to `solve_many` at a time: enough for every device, the same in all processes of a cluster."""
+    devices = jax.device_count() // jax.process_count()
+    return CHUNK if _where() == "cpu" else AHEAD * LANES["elsewhere"] * devices
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
@@ -35,77 +42,40 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
 
     One model; tables of one padded length.
     """
-    devices = tuple(jax.local_devices())
-    lanes = LANES[_where(devices)]
-    program, groups = _program(solver, bounds[0].model, devices, lanes, bounds[0].rows)
-    step, found = groups * lanes * len(devices), []
-    for start in range(0, len(bounds), step):
-        part = slice(start, start + step)
-        found.append(_solve_step(program, bounds[part], seeds[part], (len(devices), groups, lanes)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+    devices, kind, lanes = jax.local_devices(), precision_in_force(), LANES[_where()]
+
+    def solve(group: int) -> Any:
+        # The last group is filled by repetition.
+        rows = np.minimum(group * lanes + np.arange(lanes), len(bounds) - 1)
+        tables = stacked([bounds[row] for row in rows]), _keys([seeds[row] for row in rows])
+        with precision(kind):  # which each thread has its own of
+            found = solve_group(solver, bounds[0].model, *jax.device_put(tables, devices[group % len(devices)]))
+            return jax.tree.map(np.asarray, found)
+
+    groups = -(-len(bounds) // lanes)
+    # The first group traces the program and one on each other device compiles it there, before any is asked twice.
+    waves = range(1), range(1, len(devices)), range(len(devices), groups)
+    with ThreadPoolExecutor(_at_once(len(devices))) as pool:
+        found = [part for wave in waves for part in pool.map(solve, wave[: groups - wave.start])]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(bounds)], *found)
 
 
-def _where(devices: tuple) -> str:
-    return "cpu" if devices[0].platform == "cpu" else "elsewhere"
+@program("solver", "model")
+def solve_group(solver: Solver, model: Model, data: Data, keys: Array) -> Any:
+    """`solver.solve` of tables stacked along a leading axis."""
+    return jax.vmap(partial(solver.solve, model))(data, keys)
 
 
-def _solve_step(program: Any, bounds: Sequence[BoundModel], seeds: Sequence[int], shape: tuple) -> Any:
-    """One call of the program: tables are dealt to the devices in whole groups, the last one filled by repetition."""
-    devices, groups, lanes = shape
-    needed = -(-len(bounds) // lanes)
-    share = [needed // devices + (device < needed % devices) for device in range(devices)]
-    first = np.cumsum([0, *share[:-1]])
-    # Row of each (device, group, lane); groups beyond a device's share are never looked at.
-    row = lanes * (first[:, None, None] + np.arange(groups)[:, None]) + np.arange(lanes)
-    row = np.minimum(row, len(bounds) - 1)
-    data, keys = jax.tree.map(lambda leaf: leaf[row], (stacked(bounds), _keys(seeds)))
-    out = program(data, keys, np.asarray(share, np.int32)[:, None])
-    kept = np.arange(groups) < np.array(share)[:, None]
-    return jax.tree.map(lambda leaf: _by_table(np.asarray(leaf)[kept])[: len(bounds)], out)
+def _where() -> str:
+    return "cpu" if jax.default_backend() == "cpu" else "elsewhere"
 
 
-def _by_table(groups: np.ndarray) -> np.ndarray:
-    """From (group, lane, ...) to (table, ...)."""
-    return groups.reshape(-1, *groups.shape[2:])
+def _at_once(devices: int) -> int:
+    """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation."""
+    return max(devices, os.cpu_count() or 1) if _where() == "cpu" else AHEAD * devices
 
 
 def _keys(seeds: Sequence[int]) -> np.ndarray:
     """`jax.random.PRNGKey` of every seed, (seed, 2), at once."""
     wide = np.asarray(seeds, np.uint64)
     return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=1).astype(np.uint32)
-
-
-@lru_cache(maxsize=16)
-def _program(solver: Solver, model: Model, devices: tuple, lanes: int, rows: int) -> tuple[Any, int]:
-    """The compiled program, and how many groups a device takes a call."""
-    lane = partial(solver.solve, model)
-    group = jax.vmap(lane)
-
-    def on_device(data: Data, keys: Array, share: Array) -> Any:
-        data, keys = jax.tree.map(lambda leaf: leaf[0], (data, keys))
-        at = lambda g: jax.tree.map(lambda leaf: leaf[g], (data, keys))
-        shapes = jax.eval_shape(group, *at(0))
-        empty = jax.tree.map(lambda s: jnp.zeros((len(keys), *s.shape), s.dtype), shapes)
-
-        def body(g: Array, out: Any) -> Any:
-            return jax.tree.map(lambda whole, part: whole.at[g].set(part), out, group(*at(g)))
-
-        out = jax.lax.fori_loop(0, share[0, 0], body, empty)
-        return jax.tree.map(lambda leaf: leaf[None], out)
-
-    mesh = Mesh(np.asarray(devices), ("tables",))
-    sharded = jax.shard_map(on_device, mesh=mesh, in_specs=AXIS, out_specs=AXIS, check_vma=False)
-    placed = NamedSharding(mesh, AXIS)
-    options = quick(devices[0].platform)
-    program = jax.jit(sharded, in_shardings=placed, out_shardings=placed, compiler_options=options)
-    return program, max(1, BUFFER[_where(devices)] // (lanes * _bytes(lane, model, rows)))
-
-
-def _bytes(lane: Callable, model: Model, rows: int) -> int:
-    """Of one table and its results."""
-    number: Any = jax.ShapeDtypeStruct((rows,), jnp.result_type(float))
-    unit: Any = jax.ShapeDtypeStruct((), number.dtype)
-    inputs = model.law.inputs
-    data = Data(dict.fromkeys(inputs, number), number, number, dict.fromkeys((*inputs, "loss"), unit))
-    found = jax.eval_shape(lane, data, jax.ShapeDtypeStruct((2,), jnp.uint32))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((data, found)))

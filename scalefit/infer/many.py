@@ -12,6 +12,7 @@ import numpy as np
 from scalefit._numerics import precision
 from scalefit.errors import FitError
 from scalefit.fitted import Fit, current_versions
+from scalefit.infer._batch import usual_chunk
 from scalefit.infer._engine import Engine, EngineResult, attempt, chosen, fit_of
 from scalefit.infer._progress import progress_report
 from scalefit.infer._shelf import Chunk, Folder, Memory, Shelf
@@ -21,8 +22,6 @@ from scalefit.runs import Runs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ def fit_many(
     engine: Engine | str | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     progress: bool | None = None,
 ) -> Fits:
     """Fit one model to every table, many at a time in one compiled program, on every local device.
@@ -90,14 +89,16 @@ def fit_many(
     tables : a sequence of anything `read_runs` takes, read a chunk at a time, so that it may be lazy. engine : as for
     `fit`; those that are one pure function (AIS, HMC, point estimates; `Auto` but for its fallbacks) run together,
     others table by table. seed : table i has a seed of its own, `fits[i].seed`, whatever the chunks and devices.
-    folder : results are streamed there, `chunk` tables a file; called again with the same arguments after an
-    interruption, what is there is not computed again. In an initialised `jax.distributed` cluster, processes share
-    the chunks, and each returns them all (a folder must then be one that all can see).
+    folder : results are streamed there, `chunk` tables a file (by default 256 on CPU, more on accelerators); called
+    again with the same arguments after an interruption, what is there is not computed again. In an initialised
+    `jax.distributed` cluster, processes share the chunks, and each returns them all (a folder must then be one that all
+    can see).
 
     A table that fails is recorded in `Fits.failures`, with the reason. Raises `FitError` where the folder holds the
     fits of another model, engine, seed or table.
     """
     model, engine = model or Model(), chosen(engine, seed)
+    chunk = usual_chunk() if chunk is None else chunk
     if chunk < 1:
         raise FitError(f"chunk is a number of tables, at least 1; got {chunk}.")
     order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
