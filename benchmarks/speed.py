@@ -80,7 +80,7 @@ def many(count: int = 100) -> Table:
               "CPU ms a table", "wall ms a table"]  # fmt: skip
     tables, rows = simulated(count), []
     for precise in ("float64", "float32"):
-        engine = sf.AIS(draws=100, block=200, rounds=3)
+        engine = sf.AIS(draws=105, block=210, rounds=2)
         with sf.precision(precise):
             first, cpu, wall = seconds(lambda: sf.fit_many(tables, engine=engine, progress=False), 3)  # noqa: B023
             fits = sf.fit_many(tables, engine=engine, progress=False)
@@ -213,7 +213,7 @@ PARTS = {"posterior": posterior, "many": many, "mode": mode, "frontier": optimum
 WHY = """
 Aims not reached, and why.
 
-- A hundred tables: 5 ms each. Two fifths of it are densities of 1,400 proposals a table, at about the price of the
+- A hundred tables: 5 ms each. Two fifths of it are densities of 1,260 proposals a table, at about the price of the
   exponentials and logarithms in them; fewer leave an ESS below 400. A third is the search for modes, from 64 places,
   three of them followed to the bottom; fewer miss a second mode on small tables. The rest is sampling, and adapting
   the mixture.
