@@ -85,8 +85,8 @@ def main() -> None:
             row, alphas[count, precision] = measured(count, precision)
             rows.append(row)
             print(row, flush=True)
-    tables: list[Any] = [(["precision", "tables", "first call, wall s", "wall s", "wall us a table", "host CPU us a table",
-                           "Pareto k above 0.7"], rows)]  # fmt: skip
+    tables: list[Any] = [(["precision", "tables", "first call, wall s", "wall s", "wall us a table",
+                           "host CPU us a table", "Pareto k above 0.7"], rows)]  # fmt: skip
     if {"float32", "float64"} <= set(options.precisions):
         count = min(options.tables)
         single, double = alphas[count, "float32"], alphas[count, "float64"]

@@ -2,7 +2,9 @@
 
 The process at the runs is linear in standard normal weights. Given law and noise these are taken as normal, around what
 robustly weighted least squares makes of the residuals: exact for normal noise, and for heavy tails the approximation
-of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319). What is left to sample is the law and the noise.
+of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319). What is left to sample is the law and the noise. On the
+240 Chinchilla runs, beside long NUTS runs of everything jointly, that puts the medians of sigma .7 and of beta .23
+standard deviations too high, and those of E and alpha less than .1.
 """
 
 from functools import partial
