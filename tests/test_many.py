@@ -138,7 +138,7 @@ if process:
 import scalefit as sf
 with open(source) as file:
     tables = json.load(file) * int(times)
-fits = sf.fit_many(tables, engine=sf.MAP(), chunk=3 if process else None)
+fits = sf.fit_many(tables, engine=sf.Huber(), chunk=3 if process else None)
 found = {str(i): fits.result(i).draws["alpha"] for i in range(len(fits)) if i not in fits.failures}
 np.savez(target, **found)
 print(sf.devices())
@@ -170,7 +170,7 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def optima():
-    return alphas(sf.fit_many(tables(), engine=sf.MAP()))
+    return alphas(sf.fit_many(tables(), engine=sf.Huber()))
 
 
 def test_two_processes_give_the_same_numbers_as_one(optima, source, tmp_path):
