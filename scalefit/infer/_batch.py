@@ -32,9 +32,8 @@ class Solver(Hashable, Protocol):
 
 
 def usual_chunk() -> int:
-    """Tables to be given to `solve_many` at a time: enough for every device, the same in all processes of a cluster."""
-    devices = jax.device_count() // jax.process_count()
-    return CHUNK if _where() == "cpu" else AHEAD * LANES["elsewhere"] * devices
+    """Tables to give to `solve_many` at a time: a group for every device; the same in all processes of a cluster."""
+    return CHUNK if _where() == "cpu" else LANES["elsewhere"] * jax.device_count() // jax.process_count()
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
