@@ -61,8 +61,8 @@ def test_far_from_all_runs_paths_have_the_priors_covariance():
 def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     """Against NUTS on the NumPyro model with the error in it: loss and error far out, within Monte Carlo error and the
     approximation's: medians within a fifth of a standard deviation, standard deviations within a fifth. Taking the
-    weights as normal puts the scale of the noise about 6 % too high, .7 standard deviations, and beta .23 of its own:
-    the median of six seeds beside three NUTS runs.
+    weights as normal puts the scale of the noise about 6 % too high, .7 standard deviations, which is the exception;
+    and beta .23 of its own (six seeds beside three NUTS runs), which is a failure that is expected.
 
     False alarms: both runs have an ESS of about 900, so that a median is known to .04 standard deviations.
     """
@@ -79,15 +79,19 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     assert min(v["ess_bulk"] for v in convergence({k: v for k, v in draws.items() if v.ndim == 2}).values()) > 400
     long = {name: draws[name].reshape(-1) for name in fit.draws}
     raw = fit.bound.to_raw(long)
-    for name, off in (("E", 0.2), ("alpha", 0.2), ("beta", 0.4), ("sigma", 1.0)):
+    off = {}
+    for name in ("E", "alpha", "beta", "sigma"):
         ours, theirs = fit.form.theta[name], raw[name]
-        assert abs(np.median(ours) - np.median(theirs)) < off * theirs.std()
+        off[name] = abs(np.median(ours) - np.median(theirs)) / theirs.std()
+        assert off[name] < {"beta": 0.4, "sigma": 1.0}.get(name, 0.2)
         assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
     paths = make_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
     n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
     took, expected = errors(fit.form.paths, n, d), errors(paths, n, d)
     assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
     np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
+    if off["beta"] >= 0.2:
+        pytest.xfail(f"the normal approximation puts beta {off['beta']:.2f} standard deviations off, not within .2")
 
 
 def test_beyond_the_data_form_is_wider_and_inside_it_is_not_much(chinchilla_fit):
