@@ -29,7 +29,7 @@ def test_derivatives_are_those_of_the_potential(noise):
         bound = Model(noise=noise).bind(simulated())
         potential = partial(straight_potential, bound.model, bound.data)
         place = modes(bound.model, bound.data).mode[0] + 0.1
-        compiled = partial(jax.jit, compiler_options=quick("cpu"))
+        compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
         found = compiled(partial(derivatives, bound.model))(bound.data, place)
         for ours, exact in zip(found, compiled(autodiff(potential))(place), strict=True):
             np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision, precision_in_force
+from scalefit._numerics import padded_rows, precision, precision_in_force
 from scalefit._programs import program
 from scalefit.model import BoundModel, Data, Model, stacked
 
@@ -43,19 +43,20 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
     """
     devices, kind, lanes = jax.local_devices(), precision_in_force(), LANES[_where()]
 
-    def solve(group: int) -> Any:
-        # The last group is filled by repetition.
-        rows = np.minimum(group * lanes + np.arange(lanes), len(bounds) - 1)
+    groups = padded_rows(len(bounds), lanes).reshape(-1, lanes)
+
+    def solve(number: int) -> Any:
+        rows, device = groups[number], devices[number % len(devices)]
         tables = stacked([bounds[row] for row in rows]), _keys([seeds[row] for row in rows])
         with precision(kind):  # which each thread has its own of
-            found = solve_group(solver, bounds[0].model, *jax.device_put(tables, devices[group % len(devices)]))
+            found = solve_group(solver, bounds[0].model, *jax.device_put(tables, device))
             return jax.tree.map(np.asarray, found)
 
-    groups = -(-len(bounds) // lanes)
+    numbers = range(len(groups))
     # The first group traces the program and one on each other device compiles it there, before any is asked twice.
-    waves = range(1), range(1, len(devices)), range(len(devices), groups)
+    waves = numbers[:1], numbers[1 : len(devices)], numbers[len(devices) :]
     with ThreadPoolExecutor(_at_once(len(devices))) as pool:
-        found = [part for wave in waves for part in pool.map(solve, wave[: groups - wave.start])]
+        found = [part for wave in waves for part in pool.map(solve, wave)]
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(bounds)], *found)
 
 
