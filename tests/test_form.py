@@ -59,10 +59,9 @@ def test_far_from_all_runs_paths_have_the_priors_covariance():
 
 @pytest.mark.slow
 def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
-    """Against NUTS on the NumPyro model with the error in it: loss and error far out, within Monte Carlo error and the
-    approximation's: medians within a fifth of a standard deviation, standard deviations within a fifth. Taking the
-    weights as normal puts the scale of the noise about 6 % too high, .7 standard deviations, which is the exception;
-    and beta .23 of its own (six seeds beside three NUTS runs), which is a failure that is expected.
+    """Against NUTS on the NumPyro model with the error in it: loss and error far out, and law and noise: medians within
+    a fifth of a standard deviation, standard deviations within a fifth. With the weights taken as normal, uncorrected,
+    the scale of the noise is .7 standard deviations too high, and fails.
 
     False alarms: both runs have an ESS of about 900, so that a median is known to .04 standard deviations.
     """
@@ -79,19 +78,50 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     assert min(v["ess_bulk"] for v in convergence({k: v for k, v in draws.items() if v.ndim == 2}).values()) > 400
     long = {name: draws[name].reshape(-1) for name in fit.draws}
     raw = fit.bound.to_raw(long)
-    off = {}
     for name in ("E", "alpha", "beta", "sigma"):
         ours, theirs = fit.form.theta[name], raw[name]
-        off[name] = abs(np.median(ours) - np.median(theirs)) / theirs.std()
-        assert off[name] < {"beta": 0.4, "sigma": 1.0}.get(name, 0.2)
+        assert abs(np.median(ours) - np.median(theirs)) < 0.2 * theirs.std()
         assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
     paths = make_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
     n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
     took, expected = errors(fit.form.paths, n, d), errors(paths, n, d)
     assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
     np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
-    if off["beta"] >= 0.2:
-        pytest.xfail(f"the normal approximation puts beta {off['beta']:.2f} standard deviations off, not within .2")
+
+
+def test_normal_noise_leaves_nothing_to_correct():
+    """The weights are then normal, and integrate out exactly, whatever the law."""
+    from scalefit.infer._conditional import Conditional, conditional
+    from scalefit.infer._coordinates import unconstrain_straight
+    from scalefit.infer.form import _log_error
+
+    bound = sf.Model(noise="normal").bind(simulated())
+    model, (_, basis) = bound.model.with_error, bound.basis
+    with precision():
+        basis = jnp.asarray(basis)
+        normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
+        truth = bound.to_unit(TRUTH | {"sigma": 0.01})
+        place = unconstrain_straight(model, {name: jnp.asarray(truth[name]) for name in truth})
+        given = conditional(model, bound.data, basis, place, Conditional.unaware(basis))
+        error, worth = _log_error(model, bound.data, basis, given, place + 0.1, normal)
+    assert float(error) == pytest.approx(0.0, abs=1e-9)
+    assert float(worth) == pytest.approx(64)
+
+
+def test_a_quadratic_is_found_and_ends_where_the_places_do():
+    """Through exact values it is exact; a place that is not finite counts for nothing; farther out it stays."""
+    from scalefit.infer._quadratic import Quadratic
+
+    rng = np.random.default_rng(0)
+    places, bend, slope = rng.normal(size=(60, 3)) * [1.0, 5.0, 0.1] + 7, rng.normal(size=(3, 3)), rng.normal(size=3)
+    quadratic = lambda z: 2.0 + z @ slope + ((z @ bend) * z).sum(-1)
+    values = quadratic(places)
+    values[0] = np.nan
+    with precision():
+        found = Quadratic.through(jnp.asarray(places), jnp.asarray(values), jnp.asarray(rng.uniform(1, 2, size=60)))
+        np.testing.assert_allclose(jax.vmap(found)(places[1:]), values[1:], atol=1e-3 * np.nanstd(values))
+        far = jnp.asarray(places[1] - np.asarray(found.mean))
+        assert float(found(found.mean + 100 * far)) == pytest.approx(float(found(found.mean + 1000 * far)), rel=1e-9)
 
 
 def test_beyond_the_data_form_is_wider_and_inside_it_is_not_much(chinchilla_fit):

@@ -1,0 +1,94 @@
+"""The weights of the law's own error given law and noise: approximately normal, and what that is wrong by.
+
+The process at the runs is linear in weights that are standard normal beforehand. What robustly weighted least squares
+makes of the residuals is exact for normal noise, and for heavy tails the approximation of Rue, Martino and Chopin 2009
+(J. R. Stat. Soc. B 71, 319); importance corrects it.
+"""
+
+from typing import NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from scalefit.infer._coordinates import bent, unflatten
+from scalefit.model import Data, Model, Theta
+
+SWEEPS = 3  # of reweighted least squares, from weights nearby
+
+
+class Conditional(NamedTuple):
+    """The weights of the process given law and noise, in coordinates that make precisions diagonal.
+
+    basis : (run, pivot), turned by `turn` (pivot, pivot). trust : how much each run counts beside one close to the law,
+    (run,). gram : what the runs say about each weight, times sigma squared, (pivot,). bend : the runs' mean curvature,
+    as a share of what their trust would make it.
+    """
+
+    basis: Array
+    turn: Array
+    trust: Array
+    gram: Array
+    bend: Array
+
+    @classmethod
+    def unaware(cls, basis: Array) -> Self:
+        """As if no run said anything: all weights are zero."""
+        runs, pivots = basis.shape
+        zeros = jnp.zeros(pivots, basis.dtype)
+        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), jnp.zeros(runs, basis.dtype), zeros, zeros[0])
+
+    def mean_and_precision(self, r: Array, sigma: Array) -> tuple[Array, Array]:
+        """Each (pivot,), given residuals r (run,) of the law and the noise's scale."""
+        mean = (self.basis.T @ (self.trust * r)) / (sigma**2 + self.gram)
+        return mean, 1 + self.bend * self.gram / sigma**2
+
+
+def conditional(model: Model, data: Data, basis: Array, straight: Array, near: Conditional) -> Conditional:
+    """At the law and noise of `straight` coordinates, starting from what it is at others `near`."""
+    theta, r = _residuals(model, data, bent(model, straight))
+    sigma = theta["sigma"]
+    slope = jax.grad(lambda e: model.noise.log_density(theta, e))
+
+    def trust_of(left: Array) -> Array:
+        left = jnp.where(jnp.abs(left) < 1e-3 * sigma, 1e-3 * sigma, left)
+        return data.weight * jnp.maximum(-jax.vmap(slope)(left) / left, 0.0) * sigma**2
+
+    def sweep(_: int, left: Array) -> Array:
+        trust = trust_of(left)
+        gram = (basis.T * trust) @ basis + sigma**2 * jnp.eye(basis.shape[1])
+        return r - basis @ jnp.linalg.solve(gram, basis.T @ (trust * r))
+
+    start = r - near.basis @ near.mean_and_precision(r, sigma)[0]
+    left = jax.lax.fori_loop(0, SWEEPS, sweep, start)
+    trust = trust_of(left)
+    curvature = data.weight * jnp.maximum(-jax.vmap(jax.grad(slope))(left), 0.0) * sigma**2
+    gram, turn = jnp.linalg.eigh((basis.T * trust) @ basis)
+    return Conditional(basis @ turn, turn, trust, jnp.maximum(gram, 0.0), curvature.sum() / trust.sum())
+
+
+def _residuals(model: Model, data: Data, flat: Array) -> tuple[Theta, Array]:
+    theta = model.constrain(unflatten(model, flat))
+    return theta, data.log_loss - model.log_mean(theta, data.x)
+
+
+def collapsed(model: Model, data: Data, given: Conditional, straight: Array) -> Array:
+    """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
+    flat = bent(model, straight)
+    theta, r = _residuals(model, data, flat)
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    likelihood = (data.weight * model.noise.log_density(theta, r - given.basis @ mean)).sum()
+    return model.prior_potential(unflatten(model, flat)) - likelihood + 0.5 * (mean @ mean + jnp.log(precision).sum())
+
+
+def tried(model: Model, data: Data, given: Conditional, straight: Array, normal: Array) -> tuple[Array, Array]:
+    """Weights made of standard `normal` numbers (try, pivot), and ln of what the approximation is wrong by at each.
+
+    The mean of exp(ln) over all weights is the exact density of law and noise over that of `collapsed`.
+    """
+    theta, r = _residuals(model, data, bent(model, straight))
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    weights = mean + normal / jnp.sqrt(precision)
+    log_density = lambda weights: (data.weight * model.noise.log_density(theta, r - given.basis @ weights)).sum()
+    log_ratio = jax.vmap(log_density)(weights) - log_density(mean)
+    return weights, log_ratio + 0.5 * ((normal**2 - weights**2).sum(1) + mean @ mean)

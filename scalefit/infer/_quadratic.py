@@ -1,0 +1,47 @@
+"""A quadratic through noisy values at scattered places: what an approximate density is wrong by, learned from a few."""
+
+from typing import NamedTuple, Self
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.linalg import solve_triangular
+
+
+class Quadratic(NamedTuple):
+    """Least squares in coordinates whitened over the places, constant along rays beyond the farthest of them.
+
+    mean (dim,), scale (dim, dim): of the places, lower triangular. reach : whitened distance of the farthest. slopes
+    (feature,): of `features`.
+    """
+
+    mean: Array
+    scale: Array
+    reach: Array
+    slopes: Array
+
+    @classmethod
+    def through(cls, places: Array, values: Array, weight: Array) -> Self:
+        """Through values (place,) at places (place, dim), each counted by its weight; none where it is not finite."""
+        weight = jnp.where(jnp.isfinite(values), weight, 0.0)
+        mean = weight @ places / weight.sum()
+        off = places - mean
+        scale = jnp.linalg.cholesky((off.T * weight) @ off / weight.sum())
+        whitened = solve_triangular(scale, off.T, lower=True).T
+        seen = features(whitened)
+        ridge = 1e-6 * weight.sum() * jnp.eye(seen.shape[1], dtype=seen.dtype)
+        gram = (seen.T * weight) @ seen + ridge
+        slopes = jnp.linalg.solve(gram, seen.T @ jnp.where(weight > 0, weight * values, 0.0))
+        return cls(mean, scale, jnp.sqrt((whitened**2).sum(1).max()), slopes)
+
+    def __call__(self, place: Array) -> Array:
+        """At one place (dim,)."""
+        whitened = solve_triangular(self.scale, place - self.mean, lower=True)
+        distance = jnp.sqrt((whitened**2).sum())
+        return features(whitened * jnp.minimum(1.0, self.reach / jnp.maximum(distance, self.reach))) @ self.slopes
+
+
+def features(u: Array) -> Array:
+    """1, every u_i, and every u_i u_j, of u (..., dim): (..., feature)."""
+    i, j = np.triu_indices(u.shape[-1])
+    return jnp.concatenate([jnp.ones_like(u[..., :1]), u, u[..., i] * u[..., j]], axis=-1)
