@@ -1,16 +1,24 @@
 """Files that are there whole or not at all."""
 
-import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, put in its place when all went well; raises `OSError` where it cannot be."""
+    unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
+    try:
+        unfinished.touch()
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes | bytearray) -> None:
-    """Write beside `path` first, and put it in its place when it is complete; raises `OSError` where that fails."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Write all of `path`; raises `OSError` where that fails."""
+    with whole(path) as unfinished:
+        unfinished.write_bytes(content)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._files import write_whole
 from scalefit._numerics import product
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
 from scalefit.errors import ModelError
@@ -104,7 +105,7 @@ class Discrepancy:
 
 def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
     """Write the scales to a JSON file."""
-    Path(path).write_text(json.dumps(asdict(scales), indent=1) + "\n")
+    write_whole(Path(path), json.dumps(asdict(scales), indent=1).encode() + b"\n")
 
 
 def read_discrepancy(path: str | Path) -> Discrepancy:

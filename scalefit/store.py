@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._files import whole
 from scalefit._numerics import precision
 from scalefit._programs import program
 from scalefit.discrepancy import Discrepancy
@@ -36,24 +35,15 @@ SAMPLE = ("chain", "draw")
 def save(fit: Fit, path: str | Path) -> Path:
     """Write a fit to one netCDF file: draws to the bit, model, priors, the table and its fingerprint, seed, versions.
 
-    The file is complete or absent: it is written beside its place and moved there. Raises `FitError` where the
-    folder cannot be written.
+    Raises `FitError` where the place cannot be written; no half file is left behind.
     """
     path, tree = Path(path), _tree(fit)
     try:
-        handle, name = tempfile.mkstemp(suffix=".nc", dir=path.parent)
-        os.close(handle)
-    except OSError as problem:
-        raise FitError(f"cannot write {path}: {problem.strerror}; choose a folder that exists.") from problem
-    unfinished = Path(name)
-    try:
-        tree.to_netcdf(unfinished, engine="h5netcdf")
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            tree.to_netcdf(unfinished, engine="h5netcdf")
     except (OSError, ValueError) as problem:
-        raise FitError(f"cannot write {path}: {problem}; choose another place.") from problem
-    finally:
-        unfinished.unlink(missing_ok=True)
+        reason = getattr(problem, "strerror", None) or problem
+        raise FitError(f"cannot write {path}: {reason}; choose a folder that exists.") from problem
     return path
 
 

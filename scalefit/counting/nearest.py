@@ -96,7 +96,7 @@ def _candidates(template: Shape, wanted: float, convention: str, multiple: int) 
 
 def _fewest_heads(template: Shape) -> int:
     """Heads come in multiples of a quarter of the key-value heads at least, so that these can be shared evenly."""
-    return max(1, template.kv_heads // 4) if template.kv_heads < template.heads else 1
+    return max(1, template.kv_heads // 4) if _sharing(template) > 1 else 1
 
 
 def _sharing(shape: Shape) -> float:
@@ -106,7 +106,6 @@ def _sharing(shape: Shape) -> float:
 
 def _scaled(template: Shape, width: int, layers: int) -> Shape:
     heads = width // template.head_size
-    shared = template.kv_heads < template.heads
     mlp = max(1, round(template.mlp / template.width * width / MLP_MULTIPLE)) * MLP_MULTIPLE
-    kv_heads = gcd(heads, template.kv_heads) if shared else heads
+    kv_heads = gcd(heads, template.kv_heads) if _sharing(template) > 1 else heads
     return replace(template, width=width, layers=layers, heads=heads, kv_heads=kv_heads, mlp=mlp)

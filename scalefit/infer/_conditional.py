@@ -44,9 +44,14 @@ class Conditional(NamedTuple):
         return mean, 1 + self.bend * self.gram / sigma**2
 
 
-def conditional(model: Model, data: Data, basis: Array, straight: Array, near: Conditional) -> Conditional:
-    """At the law and noise of `straight` coordinates, starting from what it is at others `near`."""
-    theta, r = _residuals(model, data, bent(model, straight))
+def residuals(model: Model, data: Data, straight: Array) -> tuple[Theta, Array]:
+    """Law and noise of `straight` coordinates, and what the law leaves of each run's log loss, (run,)."""
+    theta = model.constrain(unflatten(model, bent(model, straight)))
+    return theta, data.log_loss - model.log_mean(theta, data.x)
+
+
+def conditional(model: Model, data: Data, basis: Array, theta: Theta, r: Array, near: Conditional) -> Conditional:
+    """At law and noise `theta`, which leave the residuals r, starting from what it is at others `near`."""
     sigma = theta["sigma"]
     slope = jax.grad(lambda e: model.noise.log_density(theta, e))
 
@@ -67,28 +72,25 @@ def conditional(model: Model, data: Data, basis: Array, straight: Array, near: C
     return Conditional(basis @ turn, turn, trust, jnp.maximum(gram, 0.0), curvature.sum() / trust.sum())
 
 
-def _residuals(model: Model, data: Data, flat: Array) -> tuple[Theta, Array]:
-    theta = model.constrain(unflatten(model, flat))
-    return theta, data.log_loss - model.log_mean(theta, data.x)
+def log_likelihood(model: Model, data: Data, given: Conditional, theta: Theta, r: Array) -> Array:
+    """ln density of the runs, the weights integrated out by Laplace's method."""
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    fit = (data.weight * model.noise.log_density(theta, r - given.basis @ mean)).sum()
+    return fit - 0.5 * (mean @ mean + jnp.log(precision).sum())
+
+
+def tried(model: Model, data: Data, given: Conditional, theta: Theta, r: Array, normal: Array) -> tuple[Array, Array]:
+    """Weights made of standard `normal` numbers (try, pivot), and ln of what each says of the runs' density.
+
+    The mean of exp(ln) over all weights is what `log_likelihood` approximates.
+    """
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    weights = mean + normal / jnp.sqrt(precision)
+    fit = jax.vmap(lambda weights: (data.weight * model.noise.log_density(theta, r - given.basis @ weights)).sum())
+    return weights, fit(weights) + 0.5 * ((normal**2 - weights**2).sum(1) - jnp.log(precision).sum())
 
 
 def collapsed(model: Model, data: Data, given: Conditional, straight: Array) -> Array:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
-    flat = bent(model, straight)
-    theta, r = _residuals(model, data, flat)
-    mean, precision = given.mean_and_precision(r, theta["sigma"])
-    likelihood = (data.weight * model.noise.log_density(theta, r - given.basis @ mean)).sum()
-    return model.prior_potential(unflatten(model, flat)) - likelihood + 0.5 * (mean @ mean + jnp.log(precision).sum())
-
-
-def tried(model: Model, data: Data, given: Conditional, straight: Array, normal: Array) -> tuple[Array, Array]:
-    """Weights made of standard `normal` numbers (try, pivot), and ln of what the approximation is wrong by at each.
-
-    The mean of exp(ln) over all weights is the exact density of law and noise over that of `collapsed`.
-    """
-    theta, r = _residuals(model, data, bent(model, straight))
-    mean, precision = given.mean_and_precision(r, theta["sigma"])
-    weights = mean + normal / jnp.sqrt(precision)
-    log_density = lambda weights: (data.weight * model.noise.log_density(theta, r - given.basis @ weights)).sum()
-    log_ratio = jax.vmap(log_density)(weights) - log_density(mean)
-    return weights, log_ratio + 0.5 * ((normal**2 - weights**2).sum(1) + mean @ mean)
+    prior = model.prior_potential(unflatten(model, bent(model, straight)))
+    return prior - log_likelihood(model, data, given, *residuals(model, data, straight))

@@ -94,9 +94,13 @@ def _propose(
 
 def systematic(key: Array, weight: Array, count: int) -> Array:
     """`count` indices drawn in proportion to normalised `weight`, in order: one uniform offset."""
+    return at_shares(weight, (jax.random.uniform(key, dtype=weight.dtype) + jnp.arange(count)) / count)
+
+
+def at_shares(weight: Array, share: Array) -> Array:
+    """The index below and at which lies a `share` of all weight, for each of any shape."""
     edges = jnp.cumsum(weight)
-    at = (jax.random.uniform(key, dtype=weight.dtype) + jnp.arange(count)) / count * edges[-1]
-    return jnp.minimum(jnp.searchsorted(edges, at), len(weight) - 1)
+    return jnp.minimum(jnp.searchsorted(edges, share * edges[-1]), len(weight) - 1)
 
 
 def _efficiency(log_ratio: Array) -> Array:

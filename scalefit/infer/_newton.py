@@ -1,7 +1,7 @@
 """Downhill in few dimensions, from anywhere: what modes and point estimates are found with."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,12 @@ class Bottom(NamedTuple):
     height: Array
     gradient: Array
     hessian: Array
+
+    @classmethod
+    def unseen(cls, start: Array) -> Self:
+        """Not looked at yet, so higher than any other place."""
+        height = jnp.full((), jnp.inf, start.dtype)
+        return cls(start, height, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
 
 
 def lowest(heights: Array) -> Array:
@@ -86,14 +92,13 @@ def descend_each(look: Callable[[Array], Bottom], starts: Array) -> Bottom:
         afresh = _begin(starts[jnp.minimum(row + 1, len(starts) - 1)])
         return row + over, ends, jax.tree.map(lambda new, old: jnp.where(over, new, old), afresh, now)
 
-    unseen = jax.vmap(_begin)(starts).best
+    unseen = jax.vmap(Bottom.unseen)(starts)
     return jax.lax.while_loop(lambda state: state[0] < len(starts), step, (0, unseen, _begin(starts[0])))[1]
 
 
 def _begin(start: Array) -> Descent:
     one = jnp.ones((), start.dtype)
-    unseen = Bottom(start, jnp.inf * one, jnp.zeros_like(start), jnp.eye(start.size, dtype=start.dtype))
-    return Descent(unseen, start, CAREFUL * one, one, jnp.zeros((), int))
+    return Descent(Bottom.unseen(start), start, CAREFUL * one, one, jnp.zeros((), int))
 
 
 def _step(look: Callable[[Array], Bottom], now: Descent) -> Descent:

@@ -21,9 +21,9 @@ from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
 from scalefit.health import PARETO_K
-from scalefit.infer._conditional import Conditional, collapsed, conditional, tried
+from scalefit.infer._conditional import Conditional, collapsed, conditional, log_likelihood, residuals, tried
 from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
-from scalefit.infer._importance import Drawn, Schedule, importance
+from scalefit.infer._importance import Drawn, Schedule, at_shares, importance
 from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import Laplace, laplace_at
 from scalefit.infer._newton import Bottom, autodiff, descend
@@ -103,11 +103,10 @@ def _mode(model: Model, data: Data, basis: Array, start: Array) -> tuple[Conditi
 
     def refine(_: int, state: tuple[Conditional, Bottom]) -> tuple[Conditional, Bottom]:
         near, bottom = state
-        given = conditional(model, data, basis, bottom.place, near)
+        given = conditional(model, data, basis, *residuals(model, data, bottom.place), near)
         return given, descend(autodiff(partial(collapsed, model, data, given)), bottom.place)
 
-    unseen = Bottom(start, jnp.ones_like(start[0]), start, jnp.outer(start, start))
-    given, bottom = jax.lax.fori_loop(0, ROUNDS, refine, (Conditional.unaware(basis), unseen))
+    given, bottom = jax.lax.fori_loop(0, ROUNDS, refine, (Conditional.unaware(basis), Bottom.unseen(start)))
     return given, laplace_at(bottom)
 
 
@@ -118,19 +117,19 @@ def _log_error(
 
     By importance around the approximation there; the logarithm of a mean is too low by half its variance.
     """
-    near = conditional(model, data, basis, straight, given)
-    _, log_ratio = tried(model, data, near, straight, _antithetic(normal))
-    log_sum = logsumexp(log_ratio)
-    worth = jnp.exp(2 * log_sum - logsumexp(2 * log_ratio))
+    seen = residuals(model, data, straight)
+    near = conditional(model, data, basis, *seen, given)
+    _, log_each = tried(model, data, near, *seen, _antithetic(normal))
+    log_sum = logsumexp(log_each)
+    worth = jnp.exp(2 * log_sum - logsumexp(2 * log_each))
     log_mean = log_sum - jnp.log(TRIES) + 0.5 / worth - 0.5 / TRIES
-    return log_mean - collapsed(model, data, near, straight) + collapsed(model, data, given, straight), worth
+    return log_mean - log_likelihood(model, data, given, *seen), worth
 
 
-def _chosen(model: Model, data: Data, given: Conditional, straight: Array, normal: Array, u: Array) -> Array:
-    """Weights (pivot,) of a draw, by the quantile u of several."""
-    weights, log_ratio = tried(model, data, given, straight, _antithetic(normal))
-    upto = jnp.cumsum(jnp.exp(log_ratio - log_ratio.max()))
-    return given.turn @ weights[jnp.minimum(jnp.searchsorted(upto, u * upto[-1]), len(weights) - 1)]
+def _chosen(model: Model, data: Data, given: Conditional, straight: Array, normal: Array, share: Array) -> Array:
+    """Weights (pivot,) of a draw: of several, those at a `share` of their density."""
+    weights, log_each = tried(model, data, given, *residuals(model, data, straight), _antithetic(normal))
+    return given.turn @ weights[at_shares(jnp.exp(log_each - log_each.max()), share)]
 
 
 def _antithetic(normal: Array) -> Array:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from scalefit._files import whole
 from scalefit.errors import PlanError
 from scalefit.units import format_count
 
@@ -42,14 +43,11 @@ def save(axes: Any, path: str | Path) -> Path:
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
         raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
-    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        figure.savefig(unfinished, dpi=150)
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            figure.savefig(unfinished, dpi=150)
     except OSError as problem:
         raise PlanError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
-    finally:
-        unfinished.unlink(missing_ok=True)
     plt.close(figure)
     return path
 
