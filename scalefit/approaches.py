@@ -46,7 +46,7 @@ class Path:
 
     def summary(self, budgets: Any = None, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: a, b, and N_opt, D_opt, tokens per parameter at each budget; columns estimate, lower, upper."""
-        from scalefit.tables import path_table
+        from scalefit.tables.fits import path_table
 
         return path_table(self, self.flops[-1:] if budgets is None else positive_budgets(budgets), prob)
 
@@ -220,7 +220,7 @@ class PowerLaw:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: E, scale, alpha; columns estimate, lower, upper."""
-        from scalefit.tables import estimate_table
+        from scalefit.tables.layout import estimate_table
 
         return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
 

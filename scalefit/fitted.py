@@ -77,7 +77,7 @@ class Fit:
 
         Columns: median, lower, upper (equal-tailed, probability `prob`), ess_bulk, ess_tail, r_hat, mcse_median.
         """
-        from scalefit.tables import fit_table
+        from scalefit.tables.fits import fit_table
 
         return fit_table(self, prob, budgets)
 

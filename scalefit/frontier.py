@@ -168,7 +168,7 @@ class Frontier:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: flops. Columns: params, tokens, tokens_per_param, loss, each with median, lower and upper."""
-        from scalefit.tables import frontier_table
+        from scalefit.tables.plans import frontier_table
 
         return frontier_table(self, prob)
 

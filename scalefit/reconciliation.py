@@ -56,7 +56,7 @@ class Reconciliation:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: a without embeddings, a in total, the loss exponent; columns median, lower, upper."""
-        from scalefit.tables import reconciliation_table
+        from scalefit.tables.fits import reconciliation_table
 
         return reconciliation_table(self, prob)
 

@@ -82,7 +82,7 @@ def show_json(
 ) -> None:
     """The same as one document."""
     from scalefit.advice import basis_sentence
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     shared = {"prob": prob, "caution": caution, "words": " ".join(filter(None, words))}
     print_json({**document, **shared, "basis": basis_sentence(basis, prob), "summary": json_ready(table)})

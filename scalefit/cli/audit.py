@@ -32,7 +32,7 @@ def audit(
     from scalefit import plots
     from scalefit.advice import audit_sentence, basis_sentence, caution_about
     from scalefit.planning.published import read_model
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     check_target(plot, str(fit or ""))
     asked = [read_model(each) for each in _paired(models)] if models else None

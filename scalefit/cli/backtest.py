@@ -28,7 +28,7 @@ def backtest(
     """Train on the smaller runs, predict the larger ones, and say what the intervals were worth."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
     from scalefit.units import parse_budgets
     from scalefit.wording import coverage_sentence
 

@@ -28,7 +28,7 @@ def compare(
     """The posterior beside every point-estimate fit, at one budget."""
     import scalefit as sf
     from scalefit._numerics import check_prob
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
     from scalefit.units import format_flops
     from scalefit.wording import caution
 

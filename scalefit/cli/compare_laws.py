@@ -28,7 +28,7 @@ def compare_laws(
 ) -> None:
     """Which law predicts the larger runs from the smaller ones, and the weight that each has earned."""
     import scalefit as sf
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
     from scalefit.units import parse_budgets
     from scalefit.wording import laws_paragraph
 

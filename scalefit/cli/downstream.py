@@ -27,7 +27,8 @@ def downstream(
     """Accuracy on a task from the loss on it, with intervals."""
     import scalefit as sf
     from scalefit.read import read_columns
-    from scalefit.tables import accuracy_table, json_ready
+    from scalefit.tables.fits import accuracy_table
+    from scalefit.tables.layout import json_ready
     from scalefit.wording import loss_caution
 
     columns = read_columns(table, (loss, accuracy))

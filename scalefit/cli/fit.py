@@ -68,7 +68,7 @@ def fit(
 
 
 def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     return {
         "table": fitted.runs.name,

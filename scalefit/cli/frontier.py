@@ -28,7 +28,7 @@ def frontier(
     import numpy as np
 
     import scalefit as sf
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
     from scalefit.units import parse_budgets
     from scalefit.wording import caution
 

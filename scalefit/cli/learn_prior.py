@@ -52,7 +52,7 @@ def learn_prior(
 def _document(learned: "Learned") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     tables = {"summary": json_ready(learned.summary()), "by_study": json_ready(learned.by_study())}
     return {"discrepancy": asdict(learned.discrepancy), "chosen": dict(learned.chosen), **tables}

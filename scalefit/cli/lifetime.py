@@ -37,7 +37,7 @@ def lifetime(
     from scalefit import plots
     from scalefit.advice import bill_sentence, caution_about, life_paragraph
     from scalefit.planning.amount import read_amount
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     check_target(plot, str(fit))
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")

@@ -70,7 +70,7 @@ def plan(
 def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from scalefit.tables import json_ready
+    from scalefit.tables.layout import json_ready
 
     single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
     single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "price_of_limits", "times_beyond")}

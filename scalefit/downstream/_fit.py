@@ -101,7 +101,7 @@ class Downstream:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: parameters; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
-        from scalefit.tables import chain_table
+        from scalefit.tables.fits import chain_table
 
         return chain_table(self.draws, prob)
 

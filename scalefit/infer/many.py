@@ -69,7 +69,7 @@ class Fits(Sequence[Fit]):
 
     def summary(self, prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
         """Rows: tables. Columns: (quantity, median/lower/upper), then verdict and failure."""
-        from scalefit.tables import fits_table
+        from scalefit.tables.fits import fits_table
 
         return fits_table(self, prob, budgets)
 

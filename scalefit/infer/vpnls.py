@@ -10,14 +10,14 @@ from typing import ClassVar, final
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from scalefit.errors import FitError
-from scalefit.infer._newton import autodiff, descend, lowest
+from scalefit.infer._newton import autodiff, descend_each, lowest, ranked
 from scalefit.infer._point import PointEngine
 from scalefit.infer._robust import CANDIDATES, basis, nonnegative, with_noise
 from scalefit.model import Data, Model, Theta
 
+FOLLOWED = 4  # of the candidates, to the bottom
 LEAST = 1e-12  # a parameter at its bound of zero, kept positive so that its logarithm exists
 
 
@@ -30,20 +30,23 @@ class VPNLS(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the minima from the best of exponents all over the prior."""
-        draws = model.spread_prior(CANDIDATES)
-        curved = {name: values for name, values in model.unconstrain(draws).items() if name in _curved(model)}
-        heights = jax.vmap(lambda z: _misfit(model, data, z))(curved)
-        best = jnp.argsort(heights)[:4]
-        ends = jax.lax.map(lambda z: _descend(model, data, z), {name: v[best] for name, v in curved.items()})
-        chosen = lowest(jax.vmap(lambda z: _misfit(model, data, z))(ends))
-        theta = _solve(model, data, {name: values[chosen] for name, values in ends.items()})
-        return with_noise(model, data, theta)
+        return _lowest(model, data, model.unconstrain(model.spread_prior(CANDIDATES)), FOLLOWED)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to the exponents of `start`."""
-        z = {name: value for name, value in model.unconstrain(start).items() if name in _curved(model)}
-        theta = _solve(model, data, _descend(model, data, z))
-        return with_noise(model, data, theta)
+        return _lowest(model, data, {name: value[None] for name, value in model.unconstrain(start).items()}, 1)
+
+
+def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta:
+    """The lowest of the minima below the best few unconstrained `candidates`, name -> (start,), with its noise."""
+    curved = _curved(model)
+    starts = jnp.stack([candidates[name] for name in curved], axis=-1)
+    solve = lambda flat: _solve(model, data, dict(zip(curved, flat, strict=True)))
+    heights = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
+    best = ranked(heights)[:followed]
+    scale = heights[best[0]]  # so that the stopping rule does not depend on the noise
+    ends = descend_each(autodiff(lambda flat: _misfit(model, data, solve(flat)) / scale), starts[best])
+    return with_noise(model, data, solve(ends.place[lowest(ends.height)]))
 
 
 def _curved(model: Model) -> list[str]:
@@ -60,13 +63,7 @@ def _solve(model: Model, data: Data, z: Theta) -> Theta:
     return {**theta, **dict(zip(model.law.linear, jnp.maximum(linear, LEAST), strict=True))}
 
 
-def _misfit(model: Model, data: Data, z: Theta) -> Array:
-    """Weighted sum of squares of the loss after projection."""
-    fitted = jax.vmap(model.law.loss, (None, 0))(_solve(model, data, z), dict(data.x))
+def _misfit(model: Model, data: Data, theta: Theta) -> Array:
+    """Weighted sum of squares of the loss."""
+    fitted = jax.vmap(model.law.loss, (None, 0))(theta, dict(data.x))
     return (data.weight * (fitted - jnp.exp(data.log_loss)) ** 2).sum()
-
-
-def _descend(model: Model, data: Data, z: Theta) -> Theta:
-    flat, unravel = ravel_pytree(z)
-    scale = _misfit(model, data, z)  # so that the stopping rule does not depend on the noise
-    return unravel(descend(autodiff(lambda v: _misfit(model, data, unravel(v)) / scale), flat).place)

@@ -47,7 +47,7 @@ class Audit:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: models. Columns: (params, tokens, tokens_per_param, flops), and each draw's median, lower, upper."""
-        from scalefit.tables import audit_table
+        from scalefit.tables.plans import audit_table
 
         return audit_table(self, prob)
 

@@ -101,7 +101,7 @@ class Plan:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: loss, regret, wasted compute and money, the optimum. Columns: mean, median, lower, upper."""
-        from scalefit.tables import plan_table
+        from scalefit.tables.plans import plan_table
 
         return plan_table(self, prob)
 

@@ -66,13 +66,13 @@ class Life:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: tokens, costs, savings. Columns: mean, median, lower, upper."""
-        from scalefit.tables import draws_table
+        from scalefit.tables.layout import draws_table
 
         return draws_table(self.draws, prob, mean=True)
 
     def pareto(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: sizes. Columns: serving cost; tokens and training cost, each median, lower, upper."""
-        from scalefit.tables import pareto_table
+        from scalefit.tables.plans import pareto_table
 
         return pareto_table(self, prob)
 

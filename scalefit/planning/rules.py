@@ -49,7 +49,7 @@ class Rules:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: rules. Columns: params, tokens, then regret, wasted compute and money, mean, lower and upper."""
-        from scalefit.tables import rules_table
+        from scalefit.tables.plans import rules_table
 
         return rules_table(self, prob)
 

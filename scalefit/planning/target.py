@@ -63,7 +63,7 @@ class Target:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: budget, N_opt, D_opt of a known law. Columns: median, lower, upper."""
-        from scalefit.tables import draws_table
+        from scalefit.tables.layout import draws_table
 
         return draws_table(self.draws, prob)
 

@@ -82,7 +82,7 @@ class Versus:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: losses, difference by the law and of one run each, speed-up. Columns: median, lower, upper."""
-        from scalefit.tables import draws_table
+        from scalefit.tables.layout import draws_table
 
         return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
 

@@ -11,7 +11,7 @@ from scalefit.check import Backtest, Calibration, Comparison, LawComparison, Lea
 from scalefit.check.backtest import PROBS
 from scalefit.check.methods import QUANTITIES
 from scalefit.check.scores import clustered_error, inside
-from scalefit.tables import INTERVAL, named, two_level
+from scalefit.tables.layout import INTERVAL, named, two_level
 
 CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
