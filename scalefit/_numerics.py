@@ -1,6 +1,7 @@
 """Small numerical tools shared by every floor: precision, a root finder, intervals."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
@@ -33,6 +34,21 @@ def precision(kind: Precision | None = None) -> Iterator[None]:
             yield
     finally:
         _asked.reset(token)
+
+
+@contextmanager
+def meanwhile(f: Callable[[], object]) -> Iterator[None]:
+    """Run `f` beside the block, in its precision; what it raises is raised when the block ends."""
+    kind = precision_in_force()
+
+    def run() -> None:
+        with precision(kind):  # which each thread has its own of
+            f()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        yield
+        future.result()
 
 
 def precision_in_force() -> Precision:

@@ -8,18 +8,20 @@ import hashlib
 import inspect
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache, update_wrapper
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
+import numpy as np
 from jax import export
 
 from scalefit._files import write_whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 # Of XLA on CPU: they halve compilation, and the programs run as fast. Each JAX knows some of them.
 QUICK = {
@@ -31,34 +33,60 @@ MEANT = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partiti
 MADE_WITH = ("jax", "jaxlib", "numpyro", "blackjax")
 
 
-def program(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def program(*static: str) -> Callable[[Callable[P, R]], "Program[P, R]"]:
     """Decorate a pure function: compiled once for each value of its `static` arguments and shapes of the others.
 
     static : names of hashable arguments. The others are trees of arrays; the result is an array, or dicts and tuples of
     them. Inside another program the function is a part of that one.
     """
+    return lambda f: Program(f, static)
 
-    def decorate(f: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(f)
 
-        @wraps(f)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = signature.bind(*args, **kwargs).arguments
-            options = tuple((name, given.pop(name)) for name in static)
-            leaves, tree = jax.tree.flatten(given)
-            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-                return f(**dict(options), **given)  # type: ignore[call-arg]
-            leaves = [leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf) for leaf in leaves]
-            shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
-            return _compiled(f, options, tree, shapes, _meaning())(leaves)
+class Program(Generic[P, R]):
+    """What `program` makes of a function."""
 
-        return call
+    def __init__(self, f: Callable[P, R], static: tuple[str, ...]) -> None:
+        self.f, self.static, self.signature = f, static, inspect.signature(f)
+        update_wrapper(self, f)
 
-    return decorate
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it, once it is compiled."""
+        options, leaves, tree = self._taken_apart(args, kwargs)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.f(**dict(options), **jax.tree.unflatten(tree, leaves))  # type: ignore[call-arg]
+        leaves = [leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf) for leaf in leaves]
+        return _compiled(self.f, options, tree, _shapes(leaves), _meaning())(leaves)
+
+    def prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Compile it for arrays of these shapes and dtypes, so that the call will not wait for that."""
+        options, leaves, tree = self._taken_apart(args, kwargs)
+        _prepared(self.f, options, tree, _shapes(leaves), _meaning())
+
+    def _taken_apart(self, args: tuple, kwargs: dict) -> tuple[tuple, list, Any]:
+        """Static arguments by name; the leaves of the others, and their tree."""
+        given = self.signature.bind(*args, **kwargs).arguments
+        options = tuple((name, given.pop(name)) for name in self.static)
+        return options, *jax.tree.flatten(given)
+
+
+def on_host(tree: T) -> T:
+    """A program's result as NumPy arrays: JAX's own are bound to a device, and want other programs than free ones."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def _shapes(leaves: list) -> tuple:
+    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
 
 
 @lru_cache(maxsize=256)
-def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> Callable[[list], Any]:
+def _prepared(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> None:
+    # For shapes alone JAX would compile another program.
+    leaves = [jax.device_put(np.zeros(leaf.shape, leaf.dtype)) for leaf in shapes]
+    _compiled(f, options, tree, shapes, meaning).lower(leaves).compile()
+
+
+@lru_cache(maxsize=256)
+def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> Any:
     """From the arguments' leaves to the result."""
 
     def on_leaves(leaves: list) -> Any:

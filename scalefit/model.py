@@ -21,6 +21,7 @@ Theta = dict[str, Any]
 T = TypeVar("T")
 LEARNED_ON = ("E", "A", "B", "alpha", "beta")  # laws that extend E + A/N^alpha + B/D^beta keep its names
 TILE = 1024  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
+POINTS = 2**22  # draws times rows looked at together
 ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
 
 
@@ -62,6 +63,21 @@ def over_tiles(f: Callable[[Data], T], data: Data) -> T:
 
     shapes = jax.eval_shape(of_tile, jax.tree.map(lambda leaf: leaf[0], tiles))
     return jax.lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), tiles)[0]
+
+
+def over_draws(f: Callable[..., T], data: Data, each: int = 1) -> Callable[..., T]:
+    """`jax.vmap(f)`, as many draws at a time as leave memory bounded where the table is large.
+
+    each : arrays as long as the table that one draw takes.
+    """
+    most = max(1, POINTS // (each * len(data.weight)))
+
+    def call(*args: Any) -> T:
+        count = len(jax.tree.leaves(args)[0])
+        block = max(size for size in range(1, min(count, most) + 1) if count % size == 0)  # none is left over
+        return jax.vmap(f)(*args) if block == count else jax.lax.map(lambda one: f(*one), args, batch_size=block)
+
+    return call
 
 
 def thinned(data: Data) -> Data:

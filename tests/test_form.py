@@ -98,12 +98,11 @@ def test_normal_noise_leaves_nothing_to_correct():
     bound = sf.Model(noise="normal").bind(simulated())
     model, (_, basis) = bound.model.with_error, bound.basis
     with precision():
-        basis = jnp.asarray(basis)
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
         truth = bound.to_unit(TRUTH | {"sigma": 0.01})
         place = unconstrain_straight(model, {name: jnp.asarray(truth[name]) for name in truth})
-        given = conditional(model, bound.data, basis, *residuals(model, bound.data, place), Conditional.unaware(basis))
-        error, worth = _log_error(model, bound.data, basis, given, place + 0.1, normal)
+        given = conditional(model, bound.data, Conditional.unaware(basis), *residuals(model, bound.data, place))
+        error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)
     assert float(worth) == pytest.approx(64)
 

@@ -5,14 +5,16 @@ makes of the residuals is exact for normal noise, and for heavy tails the approx
 (J. R. Stat. Soc. B 71, 319); importance corrects it.
 """
 
+from functools import partial
 from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from scalefit.infer._coordinates import bent, unflatten
-from scalefit.model import Data, Model, Theta
+from scalefit.model import Data, Model, Theta, over_draws
 
 SWEEPS = 3  # of reweighted least squares, from weights nearby
 
@@ -32,11 +34,11 @@ class Conditional(NamedTuple):
     bend: Array
 
     @classmethod
-    def unaware(cls, basis: Array) -> Self:
+    def unaware(cls, basis: np.ndarray) -> Self:
         """As if no run said anything: all weights are zero."""
         runs, pivots = basis.shape
-        zeros = jnp.zeros(pivots, basis.dtype)
-        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), jnp.zeros(runs, basis.dtype), zeros, zeros[0])
+        zeros = partial(np.zeros, dtype=basis.dtype)
+        return cls(basis, np.eye(pivots, dtype=basis.dtype), zeros(runs), zeros(pivots), zeros(()))  # type: ignore
 
     def mean_and_precision(self, r: Array, sigma: Array) -> tuple[Array, Array]:
         """Each (pivot,), given residuals r (run,) of the law and the noise's scale."""
@@ -50,9 +52,9 @@ def residuals(model: Model, data: Data, straight: Array) -> tuple[Theta, Array]:
     return theta, data.log_loss - model.log_mean(theta, data.x)
 
 
-def conditional(model: Model, data: Data, basis: Array, theta: Theta, r: Array, near: Conditional) -> Conditional:
+def conditional(model: Model, data: Data, near: Conditional, theta: Theta, r: Array) -> Conditional:
     """At law and noise `theta`, which leave the residuals r, starting from what it is at others `near`."""
-    sigma = theta["sigma"]
+    sigma, basis = theta["sigma"], near.basis
     slope = jax.grad(lambda e: model.noise.log_density(theta, e))
 
     def trust_of(left: Array) -> Array:
@@ -64,12 +66,13 @@ def conditional(model: Model, data: Data, basis: Array, theta: Theta, r: Array, 
         gram = (basis.T * trust) @ basis + sigma**2 * jnp.eye(basis.shape[1])
         return r - basis @ jnp.linalg.solve(gram, basis.T @ (trust * r))
 
-    start = r - near.basis @ near.mean_and_precision(r, sigma)[0]
+    start = r - basis @ near.mean_and_precision(r, sigma)[0]
     left = jax.lax.fori_loop(0, SWEEPS, sweep, start)
     trust = trust_of(left)
     curvature = data.weight * jnp.maximum(-jax.vmap(jax.grad(slope))(left), 0.0) * sigma**2
     gram, turn = jnp.linalg.eigh((basis.T * trust) @ basis)
-    return Conditional(basis @ turn, turn, trust, jnp.maximum(gram, 0.0), curvature.sum() / trust.sum())
+    gram = jnp.maximum(gram, 0.0)
+    return Conditional(basis @ turn, near.turn @ turn, trust, gram, curvature.sum() / trust.sum())
 
 
 def log_likelihood(model: Model, data: Data, given: Conditional, theta: Theta, r: Array) -> Array:
@@ -86,8 +89,8 @@ def tried(model: Model, data: Data, given: Conditional, theta: Theta, r: Array, 
     """
     mean, precision = given.mean_and_precision(r, theta["sigma"])
     weights = mean + normal / jnp.sqrt(precision)
-    fit = jax.vmap(lambda weights: (data.weight * model.noise.log_density(theta, r - given.basis @ weights)).sum())
-    return weights, fit(weights) + 0.5 * ((normal**2 - weights**2).sum(1) - jnp.log(precision).sum())
+    one = lambda weights: (data.weight * model.noise.log_density(theta, r - given.basis @ weights)).sum()
+    return weights, over_draws(one, data)(weights) + 0.5 * ((normal**2 - weights**2).sum(1) - jnp.log(precision).sum())
 
 
 def collapsed(model: Model, data: Data, given: Conditional, straight: Array) -> Array:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._programs import program
 from scalefit.infer._coordinates import bent, straight_potential, unconstrain_straight, unflatten
 from scalefit.infer._newton import Bottom, descend_each, lowest, ranked
 from scalefit.infer._robust import constrain_law, guessed_noise, projected_starts, residuals
@@ -32,14 +33,25 @@ class Laplace(NamedTuple):
     mode: Array
     scale: Array
 
+    @classmethod
+    def shapes(cls, model: Model, *count: int) -> Self:
+        """Of `count` modes, or of one."""
+        dim, number = len(model.params()), jnp.result_type(float)
+        leaves: Any = (jax.ShapeDtypeStruct((*count, *own), number) for own in ((), (dim,), (dim, dim)))
+        return cls(*leaves)
 
-@partial(jax.jit, static_argnames="model")
+
 def modes(model: Model, data: Data) -> Laplace:
     """Modes reached from the `POLISHED` best starts that lie apart, best first. Nothing here is random."""
+    return Laplace(*_modes(model, data))
+
+
+@program("model")
+def _modes(model: Model, data: Data) -> tuple[Array, ...]:
     few = thinned(data)
     starts = jax.vmap(partial(_start, model, few))(projected_starts(model, few))
     best = apart(starts, jax.vmap(partial(straight_potential, model, few))(starts))
-    return modes_from(partial(derivatives, model, data), best)
+    return tuple(modes_from(partial(derivatives, model, data), best))
 
 
 def modes_from(look: Callable[[Array], Bottom], starts: Array) -> Laplace:

@@ -5,29 +5,25 @@ the posterior; its last draws are weighted, the weights Pareto-smoothed (Vehtari
 2024, arXiv 1507.02646), and resampled. Their Pareto k says whether to trust them: above 0.7, no.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, final
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
 from scalefit.infer._coordinates import constrain_straight, straight_potential
-from scalefit.infer._engine import Arrays, CompiledEngine
+from scalefit.infer._engine import Arrays
+from scalefit.infer._from_modes import ModeEngine
 from scalefit.infer._importance import Schedule, importance
 from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import count_modes, modes
-from scalefit.model import Data, Model
-
-POINTS = 2_000_000  # draws times runs whose density is evaluated at once: bounds memory
+from scalefit.infer._mode import Laplace, count_modes
+from scalefit.model import Data, Model, over_draws
 
 
 @final
 @dataclass(frozen=True)
-class AIS(CompiledEngine):
+class AIS(ModeEngine):
     """Adaptive importance sampling, unweighted by resampling.
 
     chains, draws : the kept draws' shape. block : proposals weighted at a time; adaptation takes a block a round, at
@@ -48,18 +44,10 @@ class AIS(CompiledEngine):
         if self.chains < 1 or self.draws < 4 or self.rounds < 0 or self.block < 100:
             raise FitError(f"{self}: ask for at least 1 chain, 4 draws, and 100 proposals a block.")
 
-    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
-        """Modes, adaptation, weights, resampling."""
-        found = modes(model, data)
-        potentials = _potentials(model, data)
+    def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
+        """Adaptation, weights, resampling."""
+        log_density = over_draws(lambda z: -straight_potential(model, data, z), data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
-        drawn = importance(at_modes(found), lambda z: -potentials(z), key, shape, schedule)
+        drawn = importance(at_modes(found), log_density, key, shape, schedule)
         stats = drawn.stats | {"modes": jnp.broadcast_to(count_modes(found), shape)}
         return constrain_straight(model, drawn.z), stats
-
-
-def _potentials(model: Model, data: Data) -> Callable[[Array], Array]:
-    """The potential of many flat vectors, (draw, dim) -> (draw,), a block at a time where the table is large."""
-    one = partial(straight_potential, model, data)
-    block = max(16, POINTS // len(data.weight))
-    return lambda z: jax.vmap(one)(z) if len(z) <= block else jax.lax.map(one, z, batch_size=block)

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from scalefit._numerics import precision, product
-from scalefit._programs import program
+from scalefit._numerics import meanwhile, precision, product
+from scalefit._programs import on_host, program
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
@@ -28,7 +28,7 @@ from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import Laplace, laplace_at
 from scalefit.infer._newton import Bottom, autodiff, descend
 from scalefit.infer._quadratic import Quadratic
-from scalefit.model import Data, Model, Theta
+from scalefit.model import Data, Model, Theta, over_draws
 
 SHAPE = (4, 250)  # paths are costly to look at, and a thousand say what is known of them
 SCHEDULES = (Schedule(block=1000, rounds=20), Schedule(block=4000, rounds=40))  # the second where the first fails
@@ -47,12 +47,16 @@ def fit_form(fit: Fit) -> Form:
     """
     bound, model = fit.bound, fit.model.with_error
     centres, basis = bound.basis
-    start = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
+    middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
     with precision():
-        start = {name: jnp.asarray(value, float) for name, value in start.items()}
-        key = jax.random.PRNGKey(fit.seed)
+        data, key = bound.data, jax.random.PRNGKey(fit.seed)
+        start = {name: jnp.asarray(value, float) for name, value in middle.items()}
+        unaware = Conditional.unaware(basis.astype(jnp.result_type(float)))
+        with meanwhile(lambda: _draw.prepare(model, data, unaware, Laplace.shapes(model), key, SHAPE, SCHEDULES[0])):
+            given, found = on_host(_mode(model, data, unaware, start))
         for schedule in SCHEDULES:
-            theta, weights, stats = solve_form(model, bound.data, jnp.asarray(basis), start, key, SHAPE, schedule)
+            begin = Conditional(*given), Laplace(*found)
+            theta, weights, stats = _draw(model, data, *begin, key, SHAPE, schedule)
             pareto_k = float(np.asarray(stats["pareto_k"]).flat[0])
             if pareto_k <= PARETO_K:
                 break
@@ -68,57 +72,63 @@ def fit_form(fit: Fit) -> Form:
     return Form(raw, paths, pareto_k, took)
 
 
-@program("model", "shape", "schedule")
-def solve_form(
-    model: Model, data: Data, basis: Array, start: Theta, key: Array, shape: tuple[int, int], schedule: Schedule
-) -> tuple[Theta, Array, dict[str, Array]]:
-    """Draws of law and noise, name -> (chain, draw), of the weights, (chain, draw, pivot), and statistics.
+@program("model")
+def _mode(model: Model, data: Data, unaware: Conditional, start: Theta) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The approximation of the weights at the mode of law and noise, and the normal one there of law and noise.
 
-    basis : (padded run, pivot), zero where padded. start : law and noise from which the mode is sought.
+    start : law and noise from which the mode is sought.
     """
-    given, found = _mode(model, data, basis, unconstrain_straight(model, start))
-    draws, (_, pivots), (dim,) = shape[0] * shape[1], basis.shape, found.mode.shape
+
+    def refine(_: int, state: tuple[Conditional, Bottom]) -> tuple[Conditional, Bottom]:
+        near, bottom = state
+        given = conditional(model, data, near, *residuals(model, data, bottom.place))
+        return given, descend(autodiff(partial(collapsed, model, data, given)), bottom.place)
+
+    begin = Bottom.unseen(unconstrain_straight(model, start))
+    given, bottom = jax.lax.fori_loop(0, ROUNDS, refine, (unaware, begin))
+    return tuple(given), tuple(laplace_at(bottom))
+
+
+@program("model", "shape", "schedule")
+def _draw(
+    model: Model,
+    data: Data,
+    given: Conditional,
+    found: Laplace,
+    key: Array,
+    shape: tuple[int, int],
+    schedule: Schedule,
+) -> tuple[Theta, Array, dict[str, Array]]:
+    """Draws of law and noise, name -> (chain, draw), of the weights, (chain, draw, pivot), and statistics."""
+    draws, pivots, (dim,) = shape[0] * shape[1], len(given.gram), found.mode.shape
     normal_key, pass_key = jax.random.split(key)
     # Drawn at once, and used for both: a generator is much to compile, and so is another.
-    normal = jax.random.normal(normal_key, (PLACES, TRIES // 2, pivots + dim), basis.dtype)
+    normal = jax.random.normal(normal_key, (PLACES, TRIES // 2, pivots + dim), given.basis.dtype)
     first, normal = found.mode + normal[:, 0, pivots:] @ found.scale.T, normal[..., :pivots]
+    look = over_draws(partial(_log_error, model, data, given), data, each=TRIES)
 
     def improved(places: Array, key: Array) -> tuple[Array, Drawn]:
-        error = partial(_log_error, model, data, basis, given)
-        correction = Quadratic.through(places, *jax.vmap(error)(places, normal))
-        log_target = jax.vmap(lambda straight: correction(straight) - collapsed(model, data, given, straight))
-        drawn = importance(at_modes(jax.tree.map(lambda leaf: leaf[None], found)), log_target, key, shape, schedule)
+        correction = Quadratic.through(places, *look(places, normal))
+        log_density = lambda straight: correction(straight) - collapsed(model, data, given, straight)
+        start = at_modes(jax.tree.map(lambda leaf: leaf[None], found))
+        drawn = importance(start, over_draws(log_density, data), key, shape, schedule)
         return drawn.z.reshape(draws, dim)[np.arange(PLACES) * draws // PLACES], drawn
 
     _, passes = jax.lax.scan(improved, first, jax.random.split(pass_key, PASSES))
     drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
-    z = drawn.z.reshape(draws, dim)
     again = jnp.resize(normal, (draws, CHOICES // 2, pivots))
-    weights = jax.vmap(partial(_chosen, model, data, given))(z, again, jnp.arange(draws) * GOLDEN % 1)
+    choose = over_draws(partial(_chosen, model, data, given), data, each=CHOICES)
+    weights = choose(drawn.z.reshape(draws, dim), again, jnp.arange(draws) * GOLDEN % 1)
     return constrain_straight(model, drawn.z), weights.reshape(*shape, pivots), drawn.stats
 
 
-def _mode(model: Model, data: Data, basis: Array, start: Array) -> tuple[Conditional, Laplace]:
-    """The approximation of the weights at the mode of law and noise, and the normal one there of law and noise."""
-
-    def refine(_: int, state: tuple[Conditional, Bottom]) -> tuple[Conditional, Bottom]:
-        near, bottom = state
-        given = conditional(model, data, basis, *residuals(model, data, bottom.place), near)
-        return given, descend(autodiff(partial(collapsed, model, data, given)), bottom.place)
-
-    given, bottom = jax.lax.fori_loop(0, ROUNDS, refine, (Conditional.unaware(basis), Bottom.unseen(start)))
-    return given, laplace_at(bottom)
-
-
-def _log_error(
-    model: Model, data: Data, basis: Array, given: Conditional, straight: Array, normal: Array
-) -> tuple[Array, Array]:
+def _log_error(model: Model, data: Data, given: Conditional, straight: Array, normal: Array) -> tuple[Array, Array]:
     """ln of the exact density at `straight` over that of `collapsed`, and how many sets of weights it is worth.
 
     By importance around the approximation there; the logarithm of a mean is too low by half its variance.
     """
     seen = residuals(model, data, straight)
-    near = conditional(model, data, basis, *seen, given)
+    near = conditional(model, data, given, *seen)
     _, log_each = tried(model, data, near, *seen, _antithetic(normal))
     log_sum = logsumexp(log_each)
     worth = jnp.exp(2 * log_sum - logsumexp(2 * log_each))

@@ -16,9 +16,10 @@ from jax import Array
 
 from scalefit.errors import FitError
 from scalefit.infer._coordinates import constrain_straight, straight_potential
-from scalefit.infer._engine import Arrays, CompiledEngine
+from scalefit.infer._engine import Arrays
+from scalefit.infer._from_modes import ModeEngine
 from scalefit.infer._mixture import at_modes, sample
-from scalefit.infer._mode import Laplace, modes
+from scalefit.infer._mode import Laplace
 from scalefit.model import Data, Model
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
@@ -37,7 +38,7 @@ class State(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class HMC(CompiledEngine):
+class HMC(ModeEngine):
     """Fixed-length Hamiltonian Monte Carlo, jittered.
 
     chains : a multiple of `superchains`, the points at which they begin. draws, warmup : kept and discarded draws a
@@ -59,12 +60,11 @@ class HMC(CompiledEngine):
         if self.draws < 4 or self.warmup < 2 or not 0 < self.target_accept < 1:
             raise FitError(f"{self}: ask for at least 4 draws and 2 of warmup; target_accept is a probability.")
 
-    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+    def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
         """Two halves of warm-up, then the draws."""
         from blackjax.mcmc.hmc import init
 
         log_density = jax.jit(lambda z: -straight_potential(model, data, z))
-        found = modes(model, data)
         begin_key, key = jax.random.split(key)
         points = sample(at_modes(found), begin_key, self.superchains)
         each = self.chains // self.superchains

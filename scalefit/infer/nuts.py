@@ -13,11 +13,11 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._programs import program, quick
+from scalefit._programs import on_host, quick
 from scalefit.errors import FitError
 from scalefit.infer._coordinates import constrain_straight, straight_potential
 from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._mode import Laplace, laplace
+from scalefit.infer._mode import Laplace, modes
 from scalefit.model import BoundModel, Data, Model
 
 BLOCK = 50
@@ -63,7 +63,7 @@ class NUTS(Engine):
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
         init, advance = _program(bound.model, self)
         data = bound.data
-        start = Laplace(*_mode(bound.model, data))
+        start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
         state = init(start, data, jax.random.split(jax.random.PRNGKey(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
@@ -84,11 +84,6 @@ class NUTS(Engine):
             "accept_prob": steps.accept_prob,
             "saturated": steps.num_steps >= 2**self.max_tree_depth - 1,
         }
-
-
-@program("model")
-def _mode(model: Model, data: Data) -> tuple[Array, ...]:
-    return tuple(laplace(model, data))
 
 
 @lru_cache(maxsize=32)
