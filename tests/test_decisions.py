@@ -358,3 +358,21 @@ def test_point_fits_can_be_priced(law_fit, point_fit):
     assert table.loc["Kaplan 2020", ("wasted_compute", "mean")] > 0.8
     plan = sf.plan(law_fit, BUDGET)
     assert (table["wasted_compute", "mean"] >= plan.wasted_compute - 1e-9).all()
+
+
+def test_single_precision_decides_alike(law_fit):
+    """What accelerators compute in. The slope of budget / (6 N) does not fit into float32."""
+
+    def answers():
+        plan, found = sf.plan(law_fit, 5.76e23), sf.target(law_fit, 2.0)
+        life = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(2e12))
+        audited = sf.audit(law_fit, ["70B:1.4T"]).draws
+        compared = sf.versus("gopher", "chinchilla", fit=law_fit)
+        numbers = {"params": plan.params, "waste": np.mean(plan.draws["wasted_compute"]), "least": found.even.cost}
+        numbers |= {"life": life.params} | {name: np.median(values) for name, values in audited.items()}
+        return numbers | {"speedup": np.median(compared.draws["speedup"])}
+
+    with sf.precision("float32"):
+        single = answers()
+    for name, value in answers().items():
+        assert single[name] == pytest.approx(value, rel=2e-2, abs=1e-4), name

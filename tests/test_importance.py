@@ -13,14 +13,14 @@ import scalefit as sf
 from scalefit._numerics import precision
 from scalefit._programs import quick
 from scalefit.convergence import convergence, nested
-from scalefit.infer._coordinates import bent, constrain_flat, straight_potential, straightened
+from scalefit.infer._coordinates import bent, constrain_flat, straight_potential, straightened, unconstrain_straight
 from scalefit.infer._engine import EngineResult
 from scalefit.infer._importance import systematic
 from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
-from scalefit.infer._mode import derivatives, modes
+from scalefit.infer._mode import derivatives
 from scalefit.infer._newton import autodiff
 from scalefit.infer.auto import distrust
-from scalefit.model import TILE, Model, over_tiles
+from scalefit.model import TILE, Model, over_draws, over_tiles
 
 
 @pytest.mark.parametrize("noise", ["student-t", "normal"])
@@ -28,7 +28,8 @@ def test_derivatives_are_those_of_the_potential(noise):
     with precision():
         bound = Model(noise=noise).bind(simulated())
         potential = partial(straight_potential, bound.model, bound.data)
-        place = modes(bound.model, bound.data).mode[0] + 0.1
+        truth = {name: jnp.asarray(value) for name, value in bound.to_unit(TRUTH).items()}
+        place = unconstrain_straight(bound.model, truth) + 0.1
         compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
         found = compiled(partial(derivatives, bound.model))(bound.data, place)
         for ours, exact in zip(found, compiled(autodiff(potential))(place), strict=True):
@@ -45,6 +46,24 @@ def test_a_large_table_is_summed_tile_by_tile():
         whole = lambda tile: (tile.weight * tile.log_loss**2).sum()
         assert over_tiles(whole, data) == pytest.approx(float(whole(data)))
         assert jax.grad(lambda s: over_tiles(lambda t: s**2 * whole(t), data))(1.5) == pytest.approx(3 * whole(data))
+
+
+@pytest.mark.parametrize("each", [1, 10, 10**9])
+def test_draws_are_looked_at_in_blocks_of_one_size(each, monkeypatch):
+    """12 draws of 128 rows: all at once, four at a time, one at a time."""
+    from scalefit import model
+
+    monkeypatch.setattr(model, "POINTS", 5 * 10 * 128)
+    seen = []
+
+    def square(x, y):
+        seen.append(x)
+        return {"square": x * y}
+
+    data = Model().bind(simulated()).data
+    x = jnp.arange(12.0)
+    np.testing.assert_array_equal(over_draws(square, data, each)(x, x)["square"], x**2)
+    assert len(seen) == 1, "none is left over, which would be compiled again"
 
 
 @pytest.mark.parametrize("law", ["chinchilla", "moe-granular", "power-law", "kaplan"])

@@ -56,6 +56,17 @@ def test_a_kept_program_is_not_traced_again():
     assert again["pair"] == first["pair"]
 
 
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_prepared_program_need_not_be_compiled(prepared, caplog):
+    theta, x = {name: np.float32(value) for name, value in THETA.items()}, {"params": np.ones(2), "tokens": np.ones(2)}
+    with precision("float64"):
+        if prepared:
+            loss.prepare(LAW, theta, x)
+        with jax.log_compiles():
+            loss(LAW, theta, x)
+    assert any("XLA compilation of jit(call)" in record.message for record in caplog.records) != prepared
+
+
 def test_other_shapes_and_precision_are_other_programs():
     at(1e9)
     at([1e9, 2e9])
@@ -130,4 +141,4 @@ def test_every_fit_is_kept(chinchilla, folder):
     """The engines' program, the optimum's and the prior draws': what `scalefit fit` is made of."""
     sf.fit(chinchilla)
     kept = {path.name.partition("-")[0] for path in folder.glob("*-lowered")}
-    assert kept == {"solve", "optima", "_prior_draws"}
+    assert kept == {"_modes", "_draw", "optima", "_prior_draws"}

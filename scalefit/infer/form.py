@@ -37,6 +37,7 @@ PASSES = 2  # of looking at what the approximation is wrong by, where the last p
 PLACES, TRIES = 256, 64  # laws at which to look, and sets of weights for each
 GOLDEN = 0.5 * (5**0.5 - 1)  # its multiples are spread evenly, whatever their number
 CHOICES = 16  # sets of weights that a draw chooses from
+MANY = 2048  # runs beyond which fewer sets do: more runs leave less to correct, and more to look at
 
 
 def fit_form(fit: Fit) -> Form:
@@ -101,11 +102,12 @@ def _draw(
 ) -> tuple[Theta, Array, dict[str, Array]]:
     """Draws of law and noise, name -> (chain, draw), of the weights, (chain, draw, pivot), and statistics."""
     draws, pivots, (dim,) = shape[0] * shape[1], len(given.gram), found.mode.shape
+    tries, choices = (max(4, count * MANY // max(MANY, len(data.weight)) // 2 * 2) for count in (TRIES, CHOICES))
     normal_key, pass_key = jax.random.split(key)
     # Drawn at once, and used for both: a generator is much to compile, and so is another.
-    normal = jax.random.normal(normal_key, (PLACES, TRIES // 2, pivots + dim), given.basis.dtype)
+    normal = jax.random.normal(normal_key, (PLACES, tries // 2, pivots + dim), given.basis.dtype)
     first, normal = found.mode + normal[:, 0, pivots:] @ found.scale.T, normal[..., :pivots]
-    look = over_draws(partial(_log_error, model, data, given), data, each=TRIES)
+    look = over_draws(partial(_log_error, model, data, given), data, each=tries)
 
     def improved(places: Array, key: Array) -> tuple[Array, Drawn]:
         correction = Quadratic.through(places, *look(places, normal))
@@ -116,8 +118,8 @@ def _draw(
 
     _, passes = jax.lax.scan(improved, first, jax.random.split(pass_key, PASSES))
     drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
-    again = jnp.resize(normal, (draws, CHOICES // 2, pivots))
-    choose = over_draws(partial(_chosen, model, data, given), data, each=CHOICES)
+    again = jnp.resize(normal, (draws, choices // 2, pivots))
+    choose = over_draws(partial(_chosen, model, data, given), data, each=choices)
     weights = choose(drawn.z.reshape(draws, dim), again, jnp.arange(draws) * GOLDEN % 1)
     return constrain_straight(model, drawn.z), weights.reshape(*shape, pivots), drawn.stats
 
@@ -132,7 +134,8 @@ def _log_error(model: Model, data: Data, given: Conditional, straight: Array, no
     _, log_each = tried(model, data, near, *seen, _antithetic(normal))
     log_sum = logsumexp(log_each)
     worth = jnp.exp(2 * log_sum - logsumexp(2 * log_each))
-    log_mean = log_sum - jnp.log(TRIES) + 0.5 / worth - 0.5 / TRIES
+    tries = len(log_each)
+    log_mean = log_sum - jnp.log(tries) + 0.5 / worth - 0.5 / tries
     return log_mean - log_likelihood(model, data, given, *seen), worth
 
 

@@ -19,7 +19,7 @@ POINTS = 33  # of one round of a search
 
 def tokens_along(cost: Cost, log_budget: Array) -> Callable[[Array], Array]:
     """ln N -> the ln D that the budget leaves room for."""
-    return lambda log_n: jnp.log(jnp.maximum(cost.tokens_for(jnp.exp(log_budget), jnp.exp(log_n)), 1.0))
+    return lambda log_n: cost.log_tokens_for(log_budget, log_n)
 
 
 def best_log_params(draw: Belief, cost: Cost, log_budget: Array) -> Array:

@@ -62,6 +62,13 @@ class Cost(ABC):
         """Training tokens that a total of `budget` leaves room for; not positive where it leaves none."""
         return (budget - self.serving(params)) / self.per_token(params)
 
+    def log_tokens_for(self, log_budget: jax.Array, log_params: jax.Array) -> jax.Array:
+        """ln of those tokens by JAX, of one where there is no room: float32 does not hold the slope of the quotient."""
+        params = jnp.exp(log_params)
+        left = 1.0 - self.serving(params) * jnp.exp(-log_budget)
+        log_tokens = log_budget + jnp.log(jnp.where(left > 0, left, 1.0)) - jnp.log(self.per_token(params))
+        return jnp.where((left > 0) & (log_tokens > 0), log_tokens, 0.0)
+
     def sampled(self, count: int, seed: int = 0) -> Self:
         """The same cost with every number as draws (count,): uncertain amounts sampled, known ones repeated."""
         return self._with(lambda value: draws_of(value, count, seed))
