@@ -1,6 +1,6 @@
 """Small numerical tools shared by every floor: precision, a root finder, intervals."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -54,6 +54,12 @@ def meanwhile(f: Callable[[], object]) -> Iterator[None]:
 def precision_in_force() -> Precision:
     """What is asked for, or what suits the device."""
     return _asked.get() or ("float64" if jax.default_backend() == "cpu" else "float32")
+
+
+def keys_of(seeds: Sequence[int]) -> np.ndarray:
+    """`jax.random.PRNGKey` of every seed, (seed, 2), in any precision: its own drops high bits in float32."""
+    wide = np.asarray(seeds, np.uint64)
+    return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=-1).astype(np.uint32)
 
 
 def find_root(

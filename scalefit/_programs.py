@@ -30,7 +30,6 @@ QUICK = {
     "xla_cpu_use_fusion_emitters": False,
 }
 MEANT = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl")
-MADE_WITH = ("jax", "jaxlib", "numpyro", "blackjax")
 
 
 def program(*static: str) -> Callable[[Callable[P, R]], "Program[P, R]"]:
@@ -123,7 +122,7 @@ def _place(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None
     folder = jax.config.values["jax_compilation_cache_dir"]
     if not folder or "://" in folder or not (_told(options) and _told_tree(tree)):
         return None
-    words = (f.__module__, f.__qualname__, options, tree, others, [version(name) for name in MADE_WITH], _source())
+    words = (f.__module__, f.__qualname__, options, tree, others, versions(), _source())
     return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(words).encode()).hexdigest()}-lowered"
 
 
@@ -141,6 +140,11 @@ def _told_tree(tree: Any) -> bool:
     """The same of what the nodes of a tree of arrays hold beside them."""
     _, held = tree.node_data() or (None, None)
     return _told(held) and all(map(_told_tree, tree.children()))
+
+
+def versions() -> dict[str, str]:
+    """Versions of scalefit and of what computes its numbers."""
+    return {name: version(name) for name in ("scalefit", "jax", "jaxlib", "numpyro", "blackjax", "numpy")}
 
 
 @lru_cache

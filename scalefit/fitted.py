@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -100,7 +99,7 @@ class Fit:
     @property
     def carries_error(self) -> bool:
         """Whether intervals of kind "form" can be asked for: of a posterior over a law that can err by itself."""
-        return self.kind == "posterior" and self.model.discrepancy is not None and trades(self.model.law)
+        return self.kind == "posterior" and self.model.can_err and trades(self.model.law)
 
     def kind_at(self, flops: Any) -> str:
         """The interval kind of an answer at this compute (FLOP) unless another is asked for: "form" beyond the data.
@@ -166,7 +165,8 @@ class Fit:
     def observed(self, loss: np.ndarray, seed: int | None = None, kind: str = "mean") -> np.ndarray:
         """One run's loss for each draw of a loss of that kind, (draw, ...): with noise, from `seed` (the fit's own)."""
         theta, _ = self.draws_of_kind(kind)
-        rng = np.random.default_rng(self.seed if seed is None else seed)
+        # Its own stream: the fit's seed alone is what paths of the law's own error are drawn from.
+        rng = np.random.default_rng([self.seed if seed is None else seed, 1])
         with np.errstate(over="ignore"):  # tails as heavy as some draws have leave the range of numbers
             return np.exp(self.model.noise.sample(theta, np.log(loss), rng))
 
@@ -193,11 +193,6 @@ class Fit:
         from scalefit.store import to_datatree
 
         return to_datatree(self)
-
-
-def current_versions() -> dict[str, str]:
-    """Versions of scalefit and of what computes its numbers."""
-    return {name: version(name) for name in ("scalefit", "jax", "numpyro", "numpy")}
 
 
 def _arrays(values: Mapping[str, np.ndarray]) -> dict[str, Array]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import padded_rows, precision
+from scalefit._numerics import keys_of, padded_rows, precision
 from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
@@ -145,6 +145,11 @@ class Model:
         """What intervals with the law's own error were found worth, where these scales were tested."""
         return self.discrepancy.card if self.discrepancy else None
 
+    @property
+    def can_err(self) -> bool:
+        """Whether the law's own error can be part of it: it has scales, and the noise a sigma to tell it from."""
+        return self.discrepancy is not None and "sigma" in {p.name for p in self.noise.params()}
+
     def log_mean(self, theta: Theta, x: Mapping[str, Array]) -> Array:
         """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""
         return jnp.log(jax.vmap(self.law.loss, in_axes=(None, 0))(theta, dict(x)))
@@ -241,7 +246,7 @@ class Model:
         with precision():
             x = {name: jnp.asarray(np.asarray(inputs[name], dtype=float)[rows]) for name in self.law.inputs}
             noise = self.noise.distribution(theta, self.log_mean(theta, x))
-            return np.exp(np.asarray(noise.sample(jax.random.PRNGKey(seed))))[:count]
+            return np.exp(np.asarray(noise.sample(keys_of([seed])[0])))[:count]
 
     def bind(self, runs: Runs) -> "BoundModel":
         """Check that the table can carry this model, and centre its coordinates.
@@ -286,10 +291,10 @@ class BoundModel:
         Raises `ModelError` where the model leaves it out, or the law has no compute and allocation to err along.
         """
         found, law = self.model.discrepancy, self.model.law
-        if found is None or not {"params", "tokens"} <= set(law.inputs):
+        if found is None or not self.model.can_err or not {"params", "tokens"} <= set(law.inputs):
             raise ModelError(
-                f"this model of the {law.name} law has no error of its own: it needs a law of params and tokens, and "
-                "discrepancy=sf.Discrepancy()."
+                f"this model of the {law.name} law has no error of its own: it needs a law of params and tokens, noise "
+                "with a sigma, and discrepancy=sf.Discrepancy()."
             )
         centres, basis = pivots(found.scales, coordinates({"params": self.runs.params, "tokens": self.runs.tokens}))
         return centres, np.pad(basis, ((0, self.rows - len(basis)), (0, 0)))

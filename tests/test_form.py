@@ -1,14 +1,16 @@
 """The law's own error: its process, its posterior against a long joint run, and what answers of kind form carry."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from conftest import TRUTH, isoflop_design, simulated
 
 import scalefit as sf
+from scalefit import noise
 from scalefit._numerics import precision
 from scalefit.convergence import convergence
 from scalefit.discrepancy import PATH_AXES, Discrepancy, coordinates, errors_at, kernel, make_paths, pivots
@@ -105,6 +107,37 @@ def test_normal_noise_leaves_nothing_to_correct():
         error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)
     assert float(worth) == pytest.approx(64)
+
+
+def test_noise_without_a_scale_leaves_the_error_out(quick):
+    """What a run's trust is measured by; until then such a fit ended in a KeyError beyond the data."""
+
+    @dataclass(frozen=True)
+    class Wide(noise.Noise):
+        name = "wide"
+        params = lambda self: (sf.laws.Param("width", sf.laws.Prior.of("HalfNormal", scale=0.05), "of the noise"),)
+        distribution = lambda self, theta, log_loss: dist.Laplace(log_loss, theta["width"])
+        log_density = lambda self, theta, r: dist.Laplace(0.0, theta["width"]).log_prob(r)
+        sample = lambda self, theta, log_loss, rng: log_loss + rng.laplace(size=log_loss.shape)
+        guess = lambda self, size: {"width": size}
+
+    try:
+        fit = sf.fit(simulated(), sf.Model(noise=Wide()), engine=quick)
+        assert not fit.carries_error
+        assert fit.kind_at(1e25) == "mean"
+        with pytest.raises(sf.ModelError, match="noise with a sigma"):
+            _ = fit.form
+    finally:
+        del noise.Noise.registry["wide"]
+
+
+def test_noise_and_paths_are_drawn_apart(small_fit):
+    """One stream for both made a run's noise the amplitude of its draw's path."""
+    normal = replace(small_fit, model=replace(small_fit.model, noise=sf.Normal()))
+    loss = np.ones((small_fit.theta["E"].size, 96))
+    seen = np.log(normal.observed(loss)) / small_fit.theta["sigma"][:, None]
+    path = np.random.default_rng(small_fit.seed).normal(size=loss.shape)
+    assert abs(np.corrcoef(seen.ravel(), path.ravel())[0, 1]) < 0.02  # four standard errors of 48,000 draws at least
 
 
 def test_a_quadratic_is_found_and_ends_where_the_places_do():

@@ -48,6 +48,15 @@ def test_a_large_table_is_summed_tile_by_tile():
         assert jax.grad(lambda s: over_tiles(lambda t: s**2 * whole(t), data))(1.5) == pytest.approx(3 * whole(data))
 
 
+def test_a_start_that_leads_nowhere_gives_way_to_the_best():
+    """One component without a number would leave every proposal without a density."""
+    from scalefit.infer._mode import modes_from
+
+    hole = lambda z: jnp.where(z[0] > 50, jnp.nan, ((z - 1.0) ** 2).sum())
+    found = modes_from(autodiff(hole), jnp.asarray([[100.0, 0.0], [3.0, 0.0]]))
+    np.testing.assert_allclose(found.mode, 1.0, atol=1e-3)
+
+
 @pytest.mark.parametrize("each", [1, 10, 10**9])
 def test_draws_are_looked_at_in_blocks_of_one_size(each, monkeypatch):
     """12 draws of 128 rows: all at once, four at a time, one at a time."""

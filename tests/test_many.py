@@ -1,16 +1,20 @@
 """Many tables at once: the same numbers however they are dealt out, failures kept apart, work taken up again."""
 
+import gc
 import json
 import os
 import socket
 import subprocess
 import sys
+import weakref
 
+import jax
 import numpy as np
 import pytest
 from conftest import simulated
 
 import scalefit as sf
+from scalefit._numerics import keys_of, precision
 from scalefit.infer._shelf import Chunk
 from scalefit.infer.many import table_seed
 
@@ -101,12 +105,33 @@ def test_a_folder_holds_one_order(tmp_path):
     assert first[0].kind == "point"
     with pytest.raises(sf.FitError, match="holds fits with seed 0, not 1"):
         sf.fit_many(tables(2), seed=1, **kept)
+    with sf.precision("float32"), pytest.raises(sf.FitError, match="holds fits with precision float64, not float32"):
+        sf.fit_many(tables(2), **kept)
     with pytest.raises(sf.FitError, match="table 1 is not the one"):
         sf.fit_many([tables(2)[0], simulated(seed=77)], **kept)
     chunk = next((tmp_path / "fits").glob("chunk-*.npz"))
     chunk.write_bytes(chunk.read_bytes()[:200])
     with pytest.raises(sf.FitError, match="damaged"):
         sf.fit_many(tables(2), **kept)
+
+
+def test_fits_in_memory_are_let_go():
+    fits = sf.fit_many(tables(2), engine=sf.MAP())
+    assert fits[1].kind == "point"
+    shelf = weakref.ref(fits.shelf)
+    del fits
+    gc.collect()
+    assert shelf() is None
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_a_seed_is_its_own_key_in_any_precision(kind):
+    """JAX drops the high half of a seed in float32, so that 7 and 2^32 + 7 would give the same draws."""
+    with precision("float64"):
+        seeds = [0, 7, 2**32 + 7, 2**63 - 1]
+        whole = np.stack([jax.random.PRNGKey(seed) for seed in seeds])
+    with precision(kind):
+        np.testing.assert_array_equal(keys_of(seeds), whole)
 
 
 def test_a_chunk_survives_the_shelf(fits):

@@ -15,12 +15,13 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import padded_rows, precision, precision_in_force
+from scalefit._numerics import keys_of, padded_rows, precision, precision_in_force
 from scalefit._programs import program
 from scalefit.model import BoundModel, Data, Model, stacked
 
 CHUNK = 256  # tables, on CPU
 LANES = {"cpu": 8, "elsewhere": 1024}
+SHORT = 256  # runs beyond which an accelerator takes fewer lanes, so that its memory holds them
 AHEAD = 2  # groups that an accelerator is given at a time: one is made ready while another is computed
 
 
@@ -32,8 +33,8 @@ class Solver(Hashable, Protocol):
 
 
 def usual_chunk() -> int:
-    """Tables to give to `solve_many` at a time: a group for every device; the same in all processes of a cluster."""
-    return CHUNK if _where() == "cpu" else LANES["elsewhere"] * jax.device_count() // jax.process_count()
+    """Tables to give to `solve_many` at a time: groups for every device; alike in all processes of a cluster."""
+    return CHUNK if _where() == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
@@ -41,13 +42,12 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
 
     One model; tables of one padded length.
     """
-    devices, kind, lanes = jax.local_devices(), precision_in_force(), LANES[_where()]
-
+    devices, kind, lanes = jax.local_devices(), precision_in_force(), _lanes(bounds[0].rows if bounds else 1)
     groups = padded_rows(len(bounds), lanes).reshape(-1, lanes)
 
     def solve(number: int) -> Any:
         rows, device = groups[number], devices[number % len(devices)]
-        tables = stacked([bounds[row] for row in rows]), _keys([seeds[row] for row in rows])
+        tables = stacked([bounds[row] for row in rows]), keys_of([seeds[row] for row in rows])
         with precision(kind):  # which each thread has its own of
             found = solve_group(solver, bounds[0].model, *jax.device_put(tables, device))
             return jax.tree.map(np.asarray, found)
@@ -66,6 +66,10 @@ def solve_group(solver: Solver, model: Model, data: Data, keys: Array) -> Any:
     return jax.vmap(partial(solver.solve, model))(data, keys)
 
 
+def _lanes(rows: int) -> int:
+    return LANES["cpu"] if _where() == "cpu" else max(8, LANES["elsewhere"] * SHORT // max(SHORT, rows))
+
+
 def _where() -> str:
     return "cpu" if jax.default_backend() == "cpu" else "elsewhere"
 
@@ -73,9 +77,3 @@ def _where() -> str:
 def _at_once(devices: int) -> int:
     """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation."""
     return max(devices, os.cpu_count() or 1) if _where() == "cpu" else AHEAD * devices
-
-
-def _keys(seeds: Sequence[int]) -> np.ndarray:
-    """`jax.random.PRNGKey` of every seed, (seed, 2), at once."""
-    wide = np.asarray(seeds, np.uint64)
-    return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=1).astype(np.uint32)

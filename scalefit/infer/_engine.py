@@ -11,10 +11,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from scalefit._numerics import precision
-from scalefit._programs import program
+from scalefit._numerics import keys_of, precision
+from scalefit._programs import program, versions
 from scalefit.errors import FitError, ScalefitError
-from scalefit.fitted import Fit, Kind, current_versions
+from scalefit.fitted import Fit, Kind
 from scalefit.health import Check, Health, assess
 from scalefit.infer._batch import solve_many
 from scalefit.infer._progress import progress_report
@@ -67,7 +67,7 @@ class CompiledEngine(Engine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Solve one table."""
-        return EngineResult(*solve(self, bound.model, bound.data, jax.random.PRNGKey(seed)))
+        return EngineResult(*solve(self, bound.model, bound.data, keys_of([seed])[0]))
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """Tables of one padded length in one program."""
@@ -146,6 +146,6 @@ def fit_of(bound: BoundModel, engine: Engine, seed: int, result: EngineResult) -
     # Numbers leave JAX here: float64 on the host, raw units.
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
-    unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, current_versions(), Health(()))
+    unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, versions(), Health(()))
     found = assess(bound, raw, unchecked.derived(), stats, engine.kind)
     return replace(unchecked, health=Health((*result.checks, *found.checks)))

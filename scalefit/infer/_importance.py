@@ -3,15 +3,19 @@
 Weights are Pareto-smoothed (Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv 1507.02646).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from numpy.typing import ArrayLike
 
+from scalefit.health import PARETO_K
 from scalefit.infer._mixture import Mixture, adapted, log_density, sample
 
+LEAST_EFFECTIVE = 400
 ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
 
 
@@ -48,6 +52,17 @@ def importance(
     relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
     stats = {"log_weight": relative, "pareto_k": jnp.broadcast_to(pareto_k, shape)}
     return Drawn(z[kept].reshape(*shape, -1), stats)
+
+
+def doubt(stats: Mapping[str, ArrayLike]) -> str:
+    """Why weighted draws with these statistics are not to be trusted, empty where they are."""
+    k, log_weight = float(np.asarray(stats["pareto_k"]).flat[0]), np.asarray(stats["log_weight"])
+    effective = log_weight.size / np.exp(log_weight).mean()
+    if not k <= PARETO_K:
+        return f"Pareto k of importance sampling is {k:.2f}, above {PARETO_K}"
+    if effective < min(LEAST_EFFECTIVE, log_weight.size / 4):
+        return f"importance sampling left {effective:.0f} effective draws"
+    return ""
 
 
 class State(NamedTuple):

@@ -58,6 +58,8 @@ def modes_from(look: Callable[[Array], Bottom], starts: Array) -> Laplace:
     """Modes reached from `starts` (start, dim), best first."""
     found = jax.vmap(laplace_at)(descend_each(look, starts))
     order = ranked(found.height)
+    # What led nowhere gives way to the best, or proposals from all would have no density.
+    order = jnp.where(jnp.isfinite(found.height[order]), order, order[0])
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 

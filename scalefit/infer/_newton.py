@@ -112,8 +112,14 @@ def _step(look: Callable[[Array], Bottom], now: Descent) -> Descent:
 
 
 def _unfinished(now: Descent) -> Array:
-    return (now.gain > CLOSE) & (now.damping < 1e8) & (now.count < STEPS)
+    return ~_close(now) & (now.damping < 1e8) & (now.count < STEPS)
+
+
+def _close(now: Descent) -> Array:
+    """No more to be gained than `CLOSE`, or than the height is rounded by."""
+    rounding = jnp.finfo(now.gain.dtype).eps * jnp.abs(now.best.height)
+    return now.gain <= jnp.maximum(CLOSE, jnp.where(jnp.isfinite(rounding), rounding, 0.0))
 
 
 def _end(now: Descent) -> Bottom:
-    return now.best._replace(place=jnp.where(now.gain <= CLOSE, now.trial, now.best.place))
+    return now.best._replace(place=jnp.where(_close(now), now.trial, now.best.place))

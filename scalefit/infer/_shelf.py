@@ -106,6 +106,7 @@ class Folder:
     def __init__(self, folder: str | Path, order: Mapping[str, object]) -> None:
         """Open a folder for this order (model, engine, seed, ...); raises `FitError` where it holds another's."""
         self.folder = Path(folder)
+        self._last: tuple[int, Chunk] | None = None  # fits are mostly asked for in their order
         asked, manifest = json.loads(json.dumps(order)), self.folder / MANIFEST
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -122,15 +123,21 @@ class Folder:
 
     def get(self, number: int) -> Chunk | None:
         """The chunk of that number, if its file is there; raises `FitError` where it is damaged."""
+        if self._last and self._last[0] == number:
+            return self._last[1]
         path = self._path(number)
+        if not path.exists():
+            return None
         try:
-            return Chunk.from_bytes(path.read_bytes()) if path.exists() else None
+            self._last = number, Chunk.from_bytes(path.read_bytes())
+            return self._last[1]
         except Exception as problem:  # zipfile and json raise anything on a damaged file
             raise FitError(f"{path} is damaged ({problem}); remove it, and it will be computed again.") from problem
 
     def put(self, number: int, chunk: Chunk) -> None:
         """Write a chunk's file, complete or not at all."""
         write_whole(self._path(number), chunk.to_bytes())
+        self._last = number, chunk
 
     def _path(self, number: int) -> Path:
         return self.folder / f"chunk-{number:06d}.npz"

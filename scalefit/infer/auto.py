@@ -6,13 +6,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scalefit.health import PARETO_K, Check
+from scalefit.health import Check
 from scalefit.infer._engine import Engine, EngineResult, Report
+from scalefit.infer._importance import doubt
 from scalefit.infer.ais import AIS
 from scalefit.infer.nuts import NUTS
 from scalefit.model import BoundModel
 
-LEAST_EFFECTIVE = 400
 # Below the k at which weights are to be refused, tails already come out too thin: posteriors against long NUTS runs
 # had standard deviations a fifth too small at k = .67, and right ones from proposals adapted on eight times the draws.
 ENOUGH = 0.55
@@ -42,16 +42,16 @@ class Auto(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The first result that is to be trusted, with the reason among its checks where it is not the first."""
         found = self.first.run(bound, seed, report)
-        for engine, doubt in ((self.larger, thin), (self.fallback, distrust)):
-            if why := doubt(found):
+        for engine, ask in ((self.larger, thin), (self.fallback, distrust)):
+            if why := ask(found):
                 found = _instead(engine, engine.run(bound, seed, report), why)
         return found
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """The first engine on all tables, the others on those that need them."""
         results = self.first.run_many(bounds, seeds)
-        for engine, doubt in ((self.larger, thin), (self.fallback, distrust)):
-            poor = {i: why for i, found in enumerate(results) if (why := doubt(found))}
+        for engine, ask in ((self.larger, thin), (self.fallback, distrust)):
+            poor = {i: why for i, found in enumerate(results) if (why := ask(found))}
             again = engine.run_many([bounds[i] for i in poor], [seeds[i] for i in poor])
             for i, found in zip(poor, again, strict=True):
                 results[i] = found if isinstance(found, str) else _instead(engine, found, poor[i])
@@ -67,7 +67,7 @@ def thin(found: EngineResult | str) -> str:
     """Why the tails of importance sampling may be too thin, empty where they are not."""
     if isinstance(found, str):
         return ""
-    k = _pareto_k(found)
+    k = float(np.asarray(found.stats["pareto_k"]).flat[0])
     return "" if k <= ENOUGH else f"its Pareto k was {k:.2f}, above {ENOUGH}"
 
 
@@ -75,17 +75,4 @@ def distrust(found: EngineResult | str) -> str:
     """Why importance sampling is not to be trusted here, empty where it is."""
     if isinstance(found, str):
         return "importance sampling failed"
-    k, modes = _pareto_k(found), float(np.asarray(found.stats["modes"])[0, 0])
-    log_weight = np.asarray(found.stats["log_weight"])
-    effective = log_weight.size / np.exp(log_weight).mean()
-    if modes > 1:
-        return ""
-    if not k <= PARETO_K:
-        return f"Pareto k of importance sampling is {k:.2f}, above {PARETO_K}"
-    if effective < min(LEAST_EFFECTIVE, log_weight.size / 4):
-        return f"importance sampling left {effective:.0f} effective draws"
-    return ""
-
-
-def _pareto_k(found: EngineResult) -> float:
-    return float(np.asarray(found.stats["pareto_k"])[0, 0])
+    return "" if np.asarray(found.stats["modes"])[0, 0] > 1 else doubt(found.stats)

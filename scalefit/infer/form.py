@@ -15,15 +15,14 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from scalefit._numerics import meanwhile, precision, product
+from scalefit._numerics import keys_of, meanwhile, precision, product
 from scalefit._programs import on_host, program
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
-from scalefit.health import PARETO_K
 from scalefit.infer._conditional import Conditional, collapsed, conditional, log_likelihood, residuals, tried
 from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
-from scalefit.infer._importance import Drawn, Schedule, at_shares, importance
+from scalefit.infer._importance import Drawn, Schedule, at_shares, doubt, importance
 from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import Laplace, laplace_at
 from scalefit.infer._newton import Bottom, autodiff, descend
@@ -50,7 +49,7 @@ def fit_form(fit: Fit) -> Form:
     centres, basis = bound.basis
     middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
     with precision():
-        data, key = bound.data, jax.random.PRNGKey(fit.seed)
+        data, key = bound.data, keys_of([fit.seed])[0]
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         unaware = Conditional.unaware(basis.astype(jnp.result_type(float)))
         with meanwhile(lambda: _draw.prepare(model, data, unaware, Laplace.shapes(model), key, SHAPE, SCHEDULES[0])):
@@ -58,19 +57,17 @@ def fit_form(fit: Fit) -> Form:
         for schedule in SCHEDULES:
             begin = Conditional(*given), Laplace(*found)
             theta, weights, stats = _draw(model, data, *begin, key, SHAPE, schedule)
-            pareto_k = float(np.asarray(stats["pareto_k"]).flat[0])
-            if pareto_k <= PARETO_K:
+            if not (why := doubt(stats)):
                 break
-    if not pareto_k <= PARETO_K:
-        warn(f"Pareto k of the law with its own error is {pareto_k:.2f}, above {PARETO_K}: take its intervals as rough",
-             FitWarning)  # fmt: skip
+    if why:
+        warn(f"{why}, of the law with its own error: take its intervals as rough", FitWarning)
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in theta.items()})
     flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
     discrepancy = fit.model.discrepancy
     assert discrepancy is not None, "basis refuses a model without one"
     took = product(flat, basis[: len(bound.runs)].T).std(axis=1)
     paths = make_paths(discrepancy.scales, centres, flat, fit.seed)
-    return Form(raw, paths, pareto_k, took)
+    return Form(raw, paths, float(np.asarray(stats["pareto_k"]).flat[0]), took)
 
 
 @program("model")

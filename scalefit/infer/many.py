@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import jax
 import numpy as np
 
-from scalefit._numerics import precision
+from scalefit._numerics import precision, precision_in_force
+from scalefit._programs import versions
 from scalefit.errors import FitError
-from scalefit.fitted import Fit, current_versions
+from scalefit.fitted import Fit
 from scalefit.infer._batch import usual_chunk
 from scalefit.infer._engine import Engine, EngineResult, attempt, chosen, fit_of
 from scalefit.infer._progress import progress_report
@@ -61,7 +62,7 @@ class Fits(Sequence[Fit]):
 
     def result(self, index: int) -> EngineResult | str:
         """What the engine returned for a table, in unit-free coordinates, or why it failed."""
-        return _chunk_of(self.shelf, index // self.chunk).results[index % self.chunk]
+        return _there(self.shelf, index // self.chunk).results[index % self.chunk]
 
     def fitted(self) -> Iterator[tuple[int, Fit]]:
         """(index, fit) of every table that has one."""
@@ -102,7 +103,8 @@ def fit_many(
     if chunk < 1:
         raise FitError(f"chunk is a number of tables, at least 1; got {chunk}.")
     order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
-    shelf = Memory() if folder is None else Folder(folder, order | {"versions": current_versions()})
+    order |= {"precision": precision_in_force(), "versions": versions()}
+    shelf = Memory() if folder is None else Folder(folder, order)
     failures: dict[int, str] = {}
     with precision(), progress_report(f"{engine.name}, {len(tables)} tables", progress) as report:
         numbers = range(-(-len(tables) // chunk))
@@ -113,7 +115,7 @@ def fit_many(
                 report(part.stop, len(tables))
         _share(shelf, numbers)
     for number in numbers:
-        for i, result in enumerate(_chunk_of(shelf, number).results):
+        for i, result in enumerate(_there(shelf, number).results):
             if isinstance(result, str):
                 failures[number * chunk + i] = result
     return Fits(tables, model, engine, seed, failures, shelf, chunk)
@@ -121,7 +123,7 @@ def fit_many(
 
 def table_seed(seed: int, index: int) -> int:
     """The seed of one table: from the seed of all and its index alone."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0] >> 1)
+    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _ensure(
@@ -147,8 +149,7 @@ def _table(tables: Sequence[Any], index: int) -> Runs:
     return read_runs(tables[index])
 
 
-@lru_cache(maxsize=4)
-def _chunk_of(shelf: Shelf, number: int) -> Chunk:
+def _there(shelf: Shelf, number: int) -> Chunk:
     found = shelf.get(number)
     assert found is not None, "every chunk was computed"
     return found
