@@ -11,7 +11,7 @@ from scalefit.planning.basis import Basis
 from scalefit.planning.cost import Cost
 from scalefit.planning.target import Allocation
 from scalefit.units import format_count, format_flops, percent
-from scalefit.wording import caution, ranged, ratio
+from scalefit.wording import caution, health_sentence, ranged, ratio
 
 TAIL = 0.95  # "one case of twenty"
 
@@ -191,7 +191,10 @@ def _chance(value: float) -> str:
 
 
 def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
-    """How far (params, tokens) lie beyond the data in compute and tokens per parameter; empty where all are inside."""
+    """What to know before an answer about runs (params, tokens): bad health, and how far they lie beyond the data.
+
+    That is in compute and in tokens per parameter. Empty where the fit is healthy and all are inside.
+    """
     flops = max(flops_6nd(params, tokens) for params, tokens in runs)
     per = [tokens / params for params, tokens in runs]
     low, high = basis.ratio_range
@@ -200,9 +203,5 @@ def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
-    return " ".join(
-        filter(
-            None,
-            [caution(flops, basis.compute_range, basis.interval, basis.card), ends and f"{ends}: an extrapolation."],
-        )
-    )
+    far = caution(flops, basis.compute_range, basis.interval, basis.card)
+    return " ".join(filter(None, [health_sentence(basis.health), far, ends and f"{ends}: an extrapolation."]))

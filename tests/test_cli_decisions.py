@@ -1,11 +1,13 @@
 """The commands that decide, as a user meets them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import scalefit as sf
 from scalefit.cli import audit as audit_command
+from scalefit.health import Check, Health
 
 
 def flat(text):
@@ -149,3 +151,38 @@ def test_probabilities_are_not_rounded_to_certainty():
         "above 99%",
         "above 99%",
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "FIT", "--budget", "1e20"],
+        ["target", "FIT", "--loss", "2.6", "--kind", "mean"],
+        ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"],
+        ["audit", "400M:8B", "--fit", "FIT"],
+        ["versus", "1e20", "2e20", "--fit", "FIT"],
+        ["versus", "GOOD", "FIT", "--budget", "1e20"],
+        ["frontier", "FIT", "--budgets", "1e20"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_bad_health_is_said_before_every_answer(run, saved, small_fit, tmp_path, arguments):
+    ray = Check("one ray", "fail", 1.0, "all runs lie on one path; add runs off it")
+    bad = replace(small_fit, health=Health((*small_fit.health.checks, ray))).save(tmp_path / "bad.nc")
+    arguments = [{"FIT": bad, "GOOD": saved}.get(part, part) for part in arguments]
+    sentence = "The fit's health is fail, so do not rely on this answer; one ray: all runs lie on one path."
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert flat(out).startswith(sentence)
+    document = json.loads(run(*arguments, "--json")[1])
+    assert document["caution"].startswith(sentence)
+    assert document["health"]["verdict"] == "fail"
+
+
+def test_health_in_a_sentence():
+    from scalefit.wording import health_sentence
+
+    tails, fine = Check("tails", "review", 0.5, "nu 0.5 for the runs"), Check("modes", "ok", 1, "1 found")
+    assert health_sentence(Health((fine,))) == ""
+    said = "The fit's health is review, so rely on this answer with care; tails: nu 0.5 for the runs."
+    assert health_sentence(Health((fine, tails))) == said

@@ -9,7 +9,7 @@ from scalefit.cli._app import app
 from scalefit.cli._decisions import FitOption, fit_to_ask
 from scalefit.cli._input import check_target
 from scalefit.cli._options import Json, Kind, Prob
-from scalefit.cli._show import console, grid, print_json, say
+from scalefit.cli._show import console, grid, health_json, print_json, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def audit(
     if as_json:
         sources = {model.name: model.source for model in found.models}
         shared = {"prob": prob, "caution": beyond, "basis": basis, "words": words, "sources": sources}
-        print_json({**shared, "models": json_ready(found.summary(prob))})
+        print_json({**shared, "health": health_json(found.basis.health), "models": json_ready(found.summary(prob))})
         return
     out = console()
     for paragraph in [beyond, *(words if len(words) <= 3 else [])]:

@@ -15,6 +15,7 @@ from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
+from scalefit.health import Health
 from scalefit.planning._solve import least_log_budget
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
@@ -192,7 +193,10 @@ def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) ->
             loss_b, one_b = loss_b[pairs], one_b[pairs]
         speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
     draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    return Versus(a, b, draws, one_a - one_b, Basis.of(fit_a, SixND(), interval=ask.kind))
+    basis = Basis.of(fit_a, SixND(), interval=ask.kind)
+    if fit_a is not fit_b:
+        basis = replace(basis, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
+    return Versus(a, b, draws, one_a - one_b, basis)
 
 
 def _loss(belief: Belief, candidate: Candidate) -> np.ndarray:
