@@ -122,11 +122,17 @@ def test_two_words_are_one_run_only_where_both_are_counts():
         (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
         (["audit", "gpt-99", "--fit", "FIT"], "no published model"),
         (["versus", "FIT", "FIT"], "two fits at budget"),
+        (["versus", "FIT", "FIT", "--budget", "abc"], "cannot read 'abc' as a budget; write 5.76e23"),
+        (["versus", "FIT", "FIT - 2%", "--budget", "1e23"], "recipes and budgets against each other under one --fit"),
+        (["versus", "FIT", "1e23"], "a fit is compared with another fit"),
+        (["versus", "1e23", "1e23 - 200%", "--fit", "FIT"], "lowers its loss by less than 100%"),
+        (["versus", "1e23", "1e23 - 100%", "--fit", "FIT"], "lowers its loss by less than 100%"),
+        (["versus", "7B", "7B:1T", "--fit", "FIT"], "'7B' is neither a run nor a budget; give 7B:TOKENS"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):
-    code, out, err = run(*[saved if part == "FIT" else part for part in arguments])
+    code, out, err = run(*[part.replace("FIT", str(saved)) if part[:3] == "FIT" else part for part in arguments])
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
@@ -141,16 +147,17 @@ def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):
         assert "nan" not in out
 
 
-def test_probabilities_are_not_rounded_to_certainty():
-    from scalefit.advice import _chance
+def test_no_chance_is_printed_as_certainty(run, saved):
+    for unique, words in (("1M", "binds with probability above 99%"), ("900T", "binds with probability below 1%")):
+        assert words in flat(run("plan", saved, "--budget", "1e21", "--unique-tokens", unique)[1])
+    _, out, _ = run("target", saved, "--loss", "2.4", "--confidence", "0.9999")
+    assert "the law reaches it with probability above 99%" in flat(out)
 
-    assert [_chance(p) for p in (0.0, 0.004, 0.5, 0.996, 1.0)] == [
-        "below 1%",
-        "below 1%",
-        "50%",
-        "above 99%",
-        "above 99%",
-    ]
+
+def test_a_tie_is_no_win(run, saved):
+    _, out, _ = run("versus", "5.76e23", "5.76e23", "--fit", saved)
+    assert "5.76e23 FLOP and 5.76e23 FLOP are equal" in flat(out)
+    assert "beats" not in out
 
 
 @pytest.mark.parametrize(
