@@ -51,6 +51,9 @@ def caution(flops: float, compute_range: tuple[float, float], kind: str = "mean"
 
 def _carried(kind: str, card: Card | None, times: float) -> str:
     """What an interval holds, and what intervals of its kind were worth at that distance, or the furthest known."""
+    if times < 1 and not kind.startswith("stacked"):
+        held = "parameter uncertainty only" if kind == "mean" else "the law's own error too"
+        return f"Its interval carries {held}; no held-out sweep tested predictions to smaller runs"
     if kind == "mean":
         return f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}"
     if kind.startswith("stacked"):
