@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._input import check_target
+from scalefit.cli._input import check_picture
 from scalefit.cli._options import FitArgument, Json, Kind, Prob
 from scalefit.cli._show import console, grid, health_json, print_json, say
 from scalefit.units import percent
@@ -32,7 +32,7 @@ def frontier(
     from scalefit.units import parse_budgets
     from scalefit.wording import caution, health_sentence
 
-    check_target(plot, str(fit))
+    check_picture(plot, str(fit))
     fitted = sf.load(fit)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
