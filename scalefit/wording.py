@@ -19,8 +19,9 @@ COVERAGE_FOUND = (
 
 
 def ratio(value: float) -> str:
-    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"."""
-    return f"{float(f'{value:.2g}'):.10g}"
+    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"; with three near one: "1.01"."""
+    digits = 3 if 0.95 < value < 1.05 else 2
+    return f"{float(f'{value:.{digits}g}'):.10g}"
 
 
 def health_sentence(health: Health) -> str:

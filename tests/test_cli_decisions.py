@@ -56,6 +56,7 @@ def test_target(run, saved, small_fit):
     assert code == 0
     assert "At even odds:" in out
     assert "To be 90% sure:" in flat(out)
+    assert "The riskier plan:" in run("target", saved, "--loss", "2.1", "--confidence", "0.3")[1]
     document = json.loads(run("target", saved, "--loss", "2.1", "--json")[1])
     assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
 
@@ -113,6 +114,7 @@ def test_two_words_are_one_run_only_where_both_are_counts():
     ("arguments", "words"),
     [
         (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "no accelerator 'Z9'"),
+        (["plan", "FIT", "--budget", "1e300"], "more than the largest conceivable run costs; ask for less"),
         (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive number"),
         (["plan", "FIT", "--budget", "1e22", "--rule", "palm"], "over the shapes of a --family"),
         (["plan", "FIT", "--budget", "1e22", "--family", "lama"], "no family 'lama'"),
