@@ -10,8 +10,8 @@ from scalefit.planning import Audit, Life, Machines, Plan, Target, Versus
 from scalefit.planning.basis import Basis
 from scalefit.planning.cost import Cost
 from scalefit.planning.target import Allocation
-from scalefit.units import format_count, format_flops, percent
-from scalefit.wording import caution, ranged, ratio
+from scalefit.units import chance, format_count, format_flops, percent
+from scalefit.wording import caution, health_sentence, ranged, ratio
 
 TAIL = 0.95  # "one case of twenty"
 
@@ -99,7 +99,7 @@ def wall_sentence(plan: Plan) -> str:
         return ""
     return (
         f"With {format_count(float(np.median(wall.unique_tokens)))} unique tokens the data wall binds with probability "
-        f"{wall.probability:.0%} and costs {wall.penalty.mean():.4f} nats on average; one percent more of them "
+        f"{chance(wall.probability)} and costs {wall.penalty.mean():.4f} nats on average; one percent more of them "
         f"({format_count(wall.one_percent)}) would save {wall.value:.2g} nats."
     )
 
@@ -119,7 +119,7 @@ def target_paragraph(found: Target, prob: float) -> str:
 def _allocation(run: Allocation, cost: Cost) -> str:
     return (
         f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens, {in_unit(run.cost, cost)} "
-        f"(the law reaches it with probability {run.chance:.0%}, one run with {run.chance_one_run:.0%})"
+        f"(the law reaches it with probability {chance(run.chance)}, one run with {chance(run.chance_one_run)})"
     )
 
 
@@ -169,29 +169,27 @@ def at_least_none(value: float) -> str:
 
 def versus_paragraph(found: Versus, prob: float) -> str:
     """Which is better, how sure that is, and what it is worth in compute."""
+    if not found.draws["difference"].any():
+        return f"{found.a.name} and {found.b.name} are equal: the law gives both the same loss in every draw."
     difference, speedup = (interval(found.draws[name], prob) for name in ("difference", "speedup"))
     better, worse, sign = (found.b.name, found.a.name, 1) if difference[0] >= 0 else (found.a.name, found.b.name, -1)
-    chance, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
+    by_law, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
     gain, worth = difference, speedup
     if sign < 0:
         gain, worth = -difference[[0, 2, 1]], 1 / speedup[[0, 2, 1]]
     sure = found.chance_of_speedup if sign > 0 else float(np.mean(found.draws["speedup"] < 1))
     return (
-        f"{better} beats {worse} with probability {_chance(chance)} by the law, {_chance(one_run)} as one observed run "
+        f"{better} beats {worse} with probability {chance(by_law)} by the law, {chance(one_run)} as one observed run "
         f"each. Its loss is {ranged(gain, '{:.3f}'.format)} nats lower ({percent(prob)}), worth "
-        f"{ranged(worth, '{:.3g}'.format)} times the compute (more than 1 with probability {_chance(sure)})."
+        f"{ranged(worth, '{:.3g}'.format)} times the compute (more than 1 with probability {chance(sure)})."
     )
 
 
-def _chance(value: float) -> str:
-    """A probability, never rounded to certainty."""
-    if 0.995 < value <= 1:
-        return "above 99%"
-    return "below 1%" if value < 0.005 else f"{value:.0%}"
-
-
 def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
-    """How far (params, tokens) lie beyond the data in compute and tokens per parameter; empty where all are inside."""
+    """What to know before an answer about runs (params, tokens): bad health, and how far they lie beyond the data.
+
+    That is in compute and in tokens per parameter. Empty where the fit is healthy and all are inside.
+    """
     flops = max(flops_6nd(params, tokens) for params, tokens in runs)
     per = [tokens / params for params, tokens in runs]
     low, high = basis.ratio_range
@@ -200,9 +198,5 @@ def caution_about(runs: Sequence[tuple[float, float]], basis: Basis) -> str:
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
-    return " ".join(
-        filter(
-            None,
-            [caution(flops, basis.compute_range, basis.interval, basis.card), ends and f"{ends}: an extrapolation."],
-        )
-    )
+    far = caution(flops, basis.compute_range, basis.interval, basis.card)
+    return " ".join(filter(None, [health_sentence(basis.health), far, ends and f"{ends}: an extrapolation."]))

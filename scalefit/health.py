@@ -49,10 +49,15 @@ class Health:
         return max((check.verdict for check in self.checks), key=SEVERITY.__getitem__, default="ok")
 
     @property
+    def doubts(self) -> tuple[Check, ...]:
+        """The checks that are not ok, worst first."""
+        bad = [check for check in self.checks if check.verdict != "ok"]
+        return tuple(sorted(bad, key=lambda check: -SEVERITY[check.verdict]))
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """The sentences of the checks that are not ok, worst first."""
-        bad = [check for check in self.checks if check.verdict != "ok"]
-        return tuple(check.sentence for check in sorted(bad, key=lambda c: -SEVERITY[c.verdict]))
+        return tuple(check.sentence for check in self.doubts)
 
     def __str__(self) -> str:
         lines = [f"  {check.verdict:<6} {check.name}: {check.sentence}" for check in self.checks]

@@ -339,3 +339,5 @@ def _check_design(model: Model, runs: Runs) -> None:
                 f"{runs.name}: {name} are the same in every run, so their effect on the loss cannot be seen; "
                 f"add runs with other {name}."
             )
+    if np.ptp(np.log(runs.loss)) < 1e-6:
+        raise DataError(f"{runs.name}: the loss is the same in every run, so nothing can be learned; check its column.")

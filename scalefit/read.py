@@ -148,11 +148,14 @@ def _numbers(
 
 
 def _runs(frame: "pd.DataFrame", mapping: Mapping[str, str], convention: str | None, name: str) -> Runs:
+    own = _listed(frame)
     frame = _rename(frame, mapping, name, {*COMMON_NAMES, *mapping})
     if frame.empty:
         raise DataError(f"{name}: there is no run in it; give a table with a row for every run.")
     if "loss" not in frame.columns:
-        raise DataError(f"{name}: no column is a loss among {_listed(frame)}; name it, as in loss='final_loss'.")
+        raise DataError(
+            f"{name}: no column is a loss among {own}; name it, as in loss='final_loss' (--loss on the command line)."
+        )
     columns, cells = _parse(frame)
     refuse(cells, name)
     derived, notes = complete_6nd(columns)

@@ -26,6 +26,11 @@ def parse_quantity(text: object) -> float:
     return float(re.sub("[,_]", "", match[1])) * _SUFFIX[match[2].lower()]
 
 
+def is_quantity(text: str) -> bool:
+    """Whether `parse_quantity` can read it."""
+    return _QUANTITY.fullmatch(text.strip()) is not None
+
+
 def parse_budgets(text: str) -> np.ndarray:
     """Read budgets from "5.76e23", a list "1e21,1e22", or a grid "1e21:1e25:9" even in log compute.
 
@@ -80,6 +85,12 @@ def distinct_labels(budgets: Iterable[float]) -> list[str]:
         if len(set(labels)) == len(set(values)):
             break
     return labels
+
+
+def chance(value: float) -> str:
+    """A probability in percent that is never rounded to certainty: 0.42 as "42%", 0.995 and more as "above 99%"."""
+    rounded = f"{value:.0%}"
+    return {"100%": "above 99%", "0%": "below 1%"}.get(rounded, rounded)
 
 
 def percent(prob: float) -> str:

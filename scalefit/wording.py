@@ -9,6 +9,7 @@ from scalefit.check import Backtest, LawComparison
 from scalefit.check.scores import inside
 from scalefit.discrepancy import LEARNED, Card
 from scalefit.frontier import Frontier, beyond
+from scalefit.health import Health
 from scalefit.units import format_count, format_flops, percent
 
 COVERAGE_FOUND = (
@@ -18,8 +19,18 @@ COVERAGE_FOUND = (
 
 
 def ratio(value: float) -> str:
-    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"."""
-    return f"{float(f'{value:.2g}'):.10g}"
+    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"; with three near one: "1.01"."""
+    digits = 3 if 0.95 < value < 1.05 else 2
+    return f"{float(f'{value:.{digits}g}'):.10g}"
+
+
+def health_sentence(health: Health) -> str:
+    """The verdict that is not ok and its first reason, without the advice; empty where all is well."""
+    if not health.doubts:
+        return ""
+    worst = health.doubts[0]
+    rely = "do not rely on this answer" if worst.verdict == "fail" else "rely on this answer with care"
+    return f"The fit's health is {worst.verdict}, so {rely}; {worst.name}: {worst.sentence.split(';')[0]}."
 
 
 def caution(flops: float, compute_range: tuple[float, float], kind: str = "mean", card: Card | None = LEARNED) -> str:
@@ -41,6 +52,9 @@ def caution(flops: float, compute_range: tuple[float, float], kind: str = "mean"
 
 def _carried(kind: str, card: Card | None, times: float) -> str:
     """What an interval holds, and what intervals of its kind were worth at that distance, or the furthest known."""
+    if times < 1 and not kind.startswith("stacked"):
+        held = "parameter uncertainty only" if kind == "mean" else "the law's own error too"
+        return f"Its interval carries {held}; no held-out sweep tested predictions to smaller runs"
     if kind == "mean":
         return f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}"
     if kind.startswith("stacked"):

@@ -1,11 +1,13 @@
 """The commands that decide, as a user meets them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import scalefit as sf
 from scalefit.cli import audit as audit_command
+from scalefit.health import Check, Health
 
 
 def flat(text):
@@ -54,6 +56,7 @@ def test_target(run, saved, small_fit):
     assert code == 0
     assert "At even odds:" in out
     assert "To be 90% sure:" in flat(out)
+    assert "The riskier plan:" in run("target", saved, "--loss", "2.1", "--confidence", "0.3")[1]
     document = json.loads(run("target", saved, "--loss", "2.1", "--json")[1])
     assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
 
@@ -111,20 +114,34 @@ def test_two_words_are_one_run_only_where_both_are_counts():
     ("arguments", "words"),
     [
         (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "no accelerator 'Z9'"),
+        (["plan", "FIT", "--budget", "1e300"], "more than the largest conceivable run costs; ask for less"),
         (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive number"),
         (["plan", "FIT", "--budget", "1e22", "--rule", "palm"], "over the shapes of a --family"),
         (["plan", "FIT", "--budget", "1e22", "--family", "lama"], "no family 'lama'"),
         (["plan", "FIT", "--budget", "1e22", "--active", "28"], "active is a share"),
         (["plan", "FIT", "--budget", "1e22", "--kind", "wide"], "no interval kind 'wide'"),
         (["target", "FIT", "--loss", "1.0"], "out of reach"),
+        (["target", "FIT", "--loss", "1e9"], "takes less than a parameter and a token; ask for a lower loss"),
+        (["target", "FIT", "--loss", "2", "--max-params", "10M"], "no one size within the cap reaches a loss of 2"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--max-params", "50M"], "raise the cap"),
         (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
+        (["audit", "--fit", "FIT", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
+        (["frontier", "FIT", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
+        (["backtest", "chinchilla", "--above", "1e21", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--plot", "NEW.xyz"], "cannot draw to"),
         (["audit", "gpt-99", "--fit", "FIT"], "no published model"),
         (["versus", "FIT", "FIT"], "two fits at budget"),
+        (["versus", "FIT", "FIT", "--budget", "abc"], "cannot read 'abc' as a budget; write 5.76e23"),
+        (["versus", "FIT", "FIT - 2%", "--budget", "1e23"], "recipes and budgets against each other under one --fit"),
+        (["versus", "FIT", "1e23"], "a fit is compared with another fit"),
+        (["versus", "1e23", "1e23 - 200%", "--fit", "FIT"], "lowers its loss by less than 100%"),
+        (["versus", "1e23", "1e23 - 100%", "--fit", "FIT"], "lowers its loss by less than 100%"),
+        (["versus", "7B", "7B:1T", "--fit", "FIT"], "'7B' is neither a run nor a budget; give 7B:TOKENS"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):
-    code, out, err = run(*[saved if part == "FIT" else part for part in arguments])
+    code, out, err = run(*[part.replace("FIT", str(saved)) if part[:3] == "FIT" else part for part in arguments])
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
@@ -139,13 +156,49 @@ def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):
         assert "nan" not in out
 
 
-def test_probabilities_are_not_rounded_to_certainty():
-    from scalefit.advice import _chance
+def test_no_chance_is_printed_as_certainty(run, saved):
+    for unique, words in (("1M", "binds with probability above 99%"), ("900T", "binds with probability below 1%")):
+        assert words in flat(run("plan", saved, "--budget", "1e21", "--unique-tokens", unique)[1])
+    _, out, _ = run("target", saved, "--loss", "2.4", "--confidence", "0.9999")
+    assert "the law reaches it with probability above 99%" in flat(out)
 
-    assert [_chance(p) for p in (0.0, 0.004, 0.5, 0.996, 1.0)] == [
-        "below 1%",
-        "below 1%",
-        "50%",
-        "above 99%",
-        "above 99%",
-    ]
+
+def test_a_tie_is_no_win(run, saved):
+    _, out, _ = run("versus", "5.76e23", "5.76e23", "--fit", saved)
+    assert "5.76e23 FLOP and 5.76e23 FLOP are equal" in flat(out)
+    assert "beats" not in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "FIT", "--budget", "1e20"],
+        ["target", "FIT", "--loss", "2.6", "--kind", "mean"],
+        ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"],
+        ["audit", "400M:8B", "--fit", "FIT"],
+        ["versus", "1e20", "2e20", "--fit", "FIT"],
+        ["versus", "GOOD", "FIT", "--budget", "1e20"],
+        ["frontier", "FIT", "--budgets", "1e20"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_bad_health_is_said_before_every_answer(run, saved, small_fit, tmp_path, arguments):
+    ray = Check("one ray", "fail", 1.0, "all runs lie on one path; add runs off it")
+    bad = replace(small_fit, health=Health((*small_fit.health.checks, ray))).save(tmp_path / "bad.nc")
+    arguments = [{"FIT": bad, "GOOD": saved}.get(part, part) for part in arguments]
+    sentence = "The fit's health is fail, so do not rely on this answer; one ray: all runs lie on one path."
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert flat(out).startswith(sentence)
+    document = json.loads(run(*arguments, "--json")[1])
+    assert document["caution"].startswith(sentence)
+    assert document["health"]["verdict"] == "fail"
+
+
+def test_health_in_a_sentence():
+    from scalefit.wording import health_sentence
+
+    tails, fine = Check("tails", "review", 0.5, "nu 0.5 for the runs"), Check("modes", "ok", 1, "1 found")
+    assert health_sentence(Health((fine,))) == ""
+    said = "The fit's health is review, so rely on this answer with care; tails: nu 0.5 for the runs."
+    assert health_sentence(Health((fine, tails))) == said

@@ -124,3 +124,16 @@ def test_questions_that_are_none(small_fit):
         sf.versus(small_fit, small_fit)
     with pytest.raises(sf.PlanError, match="two fits at budget"):
         sf.versus(small_fit, "1e22", fit=small_fit)
+
+
+def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):
+    fit = point_fit()
+    draws = {name: np.repeat(values, 10, axis=1) for name, values in fit.draws.items()}
+    draws["A"] = draws["A"] * np.repeat([1, 20], [8, 2])
+    with pytest.raises(sf.PlanError, match=r"no one size reaches .* ask for a higher loss or less confidence\.$"):
+        sf.target(replace(fit, draws=draws), draws["E"][0, 0] + 0.2)
+
+
+def test_a_high_loss_takes_what_its_plan_takes(point_fit):
+    found = sf.target(point_fit(), 100)
+    assert found.draws["budget"] == pytest.approx(found.even.cost, rel=1e-3)

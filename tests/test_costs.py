@@ -140,7 +140,7 @@ def test_days_on_a_cluster():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lots", "as a quantity"),
+        ("lots", "as a budget"),
         ("512 Z9 x 30 days", "no accelerator 'Z9'"),
         ("512 H100 x days", "as a budget"),
         ("H100 x 3 days @ 400%", "MFU is a share"),

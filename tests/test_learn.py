@@ -99,6 +99,12 @@ def test_what_the_scales_in_use_cite_is_what_was_measured():
 def test_a_caution_says_what_such_intervals_were_worth():
     inside = caution(1e21, (1e20, 1e22), "form")
     assert inside == ""
+    for kind in ("mean", "form"):
+        below = caution(1e18, (1e20, 1e22), kind)
+        assert below.startswith("1e18 FLOP is 1/100 times the compute of the smallest run")
+        assert below.endswith("no held-out sweep tested predictions to smaller runs.")
+        assert "larger runs" not in below
+    assert caution(1.0069e22, (1e20, 1e22)).startswith("1.01e22 FLOP is 1.01 times the compute of the largest run")
     near, far = (caution(times * 1e22, (1e20, 1e22), "form") for times in (5, 100))
     assert "up to 10 times" in near
     assert f"held {LEARNED.loss_90[1]:.0%} of the losses" in near

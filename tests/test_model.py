@@ -84,6 +84,8 @@ def test_too_few_runs_and_no_variation_are_refused():
         flat = sf.Runs({**runs.columns, name: np.full(len(runs), 1e9)})
         with pytest.raises(sf.DataError, match=f"{name} are the same in every run"):
             sf.Model().bind(flat)
+    with pytest.raises(sf.DataError, match="the loss is the same in every run"):
+        sf.Model().bind(sf.Runs({**runs.columns, "loss": np.full(len(runs), 3.0)}))
 
 
 def test_simulation_repeats_with_its_seed():

@@ -5,6 +5,7 @@ from matplotlib.image import imread
 
 import scalefit as sf
 from scalefit.approaches import crowded_budgets
+from scalefit.plots._audit import _name_dots
 
 
 @pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface"])
@@ -33,4 +34,23 @@ def test_an_unknown_ending_leaves_no_file(small_fit, tmp_path):
     with pytest.raises(sf.PlanError, match=r"cannot draw to out\.bmpp"):
         sf.plots.save(sf.plots.isoflops(small_fit), tmp_path / "out.bmpp")
     assert not list(tmp_path.iterdir())
+    plt.close("all")
+
+
+@pytest.mark.parametrize("order", [("left", "right"), ("right", "left")])
+def test_names_of_close_dots_do_not_cross(order):
+    where = {"left": (0.5, 0.51), "right": (0.51, 0.5)}
+    ax = plt.figure().add_subplot()
+    _name_dots(ax, list(order), np.array([where[name] for name in order]))
+    ends = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    left, right = ax.transData.transform([where["left"], where["right"]])
+    assert ends["left"].x1 < left[0]
+    assert ends["right"].x0 > right[0]
+    plt.close("all")
+
+
+def test_a_name_far_from_its_dot_has_a_line_to_it():
+    ax = plt.figure().add_subplot()
+    _name_dots(ax, [f"model {i}" for i in range(6)], np.full((6, 2), 0.5))
+    assert [text.arrow_patch is not None for text in ax.texts if not text.get_text()]
     plt.close("all")

@@ -257,6 +257,8 @@ def test_a_law_by_name_with_options():
         find_law("broken(brakes=3)")
     with pytest.raises(sf.errors.ModelError, match="at least one break"):
         find_law("broken(breaks=0)")
+    with pytest.raises(sf.errors.ModelError, match="at least one break, not -1"):
+        find_law("broken(breaks=-1)")
     with pytest.raises(sf.errors.ModelError, match="choose from"):
         find_law("no-such-law")
 

@@ -67,8 +67,8 @@ def test_a_column_cannot_be_two_quantities():
 
 
 def test_no_loss_column_is_said():
-    with pytest.raises(sf.DataError, match="no column is a loss"):
-        sf.read_runs({"params": [1e8], "tokens": [1e9]})
+    with pytest.raises(sf.DataError, match=r"no column is a loss among sz, tokens; .* \(--loss on the command line\)"):
+        sf.read_runs({"sz": [1e8], "tokens": [1e9]}, params="sz")
 
 
 def test_perplexity_by_name_is_refused():

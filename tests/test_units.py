@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from scalefit.errors import DataError
 from scalefit.units import (
+    chance,
     distinct_labels,
     format_count,
     format_flops,
@@ -70,4 +71,7 @@ def test_labels_take_as_many_digits_as_they_need():
 
 
 def test_probabilities_are_not_rounded_to_certainty():
+    assert [chance(p) for p in (0.0, 0.005, 0.0051, 0.5, 0.9949, 0.995, 1.0)] == [
+        *("below 1%", "below 1%", "1%", "50%", "99%", "above 99%", "above 99%")
+    ]
     assert [percent(p) for p in (0.9, 0.975, 0.999)] == ["90%", "97.5%", "99.9%"]

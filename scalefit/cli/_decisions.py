@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalefit.cli._show import cell_by_row, console, print_json, rich_table, say
+from scalefit.cli._show import cell_by_row, console, health_json, print_json, rich_table, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -84,5 +84,6 @@ def show_json(
     from scalefit.advice import basis_sentence
     from scalefit.tables.layout import json_ready
 
-    shared = {"prob": prob, "caution": caution, "words": " ".join(filter(None, words))}
-    print_json({**document, **shared, "basis": basis_sentence(basis, prob), "summary": json_ready(table)})
+    shared: dict[str, Any] = {"prob": prob, "caution": caution, "words": " ".join(filter(None, words))}
+    shared |= {"health": health_json(basis.health), "basis": basis_sentence(basis, prob)}
+    print_json({**document, **shared, "summary": json_ready(table)})

@@ -33,3 +33,12 @@ def check_target(path: Path | None, source: str) -> None:
         raise ScalefitError(f"cannot write {path}: it is a folder, or its folder is read-only; name a file elsewhere.")
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ScalefitError(f"{path} is what is being read; write to another file.")
+
+
+def check_picture(path: Path | None, source: str) -> None:
+    """`check_target`, and that a picture can have that ending."""
+    check_target(path, source)
+    if path is not None:
+        from scalefit.plots import check_ending
+
+        check_ending(path)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from scalefit.health import Health
+
 
 COUNTS = ("N_opt", "D_opt", "tokens")
 MONEY, COMPUTE = ("wasted_money",), ("wasted_flops", "budget", "training", "serving", "total")
@@ -29,6 +31,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, str | bool | int | None):
         return value
     return float(value) if math.isfinite(value) else None
+
+
+def health_json(health: "Health") -> dict[str, Any]:
+    return {"verdict": health.verdict, "checks": [vars(check) for check in health.checks]}
 
 
 def console() -> "Console":

@@ -7,9 +7,9 @@ import typer
 
 from scalefit.cli._app import app
 from scalefit.cli._decisions import FitOption, fit_to_ask
-from scalefit.cli._input import check_target
+from scalefit.cli._input import check_picture
 from scalefit.cli._options import Json, Kind, Prob
-from scalefit.cli._show import console, grid, print_json, say
+from scalefit.cli._show import console, grid, health_json, print_json, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def audit(
     from scalefit.planning.published import read_model
     from scalefit.tables.layout import json_ready
 
-    check_target(plot, str(fit or ""))
+    check_picture(plot, str(fit or ""))
     asked = [read_model(each) for each in _paired(models)] if models else None
     fitted = fit_to_ask(fit, quiet=as_json)
     found = sf.audit(fitted, asked, kind=kind)
@@ -48,7 +48,7 @@ def audit(
     if as_json:
         sources = {model.name: model.source for model in found.models}
         shared = {"prob": prob, "caution": beyond, "basis": basis, "words": words, "sources": sources}
-        print_json({**shared, "models": json_ready(found.summary(prob))})
+        print_json({**shared, "health": health_json(found.basis.health), "models": json_ready(found.summary(prob))})
         return
     out = console()
     for paragraph in [beyond, *(words if len(words) <= 3 else [])]:

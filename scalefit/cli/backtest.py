@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._input import check_target, read
+from scalefit.cli._input import check_picture, read
 from scalefit.cli._options import Flops, Json, Loss, Outliers, Params, RunsArgument, Seed, Tokens
 from scalefit.cli._show import cell_by_row, console, grid, print_json, say
 
@@ -32,7 +32,7 @@ def backtest(
     from scalefit.units import parse_budgets
     from scalefit.wording import coverage_sentence
 
-    check_target(plot, runs)
+    check_picture(plot, runs)
     table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
     cuts = sf.above_compute(parse_budgets(above))
     found = sf.backtest(table, holdout=cuts, seed=seed, progress=False if as_json else None)

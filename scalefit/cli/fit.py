@@ -8,7 +8,7 @@ import typer
 from scalefit.cli._app import app
 from scalefit.cli._input import check_target, read
 from scalefit.cli._options import Flops, Json, Loss, Outliers, Params, Prob, RunsArgument, Seed, Tokens
-from scalefit.cli._show import cell_by_row, console, print_json, rich_table, say
+from scalefit.cli._show import cell_by_row, console, health_json, print_json, rich_table, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path
         "versions": fitted.versions,
         "prob": prob,
         "summary": json_ready(fitted.summary(prob, budgets)),
-        "health": {"verdict": fitted.health.verdict, "checks": [vars(check) for check in fitted.health.checks]},
+        "health": health_json(fitted.health),
         "words": _words(fitted, prob, budgets),
         "output": str(output) if output else None,
     }

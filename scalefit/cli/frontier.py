@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalefit.cli._app import app
-from scalefit.cli._input import check_target
+from scalefit.cli._input import check_picture
 from scalefit.cli._options import FitArgument, Json, Kind, Prob
-from scalefit.cli._show import console, grid, print_json, say
+from scalefit.cli._show import console, grid, health_json, print_json, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -30,22 +30,26 @@ def frontier(
     import scalefit as sf
     from scalefit.tables.layout import json_ready
     from scalefit.units import parse_budgets
-    from scalefit.wording import caution
+    from scalefit.wording import caution, health_sentence
 
-    check_target(plot, str(fit))
+    check_picture(plot, str(fit))
     fitted = sf.load(fit)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
     front = fitted.frontier(wanted, kind=kind)
     table = front.summary(prob)
+    doubt = health_sentence(fitted.health)
     words = caution(wanted.max(), fitted.compute_range, front.kind, fitted.model.card)
     if plot:
         _draw_frontier(fitted, wanted, prob, plot, kind)
     if as_json:
         rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
-        print_json({"prob": prob, "kind": front.kind, "largest_run": largest, "caution": words, "frontier": rows})
+        shared = {"prob": prob, "kind": front.kind, "largest_run": largest, "health": health_json(fitted.health)}
+        print_json({**shared, "caution": " ".join(filter(None, [doubt, words])), "frontier": rows})
         return
     out = console()
+    if doubt:
+        say(out, f"{doubt}\n")
     out.print(_frontier_table(front, prob))
     if words:
         say(out, f"\n{words}")

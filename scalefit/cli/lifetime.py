@@ -8,7 +8,7 @@ import typer
 
 from scalefit.cli._app import app
 from scalefit.cli._decisions import Accelerator, Mfu, Price, Served, compute_of, machines_of, show, show_json
-from scalefit.cli._input import check_target
+from scalefit.cli._input import check_picture
 from scalefit.cli._options import Active, Family, FitArgument, Json, Prob, Rule
 from scalefit.cli._show import cell_by_row
 
@@ -39,7 +39,7 @@ def lifetime(
     from scalefit.planning.amount import read_amount
     from scalefit.tables.layout import json_ready
 
-    check_target(plot, str(fit))
+    check_picture(plot, str(fit))
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")
     fitted = sf.load(fit)
     compute = compute_of(fitted, family, rule, active)

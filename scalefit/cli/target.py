@@ -13,7 +13,7 @@ from scalefit.cli._options import Active, Family, FitArgument, Json, Kind, Prob,
 def target(
     fit: FitArgument,
     loss: Annotated[str, typer.Option(help="The loss to reach, nats per token.")],
-    confidence: Annotated[float, typer.Option(help="Probability of reaching it with the safer plan.")] = 0.9,
+    confidence: Annotated[float, typer.Option(help="Probability of reaching it with the second plan.")] = 0.9,
     max_params: Annotated[str | None, typer.Option(help="A cap, for memory or latency, as in 7B.")] = None,
     accelerator: Accelerator = None,
     mfu: Mfu = None,
@@ -35,7 +35,8 @@ def target(
     wanted = {"confidence": confidence, "machines": machines, "max_params": max_params, "kind": kind}
     found = sf.target(fitted, loss, cost=compute_of(fitted, family, rule, active), **wanted)  # type: ignore[arg-type]
     flops = float(found.cost.flops(found.sure.params, found.sure.tokens))
-    words = [target_paragraph(found, prob), f"The safer plan: {bill_sentence(machines, flops)}"]
+    lead = "safer" if confidence >= 0.5 else "riskier"
+    words = [target_paragraph(found, prob), f"The {lead} plan: {bill_sentence(machines, flops)}"]
     shown = caution_about([(found.sure.params, found.sure.tokens)], found.basis), words, found.summary(prob)
     if as_json:
         plans = {"even": asdict(found.even), "sure": asdict(found.sure), "machines": machines.describe()}

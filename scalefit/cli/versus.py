@@ -13,9 +13,11 @@ from scalefit.cli._options import Json, Kind, Prob
 @app.command()
 def versus(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="A run 280B:300B, a published name, a budget, or a fit's file.")
+        str, typer.Argument(metavar="A", help="A run 280B:300B, a published name, a budget; or a fit, if B is one.")
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="The same; ' - 2%' after it is a recipe with 2% less loss.")],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="The same; ' - 2%' after a run or budget: a recipe with 2% less loss.")
+    ],
     fit: FitOption = None,
     budget: Annotated[str | None, typer.Option(help="Where two fits are compared, FLOP or as in `plan`.")] = None,
     accelerator: Accelerator = None,
@@ -29,6 +31,7 @@ def versus(
     import scalefit as sf
     from scalefit.advice import caution_about, versus_paragraph
 
+    _check_fits(a, b)
     machines = machines_of(accelerator, mfu, price)
     if Path(a).is_file() and Path(b).is_file():
         found = sf.versus(sf.load(a), sf.load(b), budget=budget, machines=machines, kind=kind)
@@ -41,3 +44,15 @@ def versus(
         show_json({"a": vars(found.a), "b": vars(found.b), **chances}, *shown, found.basis, prob)
         return
     show(*shown, f"A {found.a.name}, B {found.b.name}", found.basis, prob)
+
+
+def _check_fits(a: str, b: str) -> None:
+    """Raise `PlanError` where a fit's file is compared with anything but another, as it is."""
+    from scalefit.errors import PlanError
+
+    files = [Path(each).is_file() or Path(each.rpartition(" - ")[0].rstrip()).is_file() for each in (a, b)]
+    if any(files) and not (Path(a).is_file() and Path(b).is_file()):
+        raise PlanError(
+            "a fit is compared with another fit at a --budget; hold recipes and budgets against each other under one "
+            "--fit, as in 1e23 '1e23 - 2%' --fit FIT."
+        )

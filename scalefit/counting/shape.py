@@ -44,7 +44,10 @@ class Shape:
     def __post_init__(self) -> None:
         if isinstance(self.heads, int) and self.heads > 0:
             if not self.head_size and self.width % self.heads:
-                raise DataError(f"{self.heads} heads do not divide a width of {self.width}; give head_size.")
+                raise DataError(
+                    f"{self.heads} heads do not divide a width of {self.width}; take heads that do, or give head_size "
+                    "in Python."
+                )
             object.__setattr__(self, "head_size", self.head_size or self.width // self.heads)
             object.__setattr__(self, "kv_heads", self.kv_heads or self.heads)
         for name in (*COUNTS, "active_experts"):

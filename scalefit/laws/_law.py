@@ -174,4 +174,8 @@ def _read_options(text: str) -> tuple[str, dict[str, Any]]:
     if not match:
         return text, {}
     pairs = [pair.partition("=") for pair in match[2].split(",") if pair.strip()]
-    return match[1], {key.strip(): int(value) if value.strip().isdigit() else value.strip() for key, _, value in pairs}
+    return match[1], {key.strip(): _number_or_text(value.strip()) for key, _, value in pairs}
+
+
+def _number_or_text(value: str) -> int | str:
+    return int(value) if re.fullmatch(r"[+-]?\d+", value) else value

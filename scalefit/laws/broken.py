@@ -30,7 +30,7 @@ class Broken(OneColumn):
 
     def __post_init__(self) -> None:
         if self.breaks < 1:
-            raise ModelError("a broken law has at least one break; use power-law for none.")
+            raise ModelError(f"a broken law has at least one break, not {self.breaks}; use power-law for none.")
 
     def params(self) -> tuple[Param, ...]:
         """E, A, c0, then c, d and f of each break."""

@@ -35,10 +35,13 @@ def best_log_params(draw: Belief, cost: Cost, log_budget: Array) -> Array:
     return jnp.maximum(free, at_wall)
 
 
-def least_log_budget(draw: Belief, cost: Cost, target: Array, start: Array, high: Array) -> Array:
+def least_log_budget(
+    draw: Belief, cost: Cost, target: Array, start: Array, high: Array, low: Array | None = None
+) -> Array:
     """ln of the least budget that reaches the loss `target` when spent at the optimum; `high` where none up to it does.
 
-    One draw. The slope is dL*/dlnC = -e_N / (dlnC/dlnN), by the envelope theorem: behind a wall too.
+    One draw; none below `low`, e^-30 of the start by default. The slope is dL*/dlnC = -e_N / (dlnC/dlnN), by the
+    envelope theorem: behind a wall too.
     """
 
     def excess_and_slope(log_budget: Array) -> tuple[Array, Array]:
@@ -48,7 +51,7 @@ def least_log_budget(draw: Belief, cost: Cost, target: Array, start: Array, high
         return draw.loss(log_n, log_d) - target, -elasticities(draw.loss, log_n, log_d)[0] / share
 
     close = CLOSE if isinstance(draw.fresh_loss, Bent) else 0.0
-    return find_root(excess_and_slope, start - 30.0, high, start, close)
+    return find_root(excess_and_slope, start - 30.0 if low is None else low, high, start, close)
 
 
 def log_tokens_for(loss: LogLoss, log_n: Array, target: Array) -> Array:

@@ -5,6 +5,7 @@ from typing import Any
 
 from scalefit.discrepancy import Card
 from scalefit.fitted import Fit
+from scalefit.health import Health
 from scalefit.planning.cost import Cost
 
 
@@ -17,6 +18,7 @@ class Basis:
     convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
     interval : what intervals carry, "mean" or "form"; card : what the latter were found worth, where that is known.
+    health : of the fit, or of both where two are compared.
     """
 
     table: str
@@ -25,6 +27,7 @@ class Basis:
     rule: str
     compute_range: tuple[float, float]
     ratio_range: tuple[float, float]
+    health: Health
     convention: str | None = None
     wall: str = ""
     interval: str = "mean"
@@ -41,7 +44,7 @@ class Basis:
                 if "unique_tokens" in law.inputs
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
-        described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios
+        described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.health
         return cls(*described, fit.runs.convention, wall, interval, fit.model.card)
 
     def times_beyond(self, flops: float) -> float:

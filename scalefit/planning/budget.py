@@ -7,7 +7,7 @@ from typing import Any
 from scalefit.errors import DataError, PlanError
 from scalefit.planning.cost import Cost
 from scalefit.planning.machines import Machines, parse_money, parse_share
-from scalefit.units import positive_budgets
+from scalefit.units import is_quantity, positive_budgets
 
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 _RESERVED = re.compile(
@@ -44,7 +44,7 @@ def read_budget(value: Any, machines: Machines | None = None) -> Budget:
         return Budget(money / machines.price_per_flop, machines)
     if found := _RESERVED.fullmatch(text):
         return _reserved(found, machines)
-    if re.search(r"[x×*@]", text):
+    if isinstance(value, str) and not is_quantity(text):
         raise DataError(f"cannot read {text!r} as a budget; write 5.76e23, '512 H100 x 30 days @ 40%' or '$2M'.")
     flops = positive_budgets(value)
     if flops.size != 1:

@@ -25,7 +25,7 @@ from scalefit.planning.machines import Machines
 from scalefit.planning.published import read_model
 from scalefit.planning.target import FURTHEST, loss_at
 from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
-from scalefit.units import parse_quantity
+from scalefit.units import format_count, parse_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +147,10 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
     middle = min(float(np.log(about)), cap)
     best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap))
     if not np.isfinite(expected(np.full(POINTS, best))[0]):
-        raise PlanError("no size reaches that quality in every draw, whatever its tokens; ask for a higher loss.")
+        capped, raised = (f" up to {format_count(np.exp(cap))}", "raise the cap, or ") if np.isfinite(cap) else ("", "")
+        raise PlanError(
+            f"no size{capped} reaches that quality in every draw, whatever its tokens; {raised}ask for a higher loss."
+        )
     return best
 
 

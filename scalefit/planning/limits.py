@@ -46,6 +46,8 @@ class Limits:
 
         Raises `PlanError` where the budget does not reach.
         """
+        if cost.tokens_for(budget, np.exp(LARGEST)) > 1:
+            raise PlanError("the budget is more than the largest conceivable run costs; ask for less.")
         low, high = 0.0, _where(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - 1.0, LARGEST)
         if self.params is not None:
             low = high = float(np.log(self.params))

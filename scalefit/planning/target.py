@@ -95,6 +95,8 @@ def target(
         found = _informed(belief, cost, level)
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
+        if np.mean((draws["N_opt"] < 1.001) | (draws["D_opt"] < 1.001)) > 0.5:
+            raise PlanError(f"a loss of {wanted:g} takes less than a parameter and a token; ask for a lower loss.")
         if reachable < max(confidence, 0.5):
             raise PlanError(
                 f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
@@ -130,8 +132,10 @@ def _cheapest(
     best = minimise(spent, min(middle, cap) - SEARCH, min(middle + SEARCH, cap), rounds=3)
     n, d = float(np.exp(best)), float(tokens(np.array([best]))[0])
     if not np.isfinite(d):
+        capped, less = " within the cap" if np.isfinite(cap) else "", " or less confidence" if prob > 0.5 else ""
         raise PlanError(
-            f"no size within the cap reaches a loss of {wanted:g} with probability {prob:g}; raise the cap."
+            f"no one size{capped} reaches a loss of {wanted:g} in {percent(prob)} of the draws, whatever its tokens; "
+            f"{'raise the cap, or ' if capped else ''}ask for a higher loss{less}."
         )
     latent = np.asarray(loss_at(belief, jnp.log(n), jnp.log(d)))
     one_run = observed(latent)
@@ -145,10 +149,10 @@ def _cheapest(
 def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
     """The least budget of each draw and its optimum there, each (draw,)."""
 
-    start = jnp.log(cost.total(jnp.full_like(level, 1e10), 2e11))
+    least, start = (jnp.log(cost.total(jnp.full_like(level, n), d)) for n, d in ((1.0, 1.0), (1e10, 2e11)))
 
     def one(draw: Belief) -> dict[str, Array]:
-        log_c = least_log_budget(draw, cost, level, start, start + FURTHEST)
+        log_c = least_log_budget(draw, cost, level, start, start + FURTHEST, least)
         log_n = best_log_params(draw, cost, log_c)
         tokens = cost.tokens_for(jnp.exp(log_c), jnp.exp(log_n))
         found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}

@@ -15,6 +15,7 @@ from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit
+from scalefit.health import Health
 from scalefit.planning._solve import least_log_budget
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
@@ -29,6 +30,7 @@ from scalefit.units import format_flops
 if TYPE_CHECKING:
     import pandas as pd
 
+_BARE_COUNT = re.compile(r"[\d.,_]+\s*[kmbt]", re.IGNORECASE)
 _WITH_GAIN = re.compile(r"(?P<what>.+?)\s+-\s*(?P<gain>[\d.]+\s*%)\s*")
 
 
@@ -108,7 +110,7 @@ def versus(
     if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
         raise PlanError("compare two runs or budgets under fit=..., or two fits at budget=...")
     if isinstance(a, Fit):
-        fits, asked = (a, b), (budget, budget)
+        fits, asked = (a, b), (read_budget(budget, machines),) * 2
     elif fit is None:
         raise PlanError("two runs or budgets are compared under a fit: give fit=...")
     else:
@@ -159,12 +161,17 @@ def _flops(value: Any, machines: Machines | None) -> float:
 def _parted(value: Any) -> tuple[Any, float]:
     """A candidate without the share by which its recipe is better, and that share."""
     if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
-        return found["what"], parse_share(found["gain"].replace(" ", ""))
+        gain = parse_share(found["gain"].replace(" ", ""))
+        if gain >= 1:
+            raise PlanError(f"a recipe lowers its loss by less than 100%, as in ' - 2%'; got {value!r}.")
+        return found["what"], gain
     return value, 0.0
 
 
 def _as_model(value: Any) -> TrainedModel | None:
     """A run, where that is what is meant and not a budget."""
+    if isinstance(value, str) and _BARE_COUNT.fullmatch(value.strip()):
+        raise PlanError(f"{value!r} is neither a run nor a budget; give {value}:TOKENS, or a budget like 1e22 or $2M.")
     run = isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value)))
     return read_model(value) if run else None
 
@@ -192,7 +199,10 @@ def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) ->
             loss_b, one_b = loss_b[pairs], one_b[pairs]
         speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
     draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    return Versus(a, b, draws, one_a - one_b, Basis.of(fit_a, SixND(), interval=ask.kind))
+    basis = Basis.of(fit_a, SixND(), interval=ask.kind)
+    if fit_a is not fit_b:
+        basis = replace(basis, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
+    return Versus(a, b, draws, one_a - one_b, basis)
 
 
 def _loss(belief: Belief, candidate: Candidate) -> np.ndarray:

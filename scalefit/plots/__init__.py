@@ -1,7 +1,7 @@
 """Pictures, one file each: they take a fit and return matplotlib Axes."""
 
 from scalefit.plots._audit import audit
-from scalefit.plots._axes import save
+from scalefit.plots._axes import check_ending, save
 from scalefit.plots._calibration import calibration
 from scalefit.plots._emergence import emergence
 from scalefit.plots._frontier import frontier
@@ -12,5 +12,6 @@ from scalefit.plots._sbc import sbc
 from scalefit.plots._surface import surface
 
 __all__ = [
-    "audit", "calibration", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc", "surface",
+    "audit", "calibration", "check_ending", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc",
+    "surface",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Trained models around the compute-optimal frontier."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
@@ -10,8 +12,10 @@ from scalefit.planning import Audit
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import percent
 
-# Where a name may stand about its dot, in points, the first that is free.
-PLACES = (((5, 4), "left"), ((-5, 4), "right"), ((5, -11), "left"), ((-5, -11), "right"))
+# Where a name may stand about its dot, in points, the first that is free; then three times as far.
+PLACES = ((5.0, 4.0), (-5.0, 4.0), (5.0, -11.0), (-5.0, -11.0))
+FAR = 5.0
+CLOSE = 25.0  # pixels between dots whose names could be taken for each other's
 
 
 def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> Axes:
@@ -45,14 +49,32 @@ def _name_dots(ax: Axes, names: list[str], dots: np.ndarray) -> None:
     """Write each name beside its dot (model, 2), where no other name or dot is; the axes keep their limits."""
     spots = ax.transData.transform(dots)
     taken = [Bbox.from_extents(x - 3, y - 3, x + 3, y + 3) for x, y in spots]
-    for index, (name, dot) in enumerate(zip(names, dots, strict=True)):
-        others = taken[:index] + taken[index + 1 :]
-        for offset, side in PLACES:
-            text = ax.annotate(name, dot, offset, textcoords="offset points", fontsize=8, ha=side)
-            box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in others):
-                break
-            text.remove()
-        else:
-            ax.annotate(name, dot, PLACES[0][0], textcoords="offset points", fontsize=8)
-        taken.append(box)
+    away = [_away(spots, index) for index in range(len(spots))]
+    for index in sorted(range(len(names)), key=lambda index: not away[index].any()):  # the crowded choose first
+        near = sorted(PLACES, key=lambda place: -float(np.sign(place) @ away[index]))
+        places = [*near, *((3 * x, 3 * y) for x, y in near)]
+        taken.append(_write(ax, names[index], dots[index], places, taken[:index] + taken[index + 1 :]))
+
+
+def _away(spots: np.ndarray, index: int) -> np.ndarray:
+    """The direction (2,) from the nearest other dot, so that two names do not cross; zero where none is close."""
+    steps = np.delete(spots[index] - spots, index, axis=0)
+    distances = np.linalg.norm(steps, axis=1)
+    if not len(steps) or not 0 < distances.min() < CLOSE:
+        return np.zeros(2)
+    return steps[distances.argmin()] / distances.min()
+
+
+def _write(ax: Axes, name: str, dot: np.ndarray, places: list[tuple[float, float]], others: list[Bbox]) -> Bbox:
+    """Write a name at the first free place, else at the last; a thin line leads from a far one to its dot."""
+    at: Any = tuple(dot)
+    for place in places:
+        side = "left" if place[0] > 0 else "right"
+        text = ax.annotate(name, at, place, textcoords="offset points", fontsize=8, ha=side)
+        box = text.get_window_extent()
+        if place is places[-1] or not any(box.overlaps(other) for other in others):
+            break
+        text.remove()
+    if abs(place[0]) > FAR:
+        ax.annotate("", at, place, textcoords="offset points", arrowprops={"arrowstyle": "-", "lw": 0.5, "shrinkB": 3})
+    return box

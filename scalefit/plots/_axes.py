@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -40,9 +41,7 @@ def save(axes: Any, path: str | Path) -> Path:
     import matplotlib.pyplot as plt
 
     path, figure = Path(path), _figure(axes)
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
-        raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
+    check_ending(path)
     try:
         with whole(path) as unfinished:
             figure.savefig(unfinished, dpi=150)
@@ -50,6 +49,13 @@ def save(axes: Any, path: str | Path) -> Path:
         raise PlanError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
     plt.close(figure)
     return path
+
+
+def check_ending(path: Path) -> None:
+    """Raise `PlanError` where a picture cannot be drawn to a file of that ending."""
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
 
 
 def _figure(axes: Any) -> Figure:
