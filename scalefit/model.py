@@ -251,9 +251,17 @@ class Model:
     def bind(self, runs: Runs) -> "BoundModel":
         """Check that the table can carry this model, and centre its coordinates.
 
-        Raises `DataError` where a column is missing, there are fewer runs than parameters, or an input does not
-        vary.
+        Raises `DataError` where a column is missing, there are fewer runs than parameters, or an input or the loss
+        does not vary.
         """
+        if np.ptp(np.log(runs.loss)) < 1e-6:
+            raise DataError(
+                f"{runs.name}: the loss is the same in every run, so nothing can be learned; check its column."
+            )
+        return self.on_design(runs)
+
+    def on_design(self, runs: Runs) -> "BoundModel":
+        """As `bind`, for runs whose losses are still to be simulated and count for their unit alone."""
         _check_design(self, runs)
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
         unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
@@ -339,5 +347,3 @@ def _check_design(model: Model, runs: Runs) -> None:
                 f"{runs.name}: {name} are the same in every run, so their effect on the loss cannot be seen; "
                 f"add runs with other {name}."
             )
-    if np.ptp(np.log(runs.loss)) < 1e-6:
-        raise DataError(f"{runs.name}: the loss is the same in every run, so nothing can be learned; check its column.")

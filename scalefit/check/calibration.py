@@ -193,7 +193,7 @@ class _Study:
 def _study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> _Study:
     """Truths drawn from the prior and losses drawn from them."""
     x = _default_design(model.law) if design is None else read_inputs(design, model.law.inputs)
-    bound = model.bind(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
+    bound = model.on_design(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
     of_truth, of_noise = jax.random.split(keys_of([seed])[0])
     truth = model.sample_prior(of_truth, tables)
     log_loss = np.asarray(_simulated(model, truth, bound.data, jax.random.split(of_noise, tables)))
