@@ -103,6 +103,9 @@ def test_frontier_table_json_and_picture(run, saved, small_fit, tmp_path):
     assert [row["flops"] for row in rows] == pytest.approx([1e20, 1e21, 1e22])
     assert document["kind"] == "form"
     assert rows[1]["params_median"] == pytest.approx(np.median(small_fit.frontier([1e20, 1e21, 1e22]).params[:, 1]))
+    caution = json.loads(run("frontier", saved, "--budgets", "1e17:1e22:2", "--kind", "mean", "--json")[1])["caution"]
+    assert "smallest run: an extrapolation" in caution
+    assert "largest run: an extrapolation" in caution
     _, law, _ = run("frontier", saved, "--budgets", "1e21", "--kind", "mean", "--json")
     asked = json.loads(law)["frontier"][0]["params_median"]
     assert asked == pytest.approx(np.median(small_fit.frontier([1e21], kind="mean").params))

@@ -93,7 +93,7 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
 
 def test_normal_noise_leaves_nothing_to_correct():
     """The weights are then normal, and integrate out exactly, whatever the law."""
-    from scalefit.infer._conditional import Conditional, conditional, residuals
+    from scalefit.infer._conditional import Conditional, conditional, left_over
     from scalefit.infer._coordinates import unconstrain_straight
     from scalefit.infer.form import _log_error
 
@@ -103,7 +103,7 @@ def test_normal_noise_leaves_nothing_to_correct():
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
         truth = bound.to_unit(TRUTH | {"sigma": 0.01})
         place = unconstrain_straight(model, {name: jnp.asarray(truth[name]) for name in truth})
-        given = conditional(model, bound.data, Conditional.unaware(basis), *residuals(model, bound.data, place))
+        given = conditional(model, bound.data, Conditional.unaware(basis), *left_over(model, bound.data, place))
         error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)
     assert float(worth) == pytest.approx(64)

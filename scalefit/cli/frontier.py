@@ -39,7 +39,8 @@ def frontier(
     front = fitted.frontier(wanted, kind=kind)
     table = front.summary(prob)
     doubt = health_sentence(fitted.health)
-    words = caution(wanted.max(), fitted.compute_range, front.kind, fitted.model.card)
+    ends = [caution(end, fitted.compute_range, front.kind, fitted.model.card) for end in (wanted.min(), wanted.max())]
+    words = " ".join(filter(None, dict.fromkeys(ends)))
     if plot:
         _draw_frontier(fitted, wanted, prob, plot, kind)
     if as_json:

@@ -46,7 +46,7 @@ class Conditional(NamedTuple):
         return mean, 1 + self.bend * self.gram / sigma**2
 
 
-def residuals(model: Model, data: Data, straight: Array) -> tuple[Theta, Array]:
+def left_over(model: Model, data: Data, straight: Array) -> tuple[Theta, Array]:
     """Law and noise of `straight` coordinates, and what the law leaves of each run's log loss, (run,)."""
     theta = model.constrain(unflatten(model, bent(model, straight)))
     return theta, data.log_loss - model.log_mean(theta, data.x)
@@ -96,4 +96,4 @@ def tried(model: Model, data: Data, given: Conditional, theta: Theta, r: Array, 
 def collapsed(model: Model, data: Data, given: Conditional, straight: Array) -> Array:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
     prior = model.prior_potential(unflatten(model, bent(model, straight)))
-    return prior - log_likelihood(model, data, given, *residuals(model, data, straight))
+    return prior - log_likelihood(model, data, given, *left_over(model, data, straight))

@@ -20,7 +20,7 @@ from scalefit._programs import on_host, program
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
-from scalefit.infer._conditional import Conditional, collapsed, conditional, log_likelihood, residuals, tried
+from scalefit.infer._conditional import Conditional, collapsed, conditional, left_over, log_likelihood, tried
 from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
 from scalefit.infer._importance import Drawn, Schedule, at_shares, doubt, importance
 from scalefit.infer._mixture import at_modes
@@ -79,7 +79,7 @@ def _mode(model: Model, data: Data, unaware: Conditional, start: Theta) -> tuple
 
     def refine(_: int, state: tuple[Conditional, Bottom]) -> tuple[Conditional, Bottom]:
         near, bottom = state
-        given = conditional(model, data, near, *residuals(model, data, bottom.place))
+        given = conditional(model, data, near, *left_over(model, data, bottom.place))
         return given, descend(autodiff(partial(collapsed, model, data, given)), bottom.place)
 
     begin = Bottom.unseen(unconstrain_straight(model, start))
@@ -126,7 +126,7 @@ def _log_error(model: Model, data: Data, given: Conditional, straight: Array, no
 
     By importance around the approximation there; the logarithm of a mean is too low by half its variance.
     """
-    seen = residuals(model, data, straight)
+    seen = left_over(model, data, straight)
     near = conditional(model, data, given, *seen)
     _, log_each = tried(model, data, near, *seen, _antithetic(normal))
     log_sum = logsumexp(log_each)
@@ -138,7 +138,7 @@ def _log_error(model: Model, data: Data, given: Conditional, straight: Array, no
 
 def _chosen(model: Model, data: Data, given: Conditional, straight: Array, normal: Array, share: Array) -> Array:
     """Weights (pivot,) of a draw: of several, those at a `share` of their density."""
-    weights, log_each = tried(model, data, given, *residuals(model, data, straight), _antithetic(normal))
+    weights, log_each = tried(model, data, given, *left_over(model, data, straight), _antithetic(normal))
     return given.turn @ weights[at_shares(jnp.exp(log_each - log_each.max()), share)]
 
 
