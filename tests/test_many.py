@@ -115,6 +115,24 @@ def test_a_folder_holds_one_order(tmp_path):
         sf.fit_many(tables(2), **kept)
 
 
+@pytest.mark.parametrize("here", [None, OSError("disk full")])
+def test_a_failure_is_told_to_the_cluster(here, monkeypatch):
+    """The other processes would wait for ever for one that left."""
+    from jax.experimental import multihost_utils
+
+    from scalefit.infer.many import _agree
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda mine: np.array([mine, True]))
+    with pytest.raises(
+        OSError if here else sf.FitError, match="disk full" if here else "process 1 of the cluster failed"
+    ):
+        _agree(here)
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda mine: np.array([mine, False]))
+    if not here:
+        _agree(here)
+
+
 def test_fits_in_memory_are_let_go():
     fits = sf.fit_many(tables(2), engine=sf.MAP())
     assert fits[1].kind == "point"

@@ -107,12 +107,15 @@ def fit_many(
     shelf = Memory() if folder is None else Folder(folder, order)
     failures: dict[int, str] = {}
     with precision(), progress_report(f"{engine.name}, {len(tables)} tables", progress) as report:
-        numbers = range(-(-len(tables) // chunk))
-        for number in numbers:
-            if number % jax.process_count() == jax.process_index():
+        numbers, failed = range(-(-len(tables) // chunk)), None
+        try:
+            for number in numbers[jax.process_index() :: jax.process_count()]:
                 part = range(number * chunk, min((number + 1) * chunk, len(tables)))
                 _ensure(shelf, number, tables, part, model, engine, seed)
                 report(part.stop, len(tables))
+        except Exception as problem:
+            failed = problem
+        _agree(failed)
         _share(shelf, numbers)
     for number in numbers:
         for i, result in enumerate(_there(shelf, number).results):
@@ -153,6 +156,20 @@ def _there(shelf: Shelf, number: int) -> Chunk:
     found = shelf.get(number)
     assert found is not None, "every chunk was computed"
     return found
+
+
+def _agree(failed: Exception | None) -> None:
+    """Raise what went wrong here, or that something did elsewhere: a cluster would wait for a process that left."""
+    if jax.process_count() > 1:
+        from jax.experimental.multihost_utils import process_allgather
+
+        everywhere = np.asarray(process_allgather(np.asarray(failed is not None))).reshape(-1)
+        if everywhere.any() and failed is None:
+            raise FitError(
+                f"process {everywhere.argmax()} of the cluster failed, and says why there; mend it, call again."
+            )
+    if failed:
+        raise failed
 
 
 def _share(shelf: Shelf, numbers: range) -> None:
