@@ -122,7 +122,10 @@ def test_two_words_are_one_run_only_where_both_are_counts():
         (["plan", "FIT", "--budget", "1e22", "--kind", "wide"], "no interval kind 'wide'"),
         (["target", "FIT", "--loss", "1.0"], "out of reach"),
         (["target", "FIT", "--loss", "1e9"], "takes less than a parameter and a token; ask for a lower loss"),
-        (["target", "FIT", "--loss", "2", "--max-params", "10M"], "no one size within the cap reaches a loss of 2"),
+        (
+            ["target", "FIT", "--loss", "2", "--max-params", "10M", "--kind", "mean"],
+            "no one size within the cap reaches a loss of 2",
+        ),
         (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--max-params", "50M"], "raise the cap"),
         (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
         (["audit", "--fit", "FIT", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),

@@ -109,7 +109,7 @@ def test_normal_noise_leaves_nothing_to_correct():
     assert float(worth) == pytest.approx(64)
 
 
-def test_noise_without_a_scale_leaves_the_error_out(quick):
+def test_noise_without_a_scale_leaves_the_error_out(small_fit):
     """What a run's trust is measured by; until then such a fit ended in a KeyError beyond the data."""
 
     @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def test_noise_without_a_scale_leaves_the_error_out(quick):
         guess = lambda self, size: {"width": size}
 
     try:
-        fit = sf.fit(simulated(), sf.Model(noise=Wide()), engine=quick)
+        fit = replace(small_fit, model=sf.Model(noise=Wide()))
         assert not fit.carries_error
         assert fit.kind_at(1e25) == "mean"
         with pytest.raises(sf.ModelError, match="noise with a sigma"):
