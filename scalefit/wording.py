@@ -25,10 +25,13 @@ def ratio(value: float) -> str:
 
 
 def health_sentence(health: Health) -> str:
-    """The verdict that is not ok and its first reason, without the advice; empty where all is well."""
+    """The verdict that is not ok and the reason for it, without the advice; empty where all is well.
+
+    Of several the last: checks of the table, which come after those of the draws, say what those suffer from.
+    """
     if not health.doubts:
         return ""
-    worst = health.doubts[0]
+    *_, worst = (check for check in health.doubts if check.verdict == health.verdict)
     rely = "do not rely on this answer" if worst.verdict == "fail" else "rely on this answer with care"
     return f"The fit's health is {worst.verdict}, so {rely}; {worst.name}: {worst.sentence.split(';')[0]}."
 

@@ -205,3 +205,5 @@ def test_health_in_a_sentence():
     assert health_sentence(Health((fine,))) == ""
     said = "The fit's health is review, so rely on this answer with care; tails: nu 0.5 for the runs."
     assert health_sentence(Health((fine, tails))) == said
+    few, ray = Check("tail ESS", "fail", 48, "48 draws; more"), Check("one ray", "fail", 1, "one path; add runs off it")
+    assert "do not rely on this answer; one ray: one path." in health_sentence(Health((few, ray, tails)))
