@@ -62,6 +62,11 @@ def keys_of(seeds: Sequence[int]) -> np.ndarray:
     return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=-1).astype(np.uint32)
 
 
+def key_of(seed: int) -> Array:
+    """The same of one seed, (2,)."""
+    return jax.device_put(keys_of([seed])[0])
+
+
 def find_root(
     f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array, within: float = 0.0
 ) -> Array:

@@ -142,9 +142,12 @@ def _told_tree(tree: Any) -> bool:
     return _told(held) and all(map(_told_tree, tree.children()))
 
 
+_version = lru_cache(version)  # reads a file each time
+
+
 def versions() -> dict[str, str]:
     """Versions of scalefit and of what computes its numbers."""
-    return {name: version(name) for name in ("scalefit", "jax", "jaxlib", "numpyro", "blackjax", "numpy")}
+    return {name: _version(name) for name in ("scalefit", "jax", "jaxlib", "numpyro", "blackjax", "numpy")}
 
 
 @lru_cache

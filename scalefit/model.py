@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import keys_of, padded_rows, precision
+from scalefit._numerics import key_of, padded_rows, precision
 from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
@@ -246,7 +246,7 @@ class Model:
         with precision():
             x = {name: jnp.asarray(np.asarray(inputs[name], dtype=float)[rows]) for name in self.law.inputs}
             noise = self.noise.distribution(theta, self.log_mean(theta, x))
-            return np.exp(np.asarray(noise.sample(keys_of([seed])[0])))[:count]
+            return np.exp(np.asarray(noise.sample(key_of(seed))))[:count]
 
     def bind(self, runs: Runs) -> "BoundModel":
         """Check that the table can carry this model, and centre its coordinates.

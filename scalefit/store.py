@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._files import whole
-from scalefit._numerics import keys_of, precision
+from scalefit._numerics import key_of, precision
 from scalefit._programs import program
 from scalefit.discrepancy import Discrepancy
 from scalefit.errors import DataError, FitError, ModelError, ScalefitError
@@ -77,7 +77,7 @@ def to_datatree(fit: Fit) -> "xr.DataTree":
         unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(fit.draws).items()}
         # Log loss in nats, as observed: the unit-free log loss differs by a constant, its density not at all.
         shift = np.log(fit.bound.unit["loss"])
-        keys = jax.random.split(keys_of([fit.seed])[0], next(iter(fit.draws.values())).shape)
+        keys = jax.random.split(key_of(fit.seed), next(iter(fit.draws.values())).shape)
         density, predicted, prior = _pointwise(fit.model, unit_draws, keys, fit.bound.data)
     tree = {f"/{name}": group.to_dataset() for name, group in _tree(fit).children.items() if name != "table"}
     inputs = {name: ("run", fit.runs[name]) for name in (*fit.model.law.inputs, "loss")}

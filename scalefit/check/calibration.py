@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import check_prob, keys_of, precision
+from scalefit._numerics import check_prob, key_of, precision
 from scalefit._programs import program
 from scalefit.check import ecdf
 from scalefit.check.scores import inside
@@ -194,7 +194,7 @@ def _study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> _S
     """Truths drawn from the prior and losses drawn from them."""
     x = _default_design(model.law) if design is None else read_inputs(design, model.law.inputs)
     bound = model.on_design(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
-    of_truth, of_noise = jax.random.split(keys_of([seed])[0])
+    of_truth, of_noise = jax.random.split(key_of(seed))
     truth = model.sample_prior(of_truth, tables)
     log_loss = np.asarray(_simulated(model, truth, bound.data, jax.random.split(of_noise, tables)))
     log_loss = log_loss[:, bound.padded]  # padding repeats the last run

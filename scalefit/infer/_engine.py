@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from scalefit._numerics import keys_of, precision
+from scalefit._numerics import key_of, precision
 from scalefit._programs import program, versions
 from scalefit.errors import FitError, ScalefitError
 from scalefit.fitted import Fit, Kind
@@ -67,7 +67,7 @@ class CompiledEngine(Engine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Solve one table."""
-        return EngineResult(*solve(self, bound.model, bound.data, keys_of([seed])[0]))
+        return EngineResult(*solve(self, bound.model, bound.data, key_of(seed)))
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """Tables of one padded length in one program."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jax import Array
 
-from scalefit._numerics import keys_of, meanwhile
+from scalefit._numerics import key_of, meanwhile
 from scalefit._programs import on_host, program
 from scalefit.infer._engine import Arrays, CompiledEngine, EngineResult, Report
 from scalefit.infer._mode import POLISHED, Laplace, modes
@@ -26,7 +26,7 @@ class ModeEngine(CompiledEngine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The same in two programs, the second compiled while the first is."""
-        model, data, key = bound.model, bound.data, keys_of([seed])[0]
+        model, data, key = bound.model, bound.data, key_of(seed)
         with meanwhile(lambda: _draw.prepare(self, model, data, Laplace.shapes(model, POLISHED), key)):
             found = on_host(modes(model, data))
         return EngineResult(*_draw(self, model, data, found, key))

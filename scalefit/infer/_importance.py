@@ -54,9 +54,14 @@ def importance(
     return Drawn(z[kept].reshape(*shape, -1), stats)
 
 
+def pareto_k_of(stats: Mapping[str, ArrayLike]) -> float:
+    """The one number that all draws carry."""
+    return float(np.asarray(stats["pareto_k"]).flat[0])
+
+
 def doubt(stats: Mapping[str, ArrayLike]) -> str:
     """Why weighted draws with these statistics are not to be trusted, empty where they are."""
-    k, log_weight = float(np.asarray(stats["pareto_k"]).flat[0]), np.asarray(stats["log_weight"])
+    k, log_weight = pareto_k_of(stats), np.asarray(stats["log_weight"])
     effective = log_weight.size / np.exp(log_weight).mean()
     if not k <= PARETO_K:
         return f"Pareto k of importance sampling is {k:.2f}, above {PARETO_K}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit.health import Check
 from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._importance import doubt
+from scalefit.infer._importance import doubt, pareto_k_of
 from scalefit.infer.ais import AIS
 from scalefit.infer.nuts import NUTS
 from scalefit.model import BoundModel
@@ -67,7 +67,7 @@ def thin(found: EngineResult | str) -> str:
     """Why the tails of importance sampling may be too thin, empty where they are not."""
     if isinstance(found, str):
         return ""
-    k = float(np.asarray(found.stats["pareto_k"]).flat[0])
+    k = pareto_k_of(found.stats)
     return "" if k <= ENOUGH else f"its Pareto k was {k:.2f}, above {ENOUGH}"
 
 

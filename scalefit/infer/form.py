@@ -15,14 +15,14 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from scalefit._numerics import keys_of, meanwhile, precision, product
+from scalefit._numerics import key_of, meanwhile, precision, product
 from scalefit._programs import on_host, program
 from scalefit.discrepancy import Form, make_paths
 from scalefit.errors import FitWarning
 from scalefit.fitted import Fit
 from scalefit.infer._conditional import Conditional, collapsed, conditional, left_over, log_likelihood, tried
 from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
-from scalefit.infer._importance import Drawn, Schedule, at_shares, doubt, importance
+from scalefit.infer._importance import Drawn, Schedule, at_shares, doubt, importance, pareto_k_of
 from scalefit.infer._mixture import at_modes
 from scalefit.infer._mode import Laplace, laplace_at
 from scalefit.infer._newton import Bottom, autodiff, descend
@@ -49,7 +49,7 @@ def fit_form(fit: Fit) -> Form:
     centres, basis = bound.basis
     middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
     with precision():
-        data, key = bound.data, keys_of([fit.seed])[0]
+        data, key = bound.data, key_of(fit.seed)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         unaware = Conditional.unaware(basis.astype(jnp.result_type(float)))
         with meanwhile(lambda: _draw.prepare(model, data, unaware, Laplace.shapes(model), key, SHAPE, SCHEDULES[0])):
@@ -67,7 +67,7 @@ def fit_form(fit: Fit) -> Form:
     assert discrepancy is not None, "basis refuses a model without one"
     took = product(flat, basis[: len(bound.runs)].T).std(axis=1)
     paths = make_paths(discrepancy.scales, centres, flat, fit.seed)
-    return Form(raw, paths, float(np.asarray(stats["pareto_k"]).flat[0]), took)
+    return Form(raw, paths, pareto_k_of(stats), took)
 
 
 @program("model")

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import keys_of
+from scalefit._numerics import key_of
 from scalefit._programs import on_host, quick
 from scalefit.errors import FitError
 from scalefit.infer._coordinates import constrain_straight, straight_potential
@@ -65,7 +65,7 @@ class NUTS(Engine):
         init, advance = _program(bound.model, self)
         data = bound.data
         start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
-        state = init(start, data, jax.random.split(keys_of([seed])[0], self.chains))
+        state = init(start, data, jax.random.split(key_of(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
             state, block = advance(state, start, data)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import keys_of, precision
+from scalefit._numerics import key_of, precision
 from scalefit._programs import program
 from scalefit.health import PARETO_K
 from scalefit.infer._importance import Schedule, importance
@@ -51,9 +51,9 @@ def sample_small(model: SmallModel, data: Mapping[str, Any], seed: int = 0) -> t
     """
     with precision("float64"):
         arrays = {name: jnp.asarray(values, dtype=float) for name, values in data.items()}
-        z, stats = _by_importance(model, arrays, keys_of([seed])[0], SCHEDULE)
+        z, stats = _by_importance(model, arrays, key_of(seed), SCHEDULE)
         if not float(stats["pareto_k"][0, 0]) <= PARETO_K:
-            z, stats = _nuts(model, arrays, z[:, 0], keys_of([seed])[0])
+            z, stats = _nuts(model, arrays, z[:, 0], key_of(seed))
         theta = _constrain(model, z)
     as_numpy = lambda part: {name: np.asarray(values) for name, values in part.items()}
     return as_numpy(theta), as_numpy(stats)
