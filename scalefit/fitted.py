@@ -15,7 +15,7 @@ from scalefit._numerics import precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.discrepancy import Form, errors_at
-from scalefit.errors import PlanError
+from scalefit.errors import FitError, PlanError
 from scalefit.frontier import Frontier, beyond, frontier, trades
 from scalefit.health import Health
 from scalefit.model import BoundModel, Model, Theta
@@ -193,6 +193,15 @@ class Fit:
         from scalefit.store import to_datatree
 
         return to_datatree(self)
+
+
+def check_fit(value: Any) -> None:
+    """Raise `FitError` on what is no fit: a table, or the name of a file."""
+    if not isinstance(value, Fit):
+        make = {Runs: "make one with sf.fit(runs)", str: "read one with sf.load(path)"}
+        raise FitError(
+            f"a fit is wanted here, not {type(value).__name__}; {make.get(type(value), 'sf.fit(runs) makes one')}."
+        )
 
 
 def _arrays(values: Mapping[str, np.ndarray]) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from scalefit._numerics import find_root, precision
 from scalefit._programs import program
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, share_6nd, to_total
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.frontier import LogLoss, elasticities, log_loss_of, planning_draws
 from scalefit.laws import Law, find_law
 
@@ -92,6 +92,8 @@ def _law_and_draws(source: Fit | Mapping[str, float] | None) -> tuple[Law, Mappi
     if isinstance(source, Fit):
         refuse_mix("total", source.runs.convention, source.runs.name)
         return source.model.law, source.theta
+    if not isinstance(source, Mapping | None):
+        check_fit(source)
     law = find_law("chinchilla")
     theta = law.reference()[0].theta if source is None else source
     if missing := [p.name for p in law.params() if p.name not in theta]:

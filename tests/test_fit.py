@@ -100,6 +100,29 @@ def test_prediction_refuses_what_it_cannot_do(small_fit):
         small_fit.predict({"params": [1e9], "tokens": [-1e10]})
 
 
+ASKED_OF_A_FIT = {
+    "plan": lambda fit: sf.plan(fit, 1e22),
+    "target": lambda fit: sf.target(fit, 2.2),
+    "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.cost.Lifetime(1e12)),
+    "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
+    "audit": lambda fit: sf.audit(fit, "gpt-3"),
+    "versus": lambda fit: sf.versus("gopher", "chinchilla", fit=fit),
+    "loss_surface": lambda fit: sf.loss_surface(fit, [1e9], [1e10]),
+    "reconcile": lambda fit: sf.reconcile(fit),
+    "plots.frontier": lambda fit: sf.plots.frontier(fit),
+    "plots.isoflops": lambda fit: sf.plots.isoflops(fit),
+    "plots.surface": lambda fit: sf.plots.surface(fit),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED_OF_A_FIT.values(), ids=ASKED_OF_A_FIT)
+def test_what_is_no_fit_is_refused_in_words(ask, chinchilla):
+    with pytest.raises(sf.FitError, match=r"not Runs; make one with sf.fit\(runs\)"):
+        ask(chinchilla)
+    with pytest.raises(sf.FitError, match=r"not str; read one with sf.load\(path\)"):
+        ask("fit.nc")
+
+
 def test_planned_runs_need_only_their_inputs(small_fit):
     planned = {"N": [1e9], "D": [2e10], "loss": [np.nan], "val_loss": [np.nan], "note": ["later"]}
     assert small_fit.predict(planned, kind="mean").shape == (2000, 1)

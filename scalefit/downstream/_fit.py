@@ -13,7 +13,7 @@ from scalefit.downstream._check import checked
 from scalefit.downstream.forms import FORMS, ExponentialError, Form, Sigmoid
 from scalefit.downstream.scatter import BetaBinomial, NormalScatter, Scatter
 from scalefit.errors import DataError, ModelError, PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.health import Health, assess_chains
 from scalefit.infer.small import SmallModel, sample_small
 from scalefit.laws import Param
@@ -92,6 +92,7 @@ class Downstream:
         fit : a scaling law fitted to the same task loss, in the same unit. new_runs : anything `fit.predict` takes.
         kind : "mean" holds the uncertainty of law and curve, "run" also the noise of a run and of its evaluation.
         """
+        check_fit(fit)
         loss = fit.predict(new_runs, kind="mean")
         if kind == "run" and len(loss) == 1:  # a point fit: as many runs of it as the curve has draws
             loss = fit.observed(np.broadcast_to(loss, (1, self.theta["k"].size, loss.shape[1])))[0]

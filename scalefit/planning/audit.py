@@ -12,7 +12,7 @@ from jax import Array
 from scalefit._numerics import precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.frontier import elasticities
 from scalefit.planning._solve import balanced_log_tokens, tokens_along
 from scalefit.planning.basis import Basis
@@ -62,6 +62,7 @@ def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any
 
     Raises `PlanError` where a name is unknown or the law has no allocation.
     """
+    check_fit(fit)
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
     kind = kind or fit.kind_at([flops_6nd(model.params, model.tokens) for model in chosen])
     with precision():

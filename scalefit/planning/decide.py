@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalefit._numerics import precision
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning._choice import Choice
 from scalefit.planning.amount import read_amount
 from scalefit.planning.basis import Basis
@@ -134,6 +134,7 @@ def plan(
         default where the budget's FLOP lie beyond the data. Raises `PlanError` where the law has no allocation, or
         budget and limits leave no room.
     """
+    check_fit(fit)
     found, cost = read_budget(budget, machines), cost or SixND()
     kind = kind or fit.kind_at(found.flops)
     limits = Limits.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)

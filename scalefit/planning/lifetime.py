@@ -16,7 +16,7 @@ from jax import Array
 from scalefit._numerics import precision
 from scalefit._programs import program
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, log_tokens_for, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
@@ -95,6 +95,7 @@ def lifetime(
 
     Intervals are of kind mean: with an error of its own a law may put an equal quality out of a smaller size's reach.
     """
+    check_fit(fit)
     with precision():
         belief = believe(fit, fixed=fixed)
         life = cost.sampled(belief.count, fit.seed)

@@ -10,7 +10,7 @@ import numpy as np
 from scalefit._numerics import precision
 from scalefit.counting import pf_days, share_6nd
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import believe
 from scalefit.planning.budget import read_budget
@@ -73,6 +73,7 @@ def rules_of_thumb(
     kind : "mean", or "form" with the law's own error, the default beyond the data. fixed : the law's further inputs.
     Raises `PlanError` where a rule asks for more parameters than the budget can train on one token.
     """
+    check_fit(fit)
     found, cost = read_budget(budget, machines), SixND()
     kind = kind or fit.kind_at(found.flops)
     params = {"20 tokens per parameter": twenty_to_one(found.flops), "Kaplan 2020": kaplan(found.flops)}

@@ -13,7 +13,7 @@ from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.discrepancy import errors_at
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.frontier import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.units import positive_budgets
@@ -49,6 +49,7 @@ def loss_surface(
     law's inputs beyond params and tokens. Raises `PlanError` where a grid is empty or not positive, or the
     law has no allocation.
     """
+    check_fit(fit)
     rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
     kind = kind or fit.kind_at(flops_6nd(rows[[0, -1]], columns[[0, -1]]))
     with precision():

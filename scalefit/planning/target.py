@@ -13,7 +13,7 @@ from jax import Array
 from scalefit._numerics import check_prob, precision
 from scalefit._programs import program
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, minimise
 from scalefit.planning.basis import Basis
 from scalefit.planning.belief import Belief, believe
@@ -86,6 +86,7 @@ def target(
     is unlikely at the largest run's compute. fixed : the law's further inputs. Raises `PlanError` where too few draws
     reach the loss at any budget.
     """
+    check_fit(fit)
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)

@@ -14,7 +14,7 @@ from scalefit._numerics import precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.health import Health
 from scalefit.planning._solve import least_log_budget
 from scalefit.planning.basis import Basis
@@ -114,6 +114,7 @@ def versus(
     elif fit is None:
         raise PlanError("two runs or budgets are compared under a fit: give fit=...")
     else:
+        check_fit(fit)
         fits, asked = (fit, fit), (a, b)
     ask = Asking(machines, kind or _kind_for(fits, [_flops(value, machines) for value in asked]), fixed)
     return _compare(ask, *fits, *(_candidate(ask, each, value) for each, value in zip(fits, asked, strict=True)))

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from scalefit._numerics import interval
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning import Audit
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import percent
@@ -24,6 +24,7 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
     The end of the data is a vertical line: beyond it a band of kind mean leaves out the law's own error. Returns the
     Axes.
     """
+    check_fit(fit)
     ax = ax or new_axes(size=(9.0, 6.0))
     flops, largest = found.flops, fit.compute_range[1]
     per = np.array([model.tokens / model.params for model in found.models])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scalefit._numerics import interval
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
 from scalefit.units import format_flops, percent
 
@@ -25,6 +25,7 @@ def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None,
     second band with the law's own error, the default where a budget lies beyond the data. That region is shaded: there
     a band of kind mean is too narrow. Returns the four Axes.
     """
+    check_fit(fit)
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
     kinds = dict.fromkeys(["mean", kind or fit.kind_at(budgets)])

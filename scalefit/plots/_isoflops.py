@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from scalefit._numerics import interval
 from scalefit.approaches import NEAR, crowded_budgets
 from scalefit.counting import share_6nd
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
 
@@ -20,6 +20,7 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     budgets : FLOP; up to eight that the runs crowd around by default. The bar at each optimum is the interval of
     N_opt. Both hold the law's own error too where a budget lies beyond the data. Returns the Axes.
     """
+    check_fit(fit)
     flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
     front = fit.frontier(flops)
     ax = ax or new_axes(size=(8.0, 5.5))

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 
 from scalefit._numerics import interval
 from scalefit.counting import flops_6nd, share_6nd
-from scalefit.fitted import Fit
+from scalefit.fitted import Fit, check_fit
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent
@@ -24,6 +24,7 @@ def surface(fit: Fit, grid: Surface | None = None, prob: float = 0.9, ax: Axes |
     grid : a `loss_surface`; by default one from the smallest run to ten times the largest. The band is the
     `prob` interval of the optimum along each isoFLOP line. Returns the Axes.
     """
+    check_fit(fit)
     grid = grid or _default_grid(fit)
     ax = ax or new_axes(size=(8.5, 6.5))
     norm = Normalize(grid.median.min(), float(np.quantile(grid.median, 0.98)))
