@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
+from scalefit._numerics import padded_rows, precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit, check_fit
@@ -23,6 +23,8 @@ from scalefit.planning.published import TrainedModel, published_models, read_mod
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHARED = 4  # audits of up to so many models, and of as many more, share a program
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +67,11 @@ def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any
     check_fit(fit)
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
     kind = kind or fit.kind_at([flops_6nd(model.params, model.tokens) for model in chosen])
+    rows = padded_rows(len(chosen), SHARED)
     with precision():
-        log_n, log_d = (jnp.log(jnp.asarray([getattr(m, name) for m in chosen])) for name in ("params", "tokens"))
+        log_n, log_d = (jnp.log(jnp.asarray([getattr(chosen[i], name) for i in rows])) for name in ("params", "tokens"))
         judged = _judge(believe(fit, fixed=fixed, kind=kind), log_n, log_d)
-    draws = {name: np.asarray(values) for name, values in judged.items()}
+    draws = {name: np.asarray(values)[:, : len(chosen)] for name, values in judged.items()}
     return Audit(chosen, draws, Basis.of(fit, SixND(), interval=kind))
 
 
