@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,9 @@ from jax import Array
 
 from scalefit.errors import ScalefitError
 
+T = TypeVar("T")
 Precision = Literal["float32", "float64"]
+GROUP = 32
 _asked: ContextVar[Precision | None] = ContextVar("precision", default=None)
 
 
@@ -74,7 +76,7 @@ def find_root(
 
     `f(u)` returns value and slope. Converges to rounding, or until a step is no longer than `within`; a root outside
     the bracket gives its nearer end, NaN gives NaN. All arguments are scalars: vectorise with `jax.vmap`, where the
-    slowest root decides how long all take.
+    slowest root decides how long all take, or with `by_groups` where it takes far longer than most.
     """
     rounding = 16 * jnp.finfo(jnp.result_type(float)).eps * jnp.maximum(1.0, jnp.abs(high))
     tolerance = jnp.maximum(rounding, within)
@@ -93,6 +95,28 @@ def find_root(
 
     state = (low, high, start, jnp.full_like(start, jnp.inf), 0)
     return jax.lax.while_loop(unfinished, step, state)[2]
+
+
+def by_groups(f: Callable[..., T], in_axes: tuple) -> Callable[..., T]:
+    """`jax.vmap(f, in_axes)`, on a CPU a group at a time: those that take few steps do not wait for those with many.
+
+    in_axes : of every argument 0, None, or a tree of these.
+    """
+    is_axis: Any = lambda axis: axis is None
+
+    def call(*args: Any) -> T:
+        mapped = jax.tree.map(lambda axis, part: None if axis is None else part, in_axes, args, is_leaf=is_axis)
+        count = len(jax.tree.leaves(mapped)[0])
+        size = min(count, GROUP if jax.default_backend() == "cpu" else count)
+
+        def one(row: Array) -> T:
+            at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[row], part)
+            return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
+
+        found = jax.lax.map(one, jnp.asarray(padded_rows(count, size)), batch_size=size)
+        return jax.tree.map(lambda leaf: leaf[:count], found)
+
+    return call
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

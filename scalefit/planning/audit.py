@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import padded_rows, precision
+from scalefit._numerics import by_groups, padded_rows, precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.fitted import Fit, check_fit
@@ -106,4 +106,4 @@ def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
             "served": 3.0 * jnp.exp(log_d) * (e_n / e_d - 1.0),
         }
 
-    return jax.vmap(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)
+    return by_groups(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import check_prob, precision
+from scalefit._numerics import by_groups, check_prob, precision
 from scalefit._programs import program
 from scalefit.errors import PlanError
 from scalefit.fitted import Fit, check_fit
@@ -159,7 +159,7 @@ def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
         found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}
         return {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
 
-    return jax.vmap(one, (belief.axes,))(belief)
+    return by_groups(one, (belief.axes,))(belief)
 
 
 @program()

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
+from scalefit._numerics import by_groups, precision
 from scalefit._programs import program
 from scalefit.counting import flops_6nd
 from scalefit.errors import PlanError
@@ -220,4 +219,4 @@ def _speedup(belief: Belief, log_c: Array, loss_a: Array, loss_b: Array) -> Arra
         needed = [least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b)]
         return jnp.where(needed[1] < end - 1e-3, jnp.exp(needed[1] - needed[0]), jnp.inf)
 
-    return jax.vmap(one, (belief.axes, 0, 0))(belief, loss_a, loss_b)
+    return by_groups(one, (belief.axes, 0, 0))(belief, loss_a, loss_b)
