@@ -107,13 +107,14 @@ def by_groups(f: Callable[..., T], in_axes: tuple) -> Callable[..., T]:
     def call(*args: Any) -> T:
         mapped = jax.tree.map(lambda axis, part: None if axis is None else part, in_axes, args, is_leaf=is_axis)
         count = len(jax.tree.leaves(mapped)[0])
-        size = min(count, GROUP if jax.default_backend() == "cpu" else count)
+        if count <= GROUP or jax.default_backend() != "cpu":
+            return jax.vmap(f, in_axes)(*args)
 
         def one(row: Array) -> T:
             at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[row], part)
             return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
 
-        found = jax.lax.map(one, jnp.asarray(padded_rows(count, size)), batch_size=size)
+        found = jax.lax.map(one, jnp.asarray(padded_rows(count, GROUP)), batch_size=GROUP)
         return jax.tree.map(lambda leaf: leaf[:count], found)
 
     return call

@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import key_of, padded_rows, precision
+from scalefit._programs import program
 from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
 from scalefit.laws import Law, Param, Prior, find_law
@@ -244,9 +245,9 @@ class Model:
         count = len(inputs[self.law.inputs[0]])
         rows = padded_rows(count, ROWS)
         with precision():
-            x = {name: jnp.asarray(np.asarray(inputs[name], dtype=float)[rows]) for name in self.law.inputs}
-            noise = self.noise.distribution(theta, self.log_mean(theta, x))
-            return np.exp(np.asarray(noise.sample(key_of(seed))))[:count]
+            x = {name: np.asarray(inputs[name], dtype=float)[rows] for name in self.law.inputs}
+            one = {name: np.asarray(value, dtype=float)[None] for name, value in theta.items()}
+            return np.exp(np.asarray(simulated(self, one, x, key_of(seed)[None])[0]))[:count]
 
     def bind(self, runs: Runs) -> "BoundModel":
         """Check that the table can carry this model, and centre its coordinates.
@@ -266,6 +267,13 @@ class Model:
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
         unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
         return BoundModel(self, runs, unit)
+
+
+@program("model")
+def simulated(model: Model, theta: Theta, x: Theta, keys: Array) -> Array:
+    """ln loss of every table, (table, run), with noise: from parameters name -> (table,), and a key a table."""
+    one = lambda draw, key: model.noise.distribution(draw, model.log_mean(draw, x)).sample(key)
+    return jax.vmap(one)(theta, keys)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ from scalefit.infer._engine import EngineResult, Report, attempt, chosen
 from scalefit.infer._progress import progress_report
 from scalefit.infer.many import table_seed
 from scalefit.laws import Law
-from scalefit.model import BoundModel, Data, Model, Theta, over_tiles
+from scalefit.model import BoundModel, Data, Model, Theta, over_tiles, simulated
 from scalefit.read import read_inputs
 from scalefit.runs import Runs
 from scalefit.units import distinct_labels, positive_budgets
@@ -196,7 +196,7 @@ def _study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> _S
     bound = model.on_design(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
     of_truth, of_noise = jax.random.split(key_of(seed))
     truth = model.sample_prior(of_truth, tables)
-    log_loss = np.asarray(_simulated(model, truth, bound.data, jax.random.split(of_noise, tables)))
+    log_loss = np.asarray(simulated(model, truth, bound.data.x, jax.random.split(of_noise, tables)))
     log_loss = log_loss[:, bound.padded]  # padding repeats the last run
     flops, others = None, {}
     if trades(model.law):
@@ -211,13 +211,6 @@ def _default_design(law: Law) -> dict[str, np.ndarray]:
     if unknown := sorted(set(law.inputs) - set(runs.columns)):
         raise DataError(f"the {law.name} law also takes {', '.join(unknown)}: give a design with these columns.")
     return {name: runs[name][::2] for name in law.inputs}
-
-
-@program("model")
-def _simulated(model: Model, theta: Theta, data: Data, keys: Array) -> Array:
-    """ln loss of every table, (table, padded run), from parameters name -> (table,)."""
-    one = lambda draw, key: model.noise.distribution(draw, model.log_mean(draw, data.x)).sample(key)
-    return jax.vmap(one)(theta, keys)
 
 
 def _fitted(study: _Study, engine: Engine, seed: int, report: Report) -> Iterator[tuple[int, EngineResult | str]]:
