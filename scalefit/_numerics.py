@@ -97,24 +97,26 @@ def find_root(
     return jax.lax.while_loop(unfinished, step, state)[2]
 
 
-def by_groups(f: Callable[..., T], in_axes: tuple) -> Callable[..., T]:
-    """`jax.vmap(f, in_axes)`, on a CPU a group at a time: those that take few steps do not wait for those with many.
+def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) -> Callable[..., T]:
+    """`jax.vmap(f, in_axes)`, a group of `size` at a time; the last is filled up, for a smaller one is compiled again.
 
-    in_axes : of every argument 0, None, or a tree of these.
+    By default, on a CPU, `GROUP`: what takes few steps does not wait for what takes many. in_axes : 0 and None, or
+    trees of these, of every argument.
     """
     is_axis: Any = lambda axis: axis is None
 
     def call(*args: Any) -> T:
         mapped = jax.tree.map(lambda axis, part: None if axis is None else part, in_axes, args, is_leaf=is_axis)
         count = len(jax.tree.leaves(mapped)[0])
-        if count <= GROUP or jax.default_backend() != "cpu":
+        group = size or (GROUP if jax.default_backend() == "cpu" else count)
+        if count <= group:
             return jax.vmap(f, in_axes)(*args)
 
         def one(row: Array) -> T:
             at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[row], part)
             return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
 
-        found = jax.lax.map(one, jnp.asarray(padded_rows(count, GROUP)), batch_size=GROUP)
+        found = jax.lax.map(one, jnp.asarray(padded_rows(count, group)), batch_size=group)
         return jax.tree.map(lambda leaf: leaf[:count], found)
 
     return call

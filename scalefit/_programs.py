@@ -29,7 +29,8 @@ QUICK = {
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,
 }
-MEANT = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl")
+MEANT = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl",
+         "jax_default_device")  # fmt: skip
 
 
 def program(*static: str) -> Callable[[Callable[P, R]], "Program[P, R]"]:
@@ -122,6 +123,8 @@ def _place(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None
     folder = jax.config.values["jax_compilation_cache_dir"]
     if not folder or "://" in folder or not (_told(options) and _told_tree(tree)):
         return None
+    if jax.config.jax_default_device is not None:  # type: ignore[attr-defined]
+        return None  # it would be lowered for the default backend, whichever device is asked for
     words = (f.__module__, f.__qualname__, options, tree, others, versions(), _source())
     return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(words).encode()).hexdigest()}-lowered"
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import key_of, padded_rows, precision
+from scalefit._numerics import by_groups, key_of, padded_rows, precision
 from scalefit._programs import program
 from scalefit.discrepancy import Card, Discrepancy, coordinates, pivots
 from scalefit.errors import DataError, ModelError
@@ -71,14 +71,7 @@ def over_draws(f: Callable[..., T], data: Data, each: int = 1) -> Callable[..., 
 
     each : arrays as long as the table that one draw takes.
     """
-    most = max(1, POINTS // (each * len(data.weight)))
-
-    def call(*args: Any) -> T:
-        count = len(jax.tree.leaves(args)[0])
-        block = max(size for size in range(1, min(count, most) + 1) if count % size == 0)  # none is left over
-        return jax.vmap(f)(*args) if block == count else jax.lax.map(lambda one: f(*one), args, batch_size=block)
-
-    return call
+    return by_groups(f, size=max(1, POINTS // (each * len(data.weight))))
 
 
 def thinned(data: Data) -> Data:

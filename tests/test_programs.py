@@ -107,6 +107,17 @@ def test_what_has_no_words_is_not_kept(law, folder):
     assert not list(folder.glob("*-lowered"))
 
 
+def test_for_a_device_asked_for_none_is_kept(folder):
+    """Lowered for the default backend it would not run on another, such as the CPU beside a GPU."""
+    usual = at(1e9)
+    (kept,) = folder.glob("*-lowered")
+    kept.unlink()
+    with jax.default_device(jax.devices("cpu")[0]):
+        assert at(1e9)["loss"] == usual["loss"]
+    assert len(traced) == 2
+    assert not list(folder.glob("*-lowered"))
+
+
 def test_a_damaged_file_is_made_again(folder):
     first = at(1e9)
     (kept,) = folder.glob("*-lowered")

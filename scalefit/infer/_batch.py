@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._numerics import keys_of, padded_rows, precision, precision_in_force
-from scalefit._programs import program
+from scalefit._programs import on_host, program
 from scalefit.model import BoundModel, Data, Model, stacked
 
 CHUNK = 256  # tables, on CPU
@@ -50,7 +50,7 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
         tables = stacked([bounds[row] for row in rows]), keys_of([seeds[row] for row in rows])
         with precision(kind):  # which each thread has its own of
             found = solve_group(solver, bounds[0].model, *jax.device_put(tables, device))
-            return jax.tree.map(np.asarray, found)
+            return on_host(found)
 
     numbers = range(len(groups))
     # The first group traces the program and one on each other device compiles it there, before any is asked twice.

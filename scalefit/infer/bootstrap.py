@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._programs import program
+from scalefit._programs import on_host, program
 from scalefit.errors import DataError, FitError
 from scalefit.infer._engine import Engine, EngineResult, Report, solve
 from scalefit.infer._point import PointEngine
@@ -58,7 +58,7 @@ def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Rep
     parts = []
     for done in range(0, many, BATCH):
         block = jnp.asarray(counts[done : done + BATCH])
-        parts.append(jax.tree.map(np.asarray, _refits(options.of, options.residual, bound.model, data, start, block)))
+        parts.append(on_host(_refits(options.of, options.residual, bound.model, data, start, block)))
         report(min(done + BATCH, many), many)
     return jax.tree.map(lambda *a: np.concatenate(a)[None, :many], *parts)
 

@@ -69,7 +69,7 @@ class NUTS(Engine):
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
             state, block = advance(state, start, data)
-            kept.append(jax.tree.map(np.asarray, block))
+            kept.append(on_host(block))
             report(min(done + BLOCK, total), total)
         steps = jax.tree.map(lambda *parts: np.concatenate(parts)[self.warmup : total].swapaxes(0, 1), *kept)
         return EngineResult(self._draws(bound.model, start, steps.position), self._stats(steps))

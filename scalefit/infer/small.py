@@ -17,7 +17,7 @@ from jax import Array
 from scalefit._numerics import key_of, precision
 from scalefit._programs import program
 from scalefit.health import PARETO_K
-from scalefit.infer._importance import Schedule, importance
+from scalefit.infer._importance import Schedule, importance, pareto_k_of
 from scalefit.infer._mixture import Mixture, at_modes
 from scalefit.infer._mode import apart, count_modes, modes_from
 from scalefit.infer._newton import autodiff
@@ -52,7 +52,7 @@ def sample_small(model: SmallModel, data: Mapping[str, Any], seed: int = 0) -> t
     with precision("float64"):
         arrays = {name: jnp.asarray(values, dtype=float) for name, values in data.items()}
         z, stats = _by_importance(model, arrays, key_of(seed), SCHEDULE)
-        if not float(stats["pareto_k"][0, 0]) <= PARETO_K:
+        if not pareto_k_of(stats) <= PARETO_K:
             z, stats = _nuts(model, arrays, z[:, 0], key_of(seed))
         theta = _constrain(model, z)
     as_numpy = lambda part: {name: np.asarray(values) for name, values in part.items()}
