@@ -22,7 +22,8 @@ from speed import simulated
 
 import scalefit as sf
 from scalefit.infer._batch import solve_many, usual_chunk
-from scalefit.model import BoundModel, Data, Model
+from scalefit.model.data import Data
+from scalefit.model.model import BoundModel, Model
 
 ENGINE = sf.AIS(draws=125, block=400, rounds=3)
 MODEL = Model()

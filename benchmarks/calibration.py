@@ -22,9 +22,9 @@ from machine import describe, write_table
 from matplotlib import pyplot as plt
 
 import scalefit as sf
-from scalefit.check.beyond import Case, cases, sizes_at_minima
-from scalefit.check.learn import LAW_ALONE, default_candidates
-from scalefit.check.scores import crps, inside, log_losses, pit
+from scalefit.validation.extrapolation import Case, cases, sizes_at_minima
+from scalefit.validation.learn_discrepancy import LAW_ALONE, default_candidates
+from scalefit.validation.scores import crps, inside, log_losses, pit
 
 LEVELS = np.round(np.linspace(0.05, 0.95, 19), 2)
 FORM = "with the law's own error"

@@ -19,8 +19,8 @@ import pandas as pd
 from machine import describe
 
 import scalefit as sf
-from scalefit.check.beyond import cases
-from scalefit.check.learn import Learned, Scores, score
+from scalefit.validation.extrapolation import cases
+from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, Scores, score
 
 BOOTSTRAP = "Huber bootstrap"
 
@@ -56,7 +56,7 @@ def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> Scores:
     return score(dict(fits.fitted()), listed, "mean")
 
 
-def written(learned: Learned, peer: pd.Series) -> str:
+def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     """The results as Markdown: means first, then the worst studies."""
     table = pd.concat([learned.summary(), peer.to_frame(BOOTSTRAP).T])
     names = {"90": "90 % cover", "50": "50 % cover", "crps": "CRPS", "ratio": "CRPS ratio", "mae": "median error"}

@@ -16,7 +16,7 @@ import numpy as np
 from machine import describe, write_table
 
 import scalefit as sf
-from scalefit._numerics import interval
+from scalefit._intervals import interval
 
 BUDGETS = np.geomspace(1e19, 1e21, 6)
 TARGET = 1e22

@@ -20,9 +20,9 @@ from machine import describe, write_table
 
 import scalefit as sf
 from scalefit.infer import Engine, find_engine
-from scalefit.infer._engine import EngineResult
+from scalefit.infer._contracts import EngineResult
 from scalefit.laws import Law, find_law
-from scalefit.model import BoundModel
+from scalefit.model.model import BoundModel
 
 # Values a column of the design runs through, in step with none of the others; unique tokens are times tokens.
 CYCLES = {

@@ -24,14 +24,15 @@ import numpy as np
 from machine import describe, write_table
 
 import scalefit as sf
-from scalefit import _programs
-from scalefit._numerics import interval, precision
-from scalefit.convergence import convergence
-from scalefit.frontier import frontier
-from scalefit.infer._coordinates import flat_potential
-from scalefit.infer._mode import laplace, modes
-from scalefit.infer._newton import autodiff, descend
-from scalefit.model import Model
+from scalefit import _aot
+from scalefit._intervals import interval
+from scalefit._precision import precision
+from scalefit.diagnostics.convergence import convergence
+from scalefit.frontier.frontier import frontier
+from scalefit.model.model import Model
+from scalefit.numerics.newton import autodiff_value_grad_hess, descend
+from scalefit.sampling.alr import flat_potential
+from scalefit.sampling.modes import laplace, modes
 
 RESULTS = Path(__file__).parent / "results"
 TRUTH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658, "sigma": 0.004, "nu": 4.0}
@@ -40,8 +41,8 @@ Table = tuple[list[str], list[list[object]]]
 
 
 def seconds(call: Callable[[], Any], repeats: int = 7) -> tuple[float, float, float]:
-    """Wall seconds of the first call, which compiles all; then median CPU and wall seconds of the later ones."""
-    for kept in (_programs._compiled, _programs._prepared):
+    """DataWall seconds of the first call, which compiles all; then median CPU and wall seconds of the later ones."""
+    for kept in (_aot._compiled, _aot._prepared):
         kept.cache_clear()
     jax.clear_caches()
     start = time.perf_counter()
@@ -114,7 +115,7 @@ def mode(count: int = 1000) -> Table:
 def _descended(model: Model, data: Any, theta: dict) -> jax.Array:
     z = model.unconstrain(theta)
     start = jnp.stack([z[name] for name in sorted(z)])
-    return descend(autodiff(partial(flat_potential, model, data)), start).height
+    return descend(autodiff_value_grad_hess(partial(flat_potential, model, data)), start).height
 
 
 def optimum() -> Table:
@@ -163,7 +164,7 @@ def gradient_row(n: int, chains: int) -> list[object]:
         data, model = bound.data, bound.model
         z = model.unconstrain({name: jnp.asarray(v) for name, v in bound.to_unit(TRUTH).items()})
         flat = jnp.stack([z[name] for name in sorted(z)]) + 1e-3 * jnp.asarray(rng.normal(size=(chains, len(z))))
-        compiled = partial(jax.jit, compiler_options=_programs.quick(jax.default_backend()))  # as engines are
+        compiled = partial(jax.jit, compiler_options=_aot.fast_compile_options(jax.default_backend()))  # as engines are
         ours = compiled(
             lambda data, flat: jax.vmap(lambda f: jax.grad(lambda q: flat_potential(model, data, q))(f))(flat)
         )

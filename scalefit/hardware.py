@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax
 
-from scalefit._numerics import precision_in_force
+from scalefit._precision import precision_in_force
 
 
 @dataclass(frozen=True)

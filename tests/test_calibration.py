@@ -1,4 +1,4 @@
-"""Calibration over the prior: exact bands, a posterior that stays inside, and broken ones that do not."""
+"""SBC over the prior: exact bands, a posterior that stays inside, and broken ones that do not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from conftest import isoflop_design
 from scipy import stats
 
 import scalefit as sf
-from scalefit.check import ecdf
 from scalefit.infer import Engine
-from scalefit.infer._engine import EngineResult
+from scalefit.infer._contracts import EngineResult
+from scalefit.validation import _ecdf as ecdf
 
 MODEL, TABLES = sf.Model(noise=sf.Normal()), 120
 ENGINE = sf.AIS(chains=2, draws=200, block=500)

@@ -11,8 +11,8 @@ from scipy import stats
 
 import scalefit as sf
 from scalefit import cli
-from scalefit.check.scores import clustered_error, crps, inside, interval_score, pit
-from scalefit.wording import coverage_sentence
+from scalefit.text.validation import coverage_sentence
+from scalefit.validation.scores import clustered_error, crps, inside, interval_score, pit
 
 
 def test_crps_of_a_normal_is_the_closed_form():
@@ -129,9 +129,9 @@ def test_methods_side_by_side(engines):
 
 
 def test_compare_and_backtest_on_the_command_line(engines, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(sys.modules["scalefit.check.backtest"], "default_engines", lambda: engines)
+    monkeypatch.setattr(sys.modules["scalefit.validation.backtest"], "default_engines", lambda: engines)
     every = {**engines, "envelope": sf.approaches.envelope}
-    monkeypatch.setattr(sys.modules["scalefit.check.methods"], "default_methods", lambda: every)
+    monkeypatch.setattr(sys.modules["scalefit.validation.compare_methods"], "default_methods", lambda: every)
     runs, path = simulated(), tmp_path / "runs.csv"
     rows = [
         f"{n!r},{d!r},{y!r}" for n, d, y in zip(*(runs[c].tolist() for c in ("params", "tokens", "loss")), strict=True)

@@ -226,5 +226,5 @@ def test_count_takes_a_shape_of_ones_own_and_lists_the_published(run):
     gpt2 = json.loads(run("count", "--style", "gpt", "--layers", 12, "--width", 768, "--heads", 12, "--json")[1])
     assert gpt2["params"]["total"] == 124_439_808
     _, out, _ = run("count")
-    assert all(name in out for name in sf.counting.SHAPES)
-    assert len(json.loads(run("count", "--json")[1])) == len(sf.counting.SHAPES)
+    assert all(name in out for name in sf.counting.ARCHITECTURES)
+    assert len(json.loads(run("count", "--json")[1])) == len(sf.counting.ARCHITECTURES)

@@ -7,7 +7,7 @@ import pytest
 
 import scalefit as sf
 from scalefit.cli import audit as audit_command
-from scalefit.health import Check, Health
+from scalefit.diagnostics.checks import Check, Health
 
 
 def flat(text):
@@ -199,7 +199,7 @@ def test_bad_health_is_said_before_every_answer(run, saved, small_fit, tmp_path,
 
 
 def test_health_in_a_sentence():
-    from scalefit.wording import health_sentence
+    from scalefit.text.fits import health_sentence
 
     tails, fine = Check("tails", "review", 0.5, "nu 0.5 for the runs"), Check("modes", "ok", 1, "1 found")
     assert health_sentence(Health((fine,))) == ""

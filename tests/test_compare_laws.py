@@ -9,7 +9,7 @@ from conftest import simulated
 from scipy.special import logsumexp
 
 import scalefit as sf
-from scalefit.check.stacking import allocated, evenly, mixture_log_density, stacking_weights
+from scalefit.validation.stacking import allocated, evenly, mixture_log_density, stacking_weights
 
 LAWS = ("chinchilla", "kaplan")
 KAPLAN = sf.laws.Kaplan()

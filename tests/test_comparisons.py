@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scalefit as sf
-from scalefit.planning.published import published_models, read_model
+from scalefit.io.published_models import published_models, read_model
 
 BESIROGLU = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 
@@ -71,12 +71,12 @@ def test_llama_was_overtrained_on_purpose(law_fit):
 def test_chinchilla_beats_gopher(law_fit):
     """Difference .026 [.020, .033] nats (95 %); certain by the law, .93 as one run each. Monte Carlo error of a
     quantile is below .001; of the chance, .005 a standard error."""
-    found = sf.versus("gopher", "chinchilla", fit=law_fit)
+    found = sf.compare_runs("gopher", "chinchilla", fit=law_fit)
     low, middle, high = np.quantile(found.draws["difference"], [0.025, 0.5, 0.975])
     assert (low, middle, high) == pytest.approx((0.020, 0.026, 0.033), abs=0.001)
     assert found.chance == 1.0
     assert found.chance_one_run == pytest.approx(0.93, abs=0.015)
-    reverse = sf.versus("chinchilla", "gopher", fit=law_fit)
+    reverse = sf.compare_runs("chinchilla", "gopher", fit=law_fit)
     assert reverse.chance == 0.0
     np.testing.assert_allclose(reverse.draws["speedup"], 1 / found.draws["speedup"], rtol=1e-6)
 
@@ -87,9 +87,9 @@ def test_a_recipe_twice_as_good_in_both_is_worth_four_times_the_compute(law_fit)
     better = {"A": theta["A"] * 2 ** -theta["alpha"], "B": theta["B"] * 2 ** -theta["beta"]}
     one_draw = {name: values[:1, :1] for name, values in (theta | better).items()}
     a = replace(law_fit, draws={name: values[:1, :1] for name, values in theta.items()})
-    found = sf.versus(a, replace(law_fit, draws=one_draw), budget=1e23)
+    found = sf.compare_runs(a, replace(law_fit, draws=one_draw), budget=1e23)
     assert found.draws["speedup"] == pytest.approx(4, rel=1e-6)
-    whole = sf.versus(law_fit, replace(law_fit, draws=theta | better), budget=1e23)
+    whole = sf.compare_runs(law_fit, replace(law_fit, draws=theta | better), budget=1e23)
     assert np.median(whole.draws["speedup"]) == pytest.approx(4, rel=0.05)
     assert whole.draws["speedup"].std() > 0.05  # independent posteriors: draws are paired at random
 
@@ -100,30 +100,30 @@ def test_a_better_recipe_against_more_compute(point_fit):
     gamma = t["alpha"] * t["beta"] / (t["alpha"] + t["beta"])
     loss = fit.frontier([1e23]).loss[0, 0]
     worth = ((0.99 * loss - t["E"]) / (loss - t["E"])) ** (-1 / gamma)
-    found = sf.versus("1e23", "1e23 - 1%", fit=fit)
+    found = sf.compare_runs("1e23", "1e23 - 1%", fit=fit)
     assert found.draws["speedup"][0] == pytest.approx(worth, rel=1e-6)
-    assert sf.versus(f"{1.02 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 0.0
-    assert sf.versus(f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 1.0
+    assert sf.compare_runs(f"{1.02 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 0.0
+    assert sf.compare_runs(f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 1.0
 
 
 def test_budgets_are_spent_at_their_plans(law_fit):
-    found = sf.versus("1e23", "$1M", fit=law_fit)
+    found = sf.compare_runs("1e23", "$1M", fit=law_fit)
     assert found.a.params == pytest.approx(sf.plan(law_fit, 1e23).params, rel=1e-9)
     assert found.b.flops == pytest.approx(1e6 / 2 * 989.4e12 * 0.4 * 3600)
 
 
 def test_a_loss_no_compute_reaches_is_an_infinite_speedup(point_fit):
-    found = sf.versus("1e23", "1e23 - 30%", fit=point_fit(**BESIROGLU))
+    found = sf.compare_runs("1e23", "1e23 - 30%", fit=point_fit(**BESIROGLU))
     assert np.isinf(found.draws["speedup"]).all()
 
 
 def test_questions_that_are_none(small_fit):
     with pytest.raises(sf.PlanError, match="give fit="):
-        sf.versus("1e21", "1e22")
+        sf.compare_runs("1e21", "1e22")
     with pytest.raises(sf.PlanError, match="two fits at budget"):
-        sf.versus(small_fit, small_fit)
+        sf.compare_runs(small_fit, small_fit)
     with pytest.raises(sf.PlanError, match="two fits at budget"):
-        sf.versus(small_fit, "1e22", fit=small_fit)
+        sf.compare_runs(small_fit, "1e22", fit=small_fit)
 
 
 def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scalefit as sf
-from scalefit.counting import flops_per_token, members
-from scalefit.planning.amount import draws_of, expected, read_amount
-from scalefit.planning.budget import read_budget
-from scalefit.planning.machines import ACCELERATORS, Accelerator, find_accelerator
+from scalefit.costs.budget import read_budget
+from scalefit.costs.machines import ACCELERATORS, Accelerator, find_accelerator
+from scalefit.costs.uncertain import draws_of, expected, read_amount
+from scalefit.counting import family_shapes, flops_per_token
 
-SIX = sf.cost.SixND()
+SIX = sf.costs.SixND()
 
 
 def test_costs_are_hashable_and_count_what_they_say():
-    life = sf.cost.Lifetime(tokens=2e12)
-    assert len({SIX, sf.cost.SixND(), life, sf.cost.Lifetime(tokens=2e12)}) == 2
+    life = sf.costs.Lifetime(tokens=2e12)
+    assert len({SIX, sf.costs.SixND(), life, sf.costs.Lifetime(tokens=2e12)}) == 2
     assert SIX.total(70e9, 1.4e12) == pytest.approx(5.88e23)
     assert life.total(7e9, 1e12) == pytest.approx(6 * 7e9 * 1e12 + 2 * 7e9 * 2e12)
     assert life.training(7e9, 1e12) == SIX.total(7e9, 1e12)
@@ -25,13 +25,13 @@ def test_costs_are_hashable_and_count_what_they_say():
 
 @given(st.floats(1e18, 1e27), st.floats(1e6, 1e12), st.floats(1e6, 1e13))
 def test_tokens_for_a_budget_spend_it(budget, params, served):
-    counted = sf.cost.Counted.of("llama-1")
+    counted = sf.costs.Counted.of("llama-1")
     for cost in (
         SIX,
         counted,
-        sf.cost.Lifetime(served),
-        sf.cost.Lifetime(served, compute=counted),
-        sf.cost.Lifetime(served, served / 2, (2.0, 3.0, 5.0)),
+        sf.costs.Lifetime(served),
+        sf.costs.Lifetime(served, compute=counted),
+        sf.costs.Lifetime(served, served / 2, (2.0, 3.0, 5.0)),
     ):
         rounding = 1e-12 * (budget + cost.serving(params))
         assert cost.total(params, cost.tokens_for(budget, params)) == pytest.approx(budget, abs=rounding)
@@ -39,14 +39,14 @@ def test_tokens_for_a_budget_spend_it(budget, params, served):
 
 def test_costs_are_pytrees_of_their_numbers():
     """One compiled program serves every volume of inference, draws of it included."""
-    many = sf.cost.Lifetime(np.array([1e12, 3e12])).sampled(2)
+    many = sf.costs.Lifetime(np.array([1e12, 3e12])).sampled(2)
     totals = jax.vmap(lambda cost: cost.total(1e9, 1e11))(many)
     np.testing.assert_allclose(totals, [6e20 + 2e21, 6e20 + 6e21], rtol=1e-6)
 
 
 def test_a_query_to_gpt3_costs_two_and_a_half_times_one_to_seventy_billion():
     """Four times is Gopher."""
-    life = sf.cost.Lifetime(1e12)
+    life = sf.costs.Lifetime(1e12)
     assert life.serving(174.6e9) / life.serving(70e9) == pytest.approx(2.5, abs=0.01)
     assert life.serving(280e9) / life.serving(70e9) == pytest.approx(4)
 
@@ -54,8 +54,8 @@ def test_a_query_to_gpt3_costs_two_and_a_half_times_one_to_seventy_billion():
 def test_compute_counted_over_a_family_is_exact_at_its_shapes():
     """By `flops_per_token`; between two shapes it lies between them, and NumPy and JAX agree."""
     for family, convention in (("llama-2", "total"), ("chinchilla", "total"), ("mixtral", "active")):
-        cost = sf.cost.Counted.of(family, "palm-causal", convention)
-        shapes = members(family)
+        cost = sf.costs.Counted.of(family, "palm-causal", convention)
+        shapes = family_shapes(family)
         for shape in shapes:
             n = float(shape.count(convention))
             assert cost.training(n, 1e12) == pytest.approx(flops_per_token(shape, "palm-causal") * 1e12)
@@ -66,27 +66,27 @@ def test_compute_counted_over_a_family_is_exact_at_its_shapes():
 
 
 def test_shapes_of_ones_own_are_counted_too():
-    shape = members("gpt")[0]
-    assert sf.cost.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
+    shape = family_shapes("gpt")[0]
+    assert sf.costs.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
     with pytest.raises(sf.errors.PlanError, match="at least"):
-        sf.cost.Counted.of([])
+        sf.costs.Counted.of([])
     with pytest.raises(sf.errors.PlanError, match="no family 'lama'"):
-        sf.cost.Counted.of("lama")
+        sf.costs.Counted.of("lama")
 
 
 def test_a_mixture_pays_for_what_a_token_meets():
     """Mixtral 8x7B: 12.9B of 46.7B parameters are active."""
-    shape = members("mixtral")[0]
-    cost = sf.cost.SixND(active=shape.active / shape.total)
+    shape = family_shapes("mixtral")[0]
+    cost = sf.costs.SixND(active=shape.active / shape.total)
     assert cost.per_token(shape.total) == pytest.approx(flops_per_token(shape, "6nd"))
-    assert sf.cost.Lifetime(1e12, compute=cost).serving(shape.total) == pytest.approx(2 * shape.active * 1e12)
+    assert sf.costs.Lifetime(1e12, compute=cost).serving(shape.total) == pytest.approx(2 * shape.active * 1e12)
     with pytest.raises(sf.errors.PlanError, match="share"):
-        sf.cost.SixND(active=28)
+        sf.costs.SixND(active=28)
 
 
 def test_serving_is_a_forward_pass_of_the_same_count():
-    counted = sf.cost.Counted.of("llama-2")
-    life = sf.cost.Lifetime(3e12, compute=counted)
+    counted = sf.costs.Counted.of("llama-2")
+    life = sf.costs.Lifetime(3e12, compute=counted)
     assert life.serving(7e9) == pytest.approx(counted.training(7e9, 1e12))
     assert life.flops(7e9, 1e12) == counted.flops(7e9, 1e12)
     assert "counted" in life.describe()
@@ -95,7 +95,7 @@ def test_serving_is_a_forward_pass_of_the_same_count():
 def test_money_takes_each_kind_of_work_at_its_own_mfu():
     """6 N D c/MFU + 2 N c (T_in/MFU_in + T_out/MFU_out) (Sardana et al. 2024, section 3)."""
     train, read, write = (sf.Machines(mfu=mfu) for mfu in (0.5, 0.4, 0.1))
-    cost = sf.cost.Lifetime.in_money(2e12, 1e11, training=train, serving=read, generating=write)
+    cost = sf.costs.Lifetime.in_money(2e12, 1e11, training=train, serving=read, generating=write)
     per_flop = 2.0 / (989.4e12 * 3600)
     expected_bill = per_flop * (6 * 7e9 * 1e12 / 0.5 + 2 * 7e9 * (2e12 / 0.4 + 1e11 / 0.1))
     assert cost.total(7e9, 1e12) == pytest.approx(expected_bill)

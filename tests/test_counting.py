@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import scalefit as sf
 from scalefit.counting import (
+    ARCHITECTURES,
     OMEGA,
     RULES,
-    SHAPES,
+    architecture,
     embedding_scale,
     families,
     flops_6nd,
@@ -20,8 +21,7 @@ from scalefit.counting import (
     gopher,
     gpt,
     llama,
-    named,
-    nearest,
+    nearest_shape,
     pf_days,
     to_non_embedding,
     to_total,
@@ -45,9 +45,9 @@ TABLE_A4 = [1.03, 1.10, 1.08, 1.04, 1.03, 0.99]  # Hoffmann et al. 2022
 EXACT_A4 = [1.025, 1.101, 1.083, 1.044, 1.033, 0.994]
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_published_shapes_to_the_last_parameter(name):
-    shape = named(name)
+    shape = architecture(name)
     assert shape.total == PUBLISHED[name] == sum(shape.components.values())
     assert isinstance(shape.total, int)
 
@@ -64,7 +64,7 @@ def test_families_count_as_their_formulas_say():
 
 
 def test_a_token_meets_two_experts_of_eight():
-    mixtral = named("mixtral-8x7b")
+    mixtral = architecture("mixtral-8x7b")
     assert mixtral.active == 12_879_925_248
     assert mixtral.components["router"] == 32 * 4096 * 8
     assert mixtral.total - mixtral.active == 32 * 6 * 3 * 4096 * 14336
@@ -72,22 +72,22 @@ def test_a_token_meets_two_experts_of_eight():
 
 
 def test_non_embedding_leaves_out_positions_and_the_head():
-    small, llama3 = named("gpt2"), named("llama-3-8b")
+    small, llama3 = architecture("gpt2"), architecture("llama-3-8b")
     assert small.non_embedding == small.total - 50257 * 768 - 1024 * 768
     assert llama3.non_embedding == llama3.total - 2 * 128256 * 4096
-    assert named("llama-3.2-1b").components["unembedding"] == 0
+    assert architecture("llama-3.2-1b").components["unembedding"] == 0
 
 
 def test_the_gpt2_counter_of_tutorials_misses_three_components():
     """Positions, attention biases and the last norm: 123,614,976 where the model has 124,439,808."""
-    counted = named("gpt2").components
+    counted = architecture("gpt2").components
     d, layers = 768, 12
     assert counted["positions"] == 1024 * d == 786_432
     assert counted["attention"] == layers * (4 * d * d + 4 * d)
     assert counted["norms"] == (2 * layers + 1) * 2 * d
     missed = 786_432 + 4 * layers * d + 2 * d
     assert missed == 786_432 + 36_864 + 1_536
-    assert named("gpt2").total - missed == 123_614_976
+    assert architecture("gpt2").total - missed == 123_614_976
 
 
 def test_shapes_that_cannot_be_are_refused():
@@ -100,13 +100,13 @@ def test_shapes_that_cannot_be_are_refused():
     with pytest.raises(sf.DataError, match="cannot visit 3 of 2"):
         llama(2, 512, 8, 1024, vocabulary=10, context=8, experts=2, active_experts=3)
     with pytest.raises(sf.DataError, match="did you mean llama-3-8b"):
-        named("llama3-8b")
+        architecture("llama3-8b")
 
 
 def test_hoffmanns_flop_ratios():
     ratios = [
         flops_per_token(entry.shape, "hoffmann") / (6 * entry.shape.total)
-        for entry in SHAPES.values()
+        for entry in ARCHITECTURES.values()
         if entry.family == "chinchilla"
     ]
     np.testing.assert_allclose(ratios, EXACT_A4, atol=0.0005)
@@ -116,7 +116,7 @@ def test_hoffmanns_flop_ratios():
 def test_6nd_of_published_models():
     assert flops_6nd(280e9, 300e9) == pytest.approx(5.04e23, rel=1e-3)
     assert flops_6nd(70e9, 1.4e12) == pytest.approx(5.88e23, rel=1e-3)
-    assert training_flops(named("gpt3-175b"), 300e9) == pytest.approx(3.143e23, rel=1e-3)
+    assert training_flops(architecture("gpt3-175b"), 300e9) == pytest.approx(3.143e23, rel=1e-3)
     assert flops_6nd(405e9, 15.6e12) == pytest.approx(3.79e25, rel=1e-3)
 
 
@@ -143,7 +143,7 @@ def test_palms_attention_is_one_per_cent_and_causal_half_of_it():
 
 
 def test_kaplans_rule_is_three_times_his_forward_pass():
-    shape = named("gpt2-xl")
+    shape = architecture("gpt2-xl")
     forward = 2 * shape.non_embedding + 2 * 48 * 1024 * 1600
     assert flops_per_token(shape, "kaplan") == 3 * forward
     assert flops_per_token(shape, "kaplan", context=2048) == 3 * (forward + 2 * 48 * 1024 * 1600)
@@ -151,7 +151,7 @@ def test_kaplans_rule_is_three_times_his_forward_pass():
 
 def test_pf_days_are_not_flop():
     """C_c is 3.1e8 PF-days: read as FLOP, GPT-3's compute would be worth a loss of 0.18 instead of 1.76."""
-    flops = training_flops(named("gpt3-175b"), 300e9)
+    flops = training_flops(architecture("gpt3-175b"), 300e9)
     assert pf_days(flops) == pytest.approx(3638, rel=1e-3)
     assert (3.1e8 / pf_days(flops)) ** 0.050 == pytest.approx(1.764, abs=1e-3)
     assert (3.1e8 / flops) ** 0.050 == pytest.approx(0.178, abs=1e-3)
@@ -159,14 +159,14 @@ def test_pf_days_are_not_flop():
 
 def test_an_unknown_rule_is_refused_with_the_list():
     with pytest.raises(sf.DataError, match=", ".join(RULES)):
-        flops_per_token(named("gpt2"), "5nd")
+        flops_per_token(architecture("gpt2"), "5nd")
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_nearest_shape_to_a_published_size_is_that_shape(name):
-    family = SHAPES[name].family
-    assert nearest(family, named(name).total) == named(name)
-    assert nearest(family, named(name).non_embedding, "non_embedding") == named(name)
+    family = ARCHITECTURES[name].family
+    assert nearest_shape(family, architecture(name).total) == architecture(name)
+    assert nearest_shape(family, architecture(name).non_embedding, "non_embedding") == architecture(name)
 
 
 @settings(deadline=None, max_examples=40)
@@ -175,7 +175,7 @@ def test_the_nearest_shape_to_a_published_size_is_that_shape(name):
 @given(st.sampled_from(families()), st.floats(9.0, 12.0))
 def test_nearest_is_near_and_can_be_built(family, log10_params):
     wanted = 10**log10_params
-    shape = nearest(family, wanted)
+    shape = nearest_shape(family, wanted)
     assert shape.total == pytest.approx(wanted, rel=0.05)
     assert shape.width == shape.heads * shape.head_size
     assert shape.width % 64 == shape.mlp % 256 == shape.heads % shape.kv_heads == 0
@@ -183,17 +183,17 @@ def test_nearest_is_near_and_can_be_built(family, log10_params):
 
 
 def test_nearest_keeps_to_what_is_asked():
-    assert nearest("llama-3", 3e9, width_multiple=1024).width % 1024 == 0
-    assert nearest("llama-3", 1e9, vocabulary=32000).vocabulary == 32000
-    moe = nearest("mixtral", 7e9, "active")
+    assert nearest_shape("llama-3", 3e9, width_multiple=1024).width % 1024 == 0
+    assert nearest_shape("llama-3", 1e9, vocabulary=32000).vocabulary == 32000
+    moe = nearest_shape("mixtral", 7e9, "active")
     assert moe.active == pytest.approx(7e9, rel=0.03)
     assert moe.total > 3 * moe.active
     with pytest.raises(sf.PlanError, match="no llama-3 shape has about 1M"):
-        nearest("llama-3", 1e6)
+        nearest_shape("llama-3", 1e6)
     with pytest.raises(sf.PlanError, match="choose from gpt, llama-1"):
-        nearest("bert", 1e9)
+        nearest_shape("bert", 1e9)
     with pytest.raises(sf.DataError, match="not as 'all'"):
-        nearest("gpt", 1e9, "all")
+        nearest_shape("gpt", 1e9, "all")
 
 
 @settings(deadline=None)
@@ -298,7 +298,7 @@ def test_a_fit_predicts_only_what_it_counts(chinchilla, small_fit, tmp_path):
 
 def test_the_240_runs_count_embeddings(chinchilla):
     """The six sizes of Table A4 are among them as counted with embeddings; without, each is 0.7 to 28 % smaller."""
-    for entry in SHAPES.values():
+    for entry in ARCHITECTURES.values():
         if entry.family == "chinchilla":
             assert np.abs(chinchilla.params / entry.shape.total - 1).min() < 3e-4
             assert entry.shape.non_embedding < 0.99 * entry.shape.total

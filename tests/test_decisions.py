@@ -7,8 +7,8 @@ import pytest
 
 import scalefit as sf
 from scalefit.laws import find_law
-from scalefit.planning.price import cvar
-from scalefit.planning.rules import kaplan, twenty_to_one
+from scalefit.planning._regret import cvar
+from scalefit.planning.rules_of_thumb import kaplan, twenty_to_one
 
 SARDANA = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.336, "beta": 0.283}
 BESIROGLU = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
@@ -26,7 +26,7 @@ def loss_of(fit, n, d):
 @pytest.mark.parametrize("served", [1e10, 2e12, 5e13])
 def test_lifetime_budgets_meet_the_published_condition(law_fit, served):
     """e_N / e_D = 1 + T / (3 D) on 6 N D + 2 N T = C (Sardana et al. 2024), draw by draw."""
-    plan = sf.plan(law_fit, BUDGET, cost=sf.cost.Lifetime(served))
+    plan = sf.plan(law_fit, BUDGET, cost=sf.costs.Lifetime(served))
     t, n, d = law_fit.theta, plan.draws["N_opt"], plan.draws["D_opt"]
     np.testing.assert_allclose(6 * n * d + 2 * n * served, BUDGET, rtol=1e-10)
     ratio = t["alpha"] * t["A"] * n ** -t["alpha"] / (t["beta"] * t["B"] * d ** -t["beta"])
@@ -34,7 +34,7 @@ def test_lifetime_budgets_meet_the_published_condition(law_fit, served):
 
 
 def test_waste_under_a_lifetime_is_what_a_dense_search_finds(point_fit):
-    fit, cost = point_fit(**BESIROGLU), sf.cost.Lifetime(2e12)
+    fit, cost = point_fit(**BESIROGLU), sf.costs.Lifetime(2e12)
     plan = sf.plan(fit, BUDGET, cost=cost, params=90e9)
     target = loss_of(fit, plan.params, plan.tokens)
     sizes = np.geomspace(1e9, 1e12, 400_001)
@@ -47,9 +47,9 @@ def test_waste_under_a_lifetime_is_what_a_dense_search_finds(point_fit):
 
 def test_a_budget_in_money_is_spent_in_money(law_fit):
     machines = sf.Machines()
-    in_money = sf.cost.Lifetime.in_money(2e12, training=machines)
+    in_money = sf.costs.Lifetime.in_money(2e12, training=machines)
     plan = sf.plan(law_fit, "$1M", cost=in_money, machines=machines)
-    same = sf.plan(law_fit, "$1M", cost=sf.cost.Lifetime(2e12), machines=machines)
+    same = sf.plan(law_fit, "$1M", cost=sf.costs.Lifetime(2e12), machines=machines)
     assert in_money.total(plan.params, plan.tokens) == pytest.approx(1e6)
     assert plan.params == pytest.approx(same.params, rel=1e-9)
     assert plan.wasted_money.mean() == pytest.approx(same.wasted_money.mean(), rel=1e-6)
@@ -64,15 +64,15 @@ def test_the_bill_is_in_every_unit(law_fit):
     assert plan.wasted_money.mean() == pytest.approx(bill["money"] * plan.wasted_compute)
 
 
-# Limits and risk
+# Constraints and risk
 
 
 def test_limits_hold_and_have_a_price(law_fit):
     free = sf.plan(law_fit, BUDGET)
     capped = sf.plan(law_fit, BUDGET, max_params="30B")
     assert capped.params == pytest.approx(30e9)
-    assert capped.price_of_limits == pytest.approx(capped.wasted_compute - free.wasted_compute)
-    assert capped.price_of_limits > 0.2
+    assert capped.cost_of_constraints == pytest.approx(capped.wasted_compute - free.wasted_compute)
+    assert capped.cost_of_constraints > 0.2
     assert sf.plan(law_fit, BUDGET, max_params="1T").params == free.params
     assert sf.plan(law_fit, BUDGET, tokens="2T").tokens == pytest.approx(2e12)
     trained_on = sf.plan(law_fit, BUDGET, overtrain=4)
@@ -128,7 +128,7 @@ def test_a_shape_keeps_within_the_cap(law_fit):
 def test_compute_counted_over_shapes_leaves_fewer_tokens(law_fit):
     """Attention's FLOP are in the budget, the more so for small models: a larger model on fewer tokens."""
     plain = sf.plan(law_fit, 1e21)
-    counted = sf.plan(law_fit, 1e21, cost=sf.cost.Counted.of("chinchilla", "palm"))
+    counted = sf.plan(law_fit, 1e21, cost=sf.costs.Counted.of("chinchilla", "palm"))
     assert counted.flops == pytest.approx(1e21)
     assert counted.params * counted.tokens < 0.95 * plain.params * plain.tokens
     sizes = counted.params * np.array([0.9, 1.1])
@@ -138,7 +138,7 @@ def test_compute_counted_over_shapes_leaves_fewer_tokens(law_fit):
 
 def test_a_mixture_has_more_parameters_for_the_same_compute(law_fit):
     """Only the active share costs: 1 / share times the budget of a dense model."""
-    sparse = sf.plan(law_fit, BUDGET, cost=sf.cost.SixND(active=0.25))
+    sparse = sf.plan(law_fit, BUDGET, cost=sf.costs.SixND(active=0.25))
     dense = sf.plan(law_fit, 4 * BUDGET)
     assert sparse.params == pytest.approx(dense.params, rel=1e-6)
     assert sparse.tokens == pytest.approx(dense.tokens, rel=1e-6)
@@ -207,14 +207,14 @@ def test_a_cap_makes_a_target_dearer(law_fit):
 
 
 def test_seven_billion_quality_with_little_inference(point_fit):
-    life = sf.lifetime(point_fit(**SARDANA), "7B", sf.cost.Lifetime(1e11))
+    life = sf.lifetime(point_fit(**SARDANA), "7B", sf.costs.Lifetime(1e11))
     assert life.params == pytest.approx(6.00e9, rel=5e-3)
     assert life.params / 7e9 == pytest.approx(0.857, rel=5e-3)
     assert life.tokens / life.reference[1] == pytest.approx(1.18, rel=5e-3)
 
 
 def test_thirteen_billion_quality_forced_into_seven(point_fit):
-    fit, cost = point_fit(**SARDANA), sf.cost.Lifetime(2e12)
+    fit, cost = point_fit(**SARDANA), sf.costs.Lifetime(2e12)
     forced = sf.lifetime(fit, "13B", cost, params="7B")
     total, saved = forced.draws["total"][0], forced.draws["saved"][0]
     assert saved == pytest.approx(0.174, rel=5e-3)
@@ -224,7 +224,7 @@ def test_thirteen_billion_quality_forced_into_seven(point_fit):
 
 
 def test_a_loss_served_two_trillion_times(point_fit):
-    life = sf.lifetime(point_fit(**SARDANA), 1.947, sf.cost.Lifetime(2e12))
+    life = sf.lifetime(point_fit(**SARDANA), 1.947, sf.costs.Lifetime(2e12))
     assert (life.params, life.tokens) == pytest.approx((2.418e10, 2.657e12), rel=1e-3)
     shares = life.params / life.reference[0], life.tokens / life.reference[1], 1 - life.draws["saved"][0]
     assert shares == pytest.approx((0.7096, 1.4677, 0.9522), rel=1e-3)
@@ -232,15 +232,15 @@ def test_a_loss_served_two_trillion_times(point_fit):
 
 def test_uncertain_inference_is_decided_by_its_expectation(law_fit):
     rough = sf.Between(1e11, 1e13)
-    life = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(rough))
-    known = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(rough.mean))
+    life = sf.lifetime(law_fit, "7B", sf.costs.Lifetime(rough))
+    known = sf.lifetime(law_fit, "7B", sf.costs.Lifetime(rough.mean))
     assert life.params == pytest.approx(known.params, rel=0.03)  # the draws' mean is the mean to sampling error
     assert life.draws["wasted"].mean() > 5 * known.draws["wasted"].mean()
     assert (life.draws["wasted"] > -1e-9).all()
 
 
 def test_no_size_costs_less_in_expectation(law_fit):
-    cost = sf.cost.Lifetime(2e12)
+    cost = sf.costs.Lifetime(2e12)
     best = sf.lifetime(law_fit, "13B", cost)
     for factor in (0.9, 0.97, 1.03, 1.1):
         other = sf.lifetime(law_fit, "13B", cost, params=best.params * factor)
@@ -250,16 +250,16 @@ def test_no_size_costs_less_in_expectation(law_fit):
 
 
 def test_the_pareto_set_trades_training_for_inference(law_fit):
-    table = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(2e12)).pareto()
+    table = sf.lifetime(law_fit, "7B", sf.costs.Lifetime(2e12)).pareto()
     assert (np.diff(table["serving", ""]) > 0).all()
     assert (np.diff(table["training", "median"])[:-1] < 0).all()
 
 
 def test_a_quality_that_no_size_reaches(law_fit):
     with pytest.raises(sf.PlanError, match="reach"):
-        sf.lifetime(law_fit, 1.80, sf.cost.Lifetime(2e12))
+        sf.lifetime(law_fit, 1.80, sf.costs.Lifetime(2e12))
     with pytest.raises(sf.PlanError, match="does not reach"):
-        sf.lifetime(law_fit, "70B", sf.cost.Lifetime(2e12), params="2B")
+        sf.lifetime(law_fit, "70B", sf.costs.Lifetime(2e12), params="2B")
 
 
 # The data wall
@@ -269,27 +269,27 @@ def test_a_hard_wall_stops_the_tokens(law_fit):
     plan, free = sf.plan(law_fit, BUDGET, unique_tokens=5e11), sf.plan(law_fit, BUDGET)
     assert plan.tokens == pytest.approx(5e11, rel=1e-6)
     assert plan.params == pytest.approx(BUDGET / 6 / 5e11, rel=1e-6)
-    assert plan.wall.probability == 1.0
-    np.testing.assert_allclose(plan.wall.penalty, plan.draws["loss"] - free.draws["loss"], atol=1e-12)
+    assert plan.data_wall.probability == 1.0
+    np.testing.assert_allclose(plan.data_wall.penalty, plan.draws["loss"] - free.draws["loss"], atol=1e-12)
     more = sf.plan(law_fit, BUDGET, unique_tokens=5e11 * 1.01)
-    assert plan.wall.value == pytest.approx(plan.loss - more.loss, rel=1e-6)
-    assert "knows no repetition" in plan.basis.wall
+    assert plan.data_wall.value == pytest.approx(plan.loss - more.loss, rel=1e-6)
+    assert "knows no repetition" in plan.assumptions.wall
 
 
 def test_a_distant_wall_changes_nothing(law_fit):
     plan, free = sf.plan(law_fit, BUDGET, unique_tokens=1e14), sf.plan(law_fit, BUDGET)
     assert plan.params == pytest.approx(free.params, rel=1e-9)
-    assert (plan.wall.probability, plan.wall.value) == (0.0, pytest.approx(0, abs=1e-12))
+    assert (plan.data_wall.probability, plan.data_wall.value) == (0.0, pytest.approx(0, abs=1e-12))
 
 
 def test_an_uncertain_wall_is_decided_by_expected_loss(law_fit):
     plan = sf.plan(law_fit, BUDGET, unique_tokens="0.5T..2T")
-    unique = plan.wall.unique_tokens
+    unique = plan.data_wall.unique_tokens
     sizes = plan.params * np.exp(np.linspace(-0.5, 0.5, 201))
     expected = [loss_of(law_fit, n, np.minimum(BUDGET / 6 / n, unique)).mean() for n in sizes]
     assert np.argmin(expected) in (99, 100, 101)
-    assert 0.5 < plan.wall.probability < 0.9
-    assert plan.wall.probability == pytest.approx(np.mean(sf.plan(law_fit, BUDGET).draws["D_opt"] > unique))
+    assert 0.5 < plan.data_wall.probability < 0.9
+    assert plan.data_wall.probability == pytest.approx(np.mean(sf.plan(law_fit, BUDGET).draws["D_opt"] > unique))
 
 
 def test_limits_hold_behind_a_wall(law_fit):
@@ -297,7 +297,7 @@ def test_limits_hold_behind_a_wall(law_fit):
     plan = sf.plan(law_fit, BUDGET, unique_tokens=1e12, max_params="30B")
     assert (plan.params, plan.tokens) == pytest.approx((30e9, 1e12))  # more tokens would buy nothing
     exact = loss_of(law_fit, 30e9, 1e12).mean() - loss_of(law_fit, 30e9, 1.01e12).mean()
-    assert plan.wall.value == pytest.approx(exact, rel=1e-6)
+    assert plan.data_wall.value == pytest.approx(exact, rel=1e-6)
 
 
 @pytest.fixture
@@ -315,8 +315,8 @@ def test_repetition_at_the_published_optimum(repeating):
     assert (plan.params, plan.tokens) == pytest.approx((7.026e9, 2.372e11), rel=1e-3)
     assert plan.tokens / 25e9 == pytest.approx(9.488, rel=1e-3)
     assert plan.loss == pytest.approx(2.222129, rel=1e-5)
-    assert plan.wall.probability == 1.0
-    assert "the data-constrained law says" in plan.basis.wall
+    assert plan.data_wall.probability == 1.0
+    assert "the data-constrained law says" in plan.assumptions.wall
 
 
 def test_without_a_wall_such_a_law_takes_fresh_data(repeating):
@@ -333,7 +333,7 @@ def test_a_law_without_tokens_has_no_plan(small_fit, monkeypatch):
         sf.plan(fit, 1e22)
 
 
-# Rules of thumb
+# RulesOfThumb of thumb
 
 
 def test_rules_are_what_their_authors_wrote():
@@ -365,9 +365,9 @@ def test_single_precision_decides_alike(law_fit):
 
     def answers():
         plan, found = sf.plan(law_fit, 5.76e23), sf.target(law_fit, 2.0)
-        life = sf.lifetime(law_fit, "7B", sf.cost.Lifetime(2e12))
+        life = sf.lifetime(law_fit, "7B", sf.costs.Lifetime(2e12))
         audited = sf.audit(law_fit, ["70B:1.4T"]).draws
-        compared = sf.versus("gopher", "chinchilla", fit=law_fit)
+        compared = sf.compare_runs("gopher", "chinchilla", fit=law_fit)
         numbers = {"params": plan.params, "waste": np.mean(plan.draws["wasted_compute"]), "least": found.even.cost}
         numbers |= {"life": life.params} | {name: np.median(values) for name, values in audited.items()}
         return numbers | {"speedup": np.median(compared.draws["speedup"])}

@@ -11,13 +11,13 @@ from scipy.optimize import curve_fit
 from scipy.stats import binom
 
 import scalefit as sf
-from scalefit._numerics import precision
-from scalefit._programs import _compiled
+from scalefit._aot import _compiled
+from scalefit._precision import precision
 from scalefit.downstream import ExponentialError, Sigmoid
-from scalefit.downstream._fit import Curve
+from scalefit.downstream._density import SCHEDULE
+from scalefit.downstream.accuracy import Curve
 from scalefit.downstream.scatter import BetaBinomial
-from scalefit.infer._importance import Schedule
-from scalefit.infer.small import SCHEDULE
+from scalefit.numerics.importance import Schedule
 
 EVAL = Path(__file__).parents[2] / "shared" / "data" / "eval"
 needs_eval = pytest.mark.skipif(not EVAL.is_dir(), reason="the evaluation tables are not part of the project")
@@ -105,7 +105,7 @@ def test_a_table_without_scatter(linear, monkeypatch, schedule):
 
     With few proposals weights are not to be trusted, and NUTS begins at poor places: its ESS in the tails was 360.
     """
-    monkeypatch.setattr("scalefit.infer.small.SCHEDULE", schedule)
+    monkeypatch.setattr("scalefit.downstream._density.SCHEDULE", schedule)
     found = sf.fit_downstream(LOSSES, STEEP, 0.25, 2000)
     used = {check.name for check in found.health.checks} & {"Pareto k", "divergences"}
     assert used == ({"Pareto k"} if schedule is SCHEDULE else {"divergences"})

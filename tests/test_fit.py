@@ -103,10 +103,10 @@ def test_prediction_refuses_what_it_cannot_do(small_fit):
 ASKED_OF_A_FIT = {
     "plan": lambda fit: sf.plan(fit, 1e22),
     "target": lambda fit: sf.target(fit, 2.2),
-    "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.cost.Lifetime(1e12)),
+    "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.costs.Lifetime(1e12)),
     "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
     "audit": lambda fit: sf.audit(fit, "gpt-3"),
-    "versus": lambda fit: sf.versus("gopher", "chinchilla", fit=fit),
+    "versus": lambda fit: sf.compare_runs("gopher", "chinchilla", fit=fit),
     "loss_surface": lambda fit: sf.loss_surface(fit, [1e9], [1e10]),
     "reconcile": lambda fit: sf.reconcile(fit),
     "plots.frontier": lambda fit: sf.plots.frontier(fit),

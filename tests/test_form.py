@@ -10,10 +10,18 @@ import pytest
 from conftest import TRUTH, isoflop_design, simulated
 
 import scalefit as sf
-from scalefit import noise
-from scalefit._numerics import precision
-from scalefit.convergence import convergence
-from scalefit.discrepancy import PATH_AXES, Discrepancy, coordinates, errors_at, kernel, make_paths, pivots
+from scalefit._precision import precision
+from scalefit.diagnostics.convergence import convergence
+from scalefit.model.discrepancy import (
+    PATH_AXES,
+    Discrepancy,
+    coordinates,
+    discrepancies_at,
+    kernel,
+    pivots,
+    sample_paths,
+)
+from scalefit.model.model import noise
 
 SCALES = Discrepancy().scales
 
@@ -27,7 +35,7 @@ def errors(paths, params, tokens):
     """(draw, run) of paths."""
     with precision():
         arrays = {name: jnp.asarray(values) for name, values in paths.items()}
-        return np.asarray(errors_at(arrays, jnp.log(params), jnp.log(tokens)))
+        return np.asarray(discrepancies_at(arrays, jnp.log(params), jnp.log(tokens)))
 
 
 def test_a_few_runs_carry_the_process(at_runs):
@@ -43,14 +51,14 @@ def test_paths_pass_through_what_the_runs_say(chinchilla, at_runs):
     """At the runs a path is basis @ weights, whatever prior path it was made from."""
     centres, basis = pivots(SCALES, at_runs)
     weights = np.random.default_rng(0).normal(size=(20, basis.shape[1]))
-    found = errors(make_paths(SCALES, centres, weights, seed=1), chinchilla.params, chinchilla.tokens)
+    found = errors(sample_paths(SCALES, centres, weights, seed=1), chinchilla.params, chinchilla.tokens)
     np.testing.assert_allclose(found, weights @ basis.T, atol=3e-4)
 
 
 def test_far_from_all_runs_paths_have_the_priors_covariance():
     """4,000 paths: a standard deviation within 6 % is 5 standard errors; broken amplitudes or frequencies fail."""
     one = np.array([[45.0, 3.0]])
-    paths = make_paths(SCALES, one, np.random.default_rng(0).normal(size=(4000, 24)), seed=0)
+    paths = sample_paths(SCALES, one, np.random.default_rng(0).normal(size=(4000, 24)), seed=0)
     u = np.array([[70.0, 3.0], [72.0, 3.0], [70.0, 6.0]])  # ln C, ln D/N
     log_k, ratio = u[:, 0] - np.log(6), u[:, 1]
     found = np.cov(errors(paths, np.exp((log_k - ratio) / 2), np.exp((log_k + ratio) / 2)).T)
@@ -69,7 +77,7 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     """
     from numpyro.infer import MCMC, NUTS
 
-    fit, model = chinchilla_fit, chinchilla_fit.model.with_error
+    fit, model = chinchilla_fit, chinchilla_fit.model.with_discrepancy_priors
     centres, basis = fit.bound.basis
     with precision():
         data = fit.bound.data
@@ -84,7 +92,7 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
         ours, theirs = fit.form.theta[name], raw[name]
         assert abs(np.median(ours) - np.median(theirs)) < 0.2 * theirs.std()
         assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
-    paths = make_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
+    paths = sample_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
     n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
     took, expected = errors(fit.form.paths, n, d), errors(paths, n, d)
     assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
@@ -93,17 +101,19 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
 
 def test_normal_noise_leaves_nothing_to_correct():
     """The weights are then normal, and integrate out exactly, whatever the law."""
-    from scalefit.infer._conditional import Conditional, conditional, left_over
-    from scalefit.infer._coordinates import unconstrain_straight
-    from scalefit.infer.form import _log_error
+    from scalefit.sampling.alr import unconstrain_alr
+    from scalefit.sampling.discrepancy_posterior import _log_error
+    from scalefit.sampling.marginal_discrepancy import ConditionalWeights, conditional, law_residuals
 
     bound = sf.Model(noise="normal").bind(simulated())
-    model, (_, basis) = bound.model.with_error, bound.basis
+    model, (_, basis) = bound.model.with_discrepancy_priors, bound.basis
     with precision():
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
         truth = bound.to_unit(TRUTH | {"sigma": 0.01})
-        place = unconstrain_straight(model, {name: jnp.asarray(truth[name]) for name in truth})
-        given = conditional(model, bound.data, Conditional.unaware(basis), *left_over(model, bound.data, place))
+        place = unconstrain_alr(model, {name: jnp.asarray(truth[name]) for name in truth})
+        given = conditional(
+            model, bound.data, ConditionalWeights.unaware(basis), *law_residuals(model, bound.data, place)
+        )
         error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)
     assert float(worth) == pytest.approx(64)
@@ -123,7 +133,7 @@ def test_noise_without_a_scale_leaves_the_error_out(small_fit):
 
     try:
         fit = replace(small_fit, model=sf.Model(noise=Wide()))
-        assert not fit.carries_error
+        assert not fit.has_discrepancy
         assert fit.kind_at(1e25) == "mean"
         with pytest.raises(sf.ModelError, match="noise with a sigma"):
             _ = fit.form
@@ -142,7 +152,7 @@ def test_noise_and_paths_are_drawn_apart(small_fit):
 
 def test_a_quadratic_is_found_and_ends_where_the_places_do():
     """Through exact values it is exact; a place that is not finite counts for nothing; farther out it stays."""
-    from scalefit.infer._quadratic import Quadratic
+    from scalefit.numerics.quadratic import Quadratic
 
     rng = np.random.default_rng(0)
     places, bend, slope = rng.normal(size=(60, 3)) * [1.0, 5.0, 0.1] + 7, rng.normal(size=(3, 3)), rng.normal(size=3)
@@ -192,7 +202,7 @@ def one_of(draws, index):
 
 
 def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
-    from scalefit.frontier import log_loss_of, planning_draws
+    from scalefit.frontier.optimum import log_loss_of, planning_draws
 
     front = chinchilla_fit.frontier([1e22, 5.76e23], kind="form")
     assert front.kind == "form"
@@ -219,7 +229,7 @@ def test_beyond_the_data_answers_carry_the_laws_error_unless_told_otherwise(chin
     for budget, kind in ((1e21, "mean"), (5e22, "form")):
         assert sf.plan(chinchilla_fit, budget).basis.interval == kind
         assert sf.rules_of_thumb(chinchilla_fit, budget).basis.interval == kind
-        assert sf.versus(budget / 2, budget, fit=chinchilla_fit).basis.interval == kind
+        assert sf.compare_runs(budget / 2, budget, fit=chinchilla_fit).basis.interval == kind
     assert sf.target(chinchilla_fit, 2.2).basis.interval == "mean"
     assert sf.target(chinchilla_fit, 2.1).basis.interval == "form"
     assert sf.audit(chinchilla_fit, "1B:20B").basis.interval == "mean"
@@ -230,7 +240,7 @@ def test_beyond_the_data_answers_carry_the_laws_error_unless_told_otherwise(chin
 
 
 def test_a_surface_beyond_the_data_carries_it_too(chinchilla_fit):
-    """Cell by cell the median of the bent law, as `expected` has it run by run."""
+    """Cell by cell the median of the from_alr law, as `expected` has it run by run."""
     found = sf.loss_surface(chinchilla_fit, [1e9, 7e10], [2e10, 1.4e12])
     assert found.kind == "form"
     runs = {"params": [1e9, 1e9, 7e10, 7e10], "tokens": [2e10, 1.4e12, 2e10, 1.4e12]}
@@ -252,7 +262,7 @@ def test_decisions_can_carry_the_laws_error(chinchilla_fit):
     """Wider beyond the data, and labelled as what it is."""
     questions = {
         "audit": lambda kind: sf.audit(chinchilla_fit, "70B:1.4T", kind=kind),
-        "versus": lambda kind: sf.versus("280B:300B", "70B:1.4T", fit=chinchilla_fit, kind=kind),
+        "versus": lambda kind: sf.compare_runs("280B:300B", "70B:1.4T", fit=chinchilla_fit, kind=kind),
     }
     looked_at = {"audit": "loss", "versus": "difference"}
     for name, ask in questions.items():

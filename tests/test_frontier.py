@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scalefit as sf
-from scalefit.frontier import frontier, optimal_log_params
+from scalefit.costs.cost import SixND
+from scalefit.frontier.frontier import frontier
+from scalefit.frontier.optimum import optimal_log_params
 from scalefit.laws import Law, find_law
+from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import least_log_budget
-from scalefit.planning.belief import Belief
-from scalefit.planning.cost import SixND
 
 CHINCHILLA = find_law("chinchilla")
 BESIROGLU, HOFFMANN = (published.theta for published in CHINCHILLA.reference())
@@ -75,7 +76,7 @@ def test_equivalent_compute_is_the_published_multiplier():
     alpha, beta = BESIROGLU["alpha"], BESIROGLU["beta"]
     a, gamma = beta / (alpha + beta), alpha * beta / (alpha + beta)
     with jax.enable_x64(True):
-        draw = Belief(CHINCHILLA, {k: jnp.asarray(v) for k, v in BESIROGLU.items()}, None)
+        draw = LossPosterior(CHINCHILLA, {k: jnp.asarray(v) for k, v in BESIROGLU.items()}, None)
         loss, log_c = draw.loss, jnp.log(5.76e23)
         best = optimal_log_params(loss, log_c)
         for m in (0.2, 0.9, 1.0, 1.5, 20.0):

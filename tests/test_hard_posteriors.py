@@ -5,7 +5,7 @@ import pytest
 from conftest import TRUTH, ray, simulated
 
 import scalefit as sf
-from scalefit.convergence import convergence
+from scalefit.diagnostics.convergence import convergence
 
 pytestmark = pytest.mark.slow
 

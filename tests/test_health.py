@@ -3,8 +3,9 @@ import pytest
 from conftest import TRUTH, isoflop_design
 
 import scalefit as sf
-from scalefit.convergence import convergence
-from scalefit.health import _ray, assess
+from scalefit.diagnostics.convergence import convergence
+from scalefit.diagnostics.design import _ray
+from scalefit.diagnostics.health import assess
 
 
 def checks(health):

@@ -10,29 +10,30 @@ from conftest import TRUTH, ray, simulated
 from scipy import stats
 
 import scalefit as sf
-from scalefit._numerics import precision
-from scalefit._programs import quick
-from scalefit.convergence import convergence, nested
-from scalefit.infer._coordinates import bent, constrain_flat, straight_potential, straightened, unconstrain_straight
-from scalefit.infer._engine import EngineResult
-from scalefit.infer._importance import systematic
-from scalefit.infer._mixture import DF, Mixture, adapted, log_density, sample
-from scalefit.infer._mode import derivatives
-from scalefit.infer._newton import autodiff
+from scalefit._aot import quick
+from scalefit._precision import precision
+from scalefit.diagnostics.convergence import convergence, nested
+from scalefit.infer._contracts import EngineResult
 from scalefit.infer.auto import distrust
-from scalefit.model import TILE, Model, over_draws, over_tiles
+from scalefit.model.data import TILE, over_draws, over_tiles
+from scalefit.model.model import Model
+from scalefit.numerics.importance import systematic
+from scalefit.numerics.mixture import DF, Mixture, adapted, log_density, sample
+from scalefit.numerics.newton import autodiff_value_grad_hess
+from scalefit.sampling.alr import alr_potential, constrain_flat, from_alr, to_alr, unconstrain_alr
+from scalefit.sampling.modes import derivatives
 
 
 @pytest.mark.parametrize("noise", ["student-t", "normal"])
 def test_derivatives_are_those_of_the_potential(noise):
     with precision():
         bound = Model(noise=noise).bind(simulated())
-        potential = partial(straight_potential, bound.model, bound.data)
+        potential = partial(alr_potential, bound.model, bound.data)
         truth = {name: jnp.asarray(value) for name, value in bound.to_unit(TRUTH).items()}
-        place = unconstrain_straight(bound.model, truth) + 0.1
+        place = unconstrain_alr(bound.model, truth) + 0.1
         compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
         found = compiled(partial(derivatives, bound.model))(bound.data, place)
-        for ours, exact in zip(found, compiled(autodiff(potential))(place), strict=True):
+        for ours, exact in zip(found, compiled(autodiff_value_grad_hess(potential))(place), strict=True):
             np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))
 
 
@@ -50,10 +51,10 @@ def test_a_large_table_is_summed_tile_by_tile():
 
 def test_a_start_that_leads_nowhere_gives_way_to_the_best():
     """One component without a number would leave every proposal without a density."""
-    from scalefit.infer._mode import modes_from
+    from scalefit.sampling.modes import modes_from
 
     hole = lambda z: jnp.where(z[0] > 50, jnp.nan, ((z - 1.0) ** 2).sum())
-    found = modes_from(autodiff(hole), jnp.asarray([[100.0, 0.0], [3.0, 0.0]]))
+    found = modes_from(autodiff_value_grad_hess(hole), jnp.asarray([[100.0, 0.0], [3.0, 0.0]]))
     np.testing.assert_allclose(found.mode, 1.0, atol=1e-3)
 
 
@@ -81,9 +82,9 @@ def test_straight_coordinates_lead_back_and_keep_volume(law):
     with precision():
         model = Model(law)
         flat = jnp.asarray(np.random.default_rng(0).normal(size=len(model.params())))
-        straight = straightened(model, flat)
-        np.testing.assert_allclose(bent(model, straight), flat, rtol=1e-12)
-        _, log_volume = np.linalg.slogdet(jax.jacfwd(partial(straightened, model))(flat))
+        straight = to_alr(model, flat)
+        np.testing.assert_allclose(from_alr(model, straight), flat, rtol=1e-12)
+        _, log_volume = np.linalg.slogdet(jax.jacfwd(partial(to_alr, model))(flat))
         assert log_volume == pytest.approx(0, abs=1e-12)
         theta = constrain_flat(model, flat)
         if model.law.linear:

@@ -5,9 +5,9 @@ import pytest
 from scipy import integrate, stats
 
 import scalefit as sf
-from scalefit._numerics import precision
-from scalefit.inference_compute import observed_pass_at_k
-from scalefit.inference_compute._pass_at_k import ScaledBeta, _by_quadrature
+from scalefit._precision import precision
+from scalefit.downstream import observed_pass_at_k
+from scalefit.downstream.pass_at_k import ScaledBeta, _by_quadrature
 
 
 def benchmark(a, b, seed, problems=150, trials=100, scale=1.0):

@@ -9,12 +9,12 @@ import pytest
 from conftest import TRUTH, simulated
 
 import scalefit as sf
-from scalefit.approaches import isoflop_minima
-from scalefit.check import learn
-from scalefit.check.beyond import cases, worth
-from scalefit.discrepancy import LEARNED, read_discrepancy
-from scalefit.frontier import frontier
-from scalefit.wording import caution
+from scalefit.frontier.approaches import isoflop_minima
+from scalefit.frontier.frontier import frontier
+from scalefit.model.discrepancy import LEARNED_EVIDENCE, read_discrepancy
+from scalefit.text.fits import caution
+from scalefit.validation import learn_discrepancy as learn
+from scalefit.validation.extrapolation import cases, coverage_scores
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "learn_prior.json"
 
@@ -70,7 +70,7 @@ def test_an_absurd_candidate_is_not_chosen(learned):
 
 def test_worth_is_coverage_crps_and_error(learned, small_fit):
     held = learned.cases[0].held
-    found = worth(small_fit, held, "mean")
+    found = coverage_scores(small_fit, held, "mean")
     draws = np.log(small_fit.predict(held, kind="run"))
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     inside = (low <= np.log(held.loss)) & (np.log(held.loss) <= high)
@@ -91,8 +91,8 @@ def test_the_objective_wants_sharp_and_calibrated():
 def test_what_the_scales_in_use_cite_is_what_was_measured():
     document = json.loads(RESULTS.read_text())
     assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
-    assert document["card"] == json.loads(json.dumps(asdict(LEARNED)))
-    assert sf.Discrepancy().card is LEARNED
+    assert document["card"] == json.loads(json.dumps(asdict(LEARNED_EVIDENCE)))
+    assert sf.Discrepancy().card is LEARNED_EVIDENCE
     assert sf.Discrepancy(compute=0.03).card is None
 
 
@@ -107,7 +107,7 @@ def test_a_caution_says_what_such_intervals_were_worth():
     assert caution(1.0069e22, (1e20, 1e22)).startswith("1.01e22 FLOP is 1.01 times the compute of the largest run")
     near, far = (caution(times * 1e22, (1e20, 1e22), "form") for times in (5, 100))
     assert "up to 10 times" in near
-    assert f"held {LEARNED.loss_90[1]:.0%} of the losses" in near
+    assert f"held {LEARNED_EVIDENCE.loss_90[1]:.0%} of the losses" in near
     assert "100 times is further than any of them" in far
     assert "no held-out sweep has tested" in caution(1e24, (1e20, 1e22), "form", None)
 
@@ -123,9 +123,9 @@ def test_health_speaks_up_where_exponents_are_unlike_those_learned(quick):
 
 
 def test_exponents_of_other_laws_keep_their_priors():
-    assert set(sf.Model().with_error.priors) == set(sf.Model().learned_priors.items())
-    assert sf.Model(sf.laws.find_law("moe-granular")).learned_priors == {}
-    assert set(sf.Model(sf.laws.find_law("data-constrained")).learned_priors) == {"alpha", "beta"}
+    assert set(sf.Model().with_discrepancy_priors.priors) == set(sf.Model().discrepancy_priors.items())
+    assert sf.Model(sf.laws.find_law("moe-granular")).discrepancy_priors == {}
+    assert set(sf.Model(sf.laws.find_law("data-constrained")).discrepancy_priors) == {"alpha", "beta"}
 
 
 def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, learned):

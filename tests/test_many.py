@@ -14,8 +14,9 @@ import pytest
 from conftest import simulated
 
 import scalefit as sf
-from scalefit._numerics import keys_of, precision
-from scalefit.infer._shelf import Chunk
+from scalefit._precision import precision
+from scalefit._random import prng_keys
+from scalefit.infer._chunk_store import Chunk
 from scalefit.infer.many import table_seed
 
 ENGINE = sf.AIS(chains=4, draws=500, block=500, rounds=8)  # that of `quick`, already compiled
@@ -136,10 +137,10 @@ def test_a_failure_is_told_to_the_cluster(here, monkeypatch):
 def test_fits_in_memory_are_let_go():
     fits = sf.fit_many(tables(2), engine=sf.MAP())
     assert fits[1].kind == "point"
-    shelf = weakref.ref(fits.shelf)
+    store = weakref.ref(fits.store)
     del fits
     gc.collect()
-    assert shelf() is None
+    assert store() is None
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
@@ -149,7 +150,7 @@ def test_a_seed_is_its_own_key_in_any_precision(kind):
         seeds = [0, 7, 2**32 + 7, 2**63 - 1]
         whole = np.stack([jax.random.PRNGKey(seed) for seed in seeds])
     with precision(kind):
-        np.testing.assert_array_equal(keys_of(seeds), whole)
+        np.testing.assert_array_equal(prng_keys(seeds), whole)
 
 
 def test_a_chunk_survives_the_shelf(fits):

@@ -8,7 +8,7 @@ from conftest import TRUTH, isoflop_design, simulated
 from numpyro.infer.util import log_density
 
 import scalefit as sf
-from scalefit._numerics import precision
+from scalefit._precision import precision
 
 
 def as_arguments(data):

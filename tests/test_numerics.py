@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from scalefit._numerics import GROUP, by_groups, find_root
+from scalefit._batching import GROUP, by_groups
+from scalefit._roots import find_root
 
 
 @pytest.mark.parametrize("count", [1, GROUP - 1, GROUP, 2 * GROUP + 5])

@@ -66,7 +66,7 @@ def test_the_near_optimal_range_costs_one_percent(plan, law_fit):
 
 
 def test_a_plan_says_how_far_beyond_the_data_it_lies(plan, chinchilla):
-    assert plan.times_beyond == pytest.approx(5.76e23 / chinchilla.flops.max())
+    assert plan.extrapolation_factor == pytest.approx(5.76e23 / chinchilla.flops.max())
 
 
 def test_plan_summary(plan):
@@ -97,7 +97,7 @@ def test_the_surface_is_the_posterior_of_the_law(small_fit):
 
 
 def test_the_surface_does_not_depend_on_its_chunks(small_fit, monkeypatch):
-    from scalefit.planning import surface as module
+    from scalefit.planning import loss_surface as module
 
     grid = np.geomspace(1e8, 1e10, 7), np.geomspace(1e9, 1e11, 5)
     whole = sf.loss_surface(small_fit, *grid, kind="mean")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import scalefit as sf
-from scalefit import _programs
-from scalefit._numerics import precision
-from scalefit._programs import QUICK, _compiled, program, quick
+from scalefit import _aot
+from scalefit._aot import FAST_COMPILE, _compiled, cached_jit, fast_compile_options
+from scalefit._precision import precision
 
 LAW = sf.laws.Chinchilla()
 THETA = {name: jnp.asarray(value) for name, value in LAW.reference()[0].values}
@@ -23,7 +23,7 @@ def _loss(law, theta, x):
 
 
 _loss.__module__ = "scalefit.tests"  # only the package's own programs are kept: its source is part of their name
-loss = program("law")(_loss)
+loss = cached_jit("law")(_loss)
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_a_prepared_program_need_not_be_compiled(prepared, caplog):
     assert any("XLA compilation of jit(call)" in record.message for record in caplog.records) != prepared
 
 
-def test_other_shapes_and_precision_are_other_programs():
+def test_other_shapes_and_precision_are_other_aot():
     at(1e9)
     at([1e9, 2e9])
     with precision("float64"):
@@ -78,7 +78,7 @@ def test_other_shapes_and_precision_are_other_programs():
 def test_changed_source_is_another_program(monkeypatch):
     at(1e9)
     forget()
-    monkeypatch.setattr(_programs, "_source", lambda: "edited")
+    monkeypatch.setattr(_aot, "_source", lambda: "edited")
     at(1e9)
     assert len(traced) == 1
 
@@ -140,12 +140,12 @@ def test_inside_another_program_it_is_a_part_of_that(folder):
 
 
 def test_options_this_jax_does_not_know_are_left_out(monkeypatch):
-    assert quick("cpu").items() <= QUICK.items()
-    assert quick("gpu") == {}
-    monkeypatch.setitem(QUICK, "xla_no_such_option", True)
-    quick.cache_clear()
-    assert "xla_no_such_option" not in quick("cpu")
-    quick.cache_clear()
+    assert fast_compile_options("cpu").items() <= FAST_COMPILE.items()
+    assert fast_compile_options("gpu") == {}
+    monkeypatch.setitem(FAST_COMPILE, "xla_no_such_option", True)
+    fast_compile_options.cache_clear()
+    assert "xla_no_such_option" not in fast_compile_options("cpu")
+    fast_compile_options.cache_clear()
 
 
 def test_every_fit_is_kept(chinchilla, folder):

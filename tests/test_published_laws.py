@@ -11,7 +11,7 @@ from numpyro import distributions
 from scipy.optimize import curve_fit
 
 import scalefit as sf
-from scalefit.frontier import frontier
+from scalefit.frontier.frontier import frontier
 from scalefit.laws import FunctionLaw, find_law
 
 EVAL = Path(__file__).parents[2] / "shared" / "data" / "eval"

@@ -28,7 +28,7 @@ def bootstrap(task: Task) -> Outcome:
     from peer_scipy import resampled
 
     import scalefit as sf
-    from scalefit._numerics import precision
+    from scalefit._precision import precision
     from scalefit.infer.bootstrap import refit
 
     rows = resampled(len(task.loss), task.resamples)

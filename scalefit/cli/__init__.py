@@ -9,8 +9,19 @@ from scalefit.cli._app import app, main
 
 # In the order in which `scalefit --help` lists them.
 for _command in (
-    *("fit", "plan", "target", "lifetime", "audit", "versus", "frontier", "compare", "compare_laws", "backtest"),
-    *("learn_prior", "count", "downstream", "devices", "data", "laws"),
+    *(
+        "fit",
+        "plan",
+        "target",
+        "lifetime",
+        "audit",
+        "compare_runs",
+        "frontier",
+        "compare_methods",
+        "compare_laws",
+        "backtest",
+    ),
+    *("learn_discrepancy", "count", "downstream", "devices", "data", "laws"),
 ):
     import_module(f"{__name__}.{_command}")
 

@@ -10,10 +10,10 @@ from scalefit.cli._show import cell_by_row, console, health_json, print_json, ri
 from scalefit.units import percent
 
 if TYPE_CHECKING:
-    from scalefit.fitted import Fit
+    from scalefit.costs.cost import Compute
+    from scalefit.fits.fit import Fit
     from scalefit.planning import Machines
-    from scalefit.planning.basis import Basis
-    from scalefit.planning.cost import Compute
+    from scalefit.planning.assumptions import Assumptions
 
 Accelerator = Annotated[
     str | None, typer.Option(metavar="NAME", help="H100, '512 H100', TPU-v5p, or a peak in FLOP/s, as in 989e12.")
@@ -36,13 +36,13 @@ def machines_of(accelerator: str | None, mfu: str | None, price: str | None) -> 
 def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | None) -> "Compute":
     """How training compute is counted: 6 N D, of the active share, or over a family's shapes by a rule."""
     import scalefit as sf
-    from scalefit.planning.machines import parse_share
+    from scalefit.costs.machines import parse_share
 
     if rule is None:
-        return sf.cost.SixND(parse_share(active)) if active else sf.cost.SixND()
+        return sf.costs.SixND(parse_share(active)) if active else sf.costs.SixND()
     if active or not family:
         raise sf.ScalefitError("--rule counts over the shapes of a --family, which knows its active experts itself.")
-    return sf.cost.Counted.of(family, rule, fit.runs.convention or "total")
+    return sf.costs.Counted.of(family, rule, fit.runs.convention or "total")
 
 
 def fit_to_ask(path: Path | None, quiet: bool) -> "Fit":
@@ -63,27 +63,27 @@ def show(
     words: list[str],
     table: Any,
     title: str,
-    basis: "Basis",
+    basis: "Assumptions",
     prob: float,
     cell: Callable[[str, str, float], str] = cell_by_row,
 ) -> None:
     """Caution first, then the answer, its numbers, and what they rest on."""
-    from scalefit.advice import basis_sentence
+    from scalefit.text.plans import assumptions_sentence
 
     out = console()
     for paragraph in filter(None, [caution, *words]):
         say(out, f"{paragraph}\n")
     out.print(rich_table(table, f"{title}; intervals {percent(prob)}", cell))
-    say(out, basis_sentence(basis, prob))
+    say(out, assumptions_sentence(basis, prob))
 
 
 def show_json(
-    document: dict[str, Any], caution: str, words: list[str], table: Any, basis: "Basis", prob: float
+    document: dict[str, Any], caution: str, words: list[str], table: Any, basis: "Assumptions", prob: float
 ) -> None:
     """The same as one document."""
-    from scalefit.advice import basis_sentence
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.text.plans import assumptions_sentence
 
     shared: dict[str, Any] = {"prob": prob, "caution": caution, "words": " ".join(filter(None, words))}
-    shared |= {"health": health_json(basis.health), "basis": basis_sentence(basis, prob)}
+    shared |= {"health": health_json(basis.health), "basis": assumptions_sentence(basis, prob)}
     print_json({**document, **shared, "summary": json_ready(table)})

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from scalefit.health import Health
+    from scalefit.diagnostics.checks import Health
 
 
 COUNTS = ("N_opt", "D_opt", "tokens")

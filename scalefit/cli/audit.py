@@ -30,9 +30,9 @@ def audit(
     """A trained model against the compute-optimal one of its own budget."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.advice import audit_sentence, basis_sentence, caution_about
-    from scalefit.planning.published import read_model
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.io.published_models import read_model
+    from scalefit.text.plans import assumptions_sentence, audit_sentence, caution_about
 
     check_picture(plot, str(fit or ""))
     asked = [read_model(each) for each in _paired(models)] if models else None
@@ -41,14 +41,16 @@ def audit(
     if plot:
         plots.save(plots.audit(fitted, found, prob), plot)
     beyond, basis = (
-        caution_about([(model.params, model.tokens) for model in found.models], found.basis),
-        basis_sentence(found.basis, prob),
+        caution_about([(model.params, model.tokens) for model in found.models], found.assumptions),
+        assumptions_sentence(found.assumptions, prob),
     )
     words = [audit_sentence(found, index, prob) for index in range(len(found.models))]
     if as_json:
         sources = {model.name: model.source for model in found.models}
         shared = {"prob": prob, "caution": beyond, "basis": basis, "words": words, "sources": sources}
-        print_json({**shared, "health": health_json(found.basis.health), "models": json_ready(found.summary(prob))})
+        print_json(
+            {**shared, "health": health_json(found.assumptions.health), "models": json_ready(found.summary(prob))}
+        )
         return
     out = console()
     for paragraph in [beyond, *(words if len(words) <= 3 else [])]:
@@ -64,10 +66,9 @@ def _paired(models: list[str]) -> list[str]:
 
 
 def _audit_grid(found: "Audit", prob: float) -> Any:
-    from scalefit._numerics import interval
-    from scalefit.advice import at_least_none
+    from scalefit._intervals import interval
+    from scalefit.text.phrases import at_least_none, ratio
     from scalefit.units import format_count, format_flops
-    from scalefit.wording import ratio
 
     forms: dict[str, Any] = {
         "N_opt": format_count,

@@ -28,9 +28,9 @@ def backtest(
     """Train on the smaller runs, predict the larger ones, and say what the intervals were worth."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.text.validation import coverage_sentence
     from scalefit.units import parse_budgets
-    from scalefit.wording import coverage_sentence
 
     check_picture(plot, runs)
     table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
@@ -48,8 +48,8 @@ def backtest(
 
 
 def _print_backtest(found: Any) -> None:
+    from scalefit.text.validation import coverage_sentence
     from scalefit.units import format_flops
-    from scalefit.wording import coverage_sentence
 
     out = console()
     say(out, f"{coverage_sentence(found)}\n")

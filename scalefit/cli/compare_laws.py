@@ -28,9 +28,9 @@ def compare_laws(
 ) -> None:
     """Which law predicts the larger runs from the smaller ones, and the weight that each has earned."""
     import scalefit as sf
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.text.validation import laws_paragraph
     from scalefit.units import parse_budgets
-    from scalefit.wording import laws_paragraph
 
     table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]

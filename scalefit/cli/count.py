@@ -55,12 +55,13 @@ def count(
 def _published(name: str, given: dict[str, Any]) -> "Shape":
     from dataclasses import replace
 
-    from scalefit.counting import named
     from scalefit.errors import DataError
 
     if others := [option for option in given if option != "context"]:
         raise DataError(f"{name} is published with its {others[0]}; leave the name out for a shape of your own.")
-    return replace(named(name), **given)
+    from scalefit.counting import architecture
+
+    return replace(architecture(name), **given)
 
 
 def _own(style: str, given: dict[str, Any]) -> "Shape":
@@ -135,13 +136,15 @@ def _rules(document: dict[str, Any]) -> Any:
 
 
 def _list_shapes(as_json: bool) -> None:
-    from scalefit.counting import SHAPES
+    from scalefit.counting import ARCHITECTURES
 
     if as_json:
-        print_json([{**_document(name, entry.shape, None), "source": entry.source} for name, entry in SHAPES.items()])
+        print_json(
+            [{**_document(name, entry.shape, None), "source": entry.source} for name, entry in ARCHITECTURES.items()]
+        )
         return
     rows = [
         [name, entry.source, *(f"{number:,}" for number in _document(name, entry.shape, None)["params"].values())]
-        for name, entry in SHAPES.items()
+        for name, entry in ARCHITECTURES.items()
     ]
     console().print(grid(["shape", "source", "total", "non-embedding", "active"], rows, left=2))

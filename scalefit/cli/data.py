@@ -15,7 +15,7 @@ def data(
     as_json: Json = False,
 ) -> None:
     """The tables that come with scalefit, and where their figures are from."""
-    from scalefit import datasets
+    from scalefit.io import datasets
 
     wanted = [entry for entry in datasets.CATALOGUE if name in (None, entry.name)]
     if not wanted:

@@ -26,10 +26,10 @@ def downstream(
 ) -> None:
     """Accuracy on a task from the loss on it, with intervals."""
     import scalefit as sf
-    from scalefit.read import read_columns
-    from scalefit.tables.fits import accuracy_table
-    from scalefit.tables.layout import json_ready
-    from scalefit.wording import loss_caution
+    from scalefit._tables import json_ready
+    from scalefit.downstream.pass_at_k import accuracy_table
+    from scalefit.io.read import read_columns
+    from scalefit.text.downstream import loss_caution
 
     columns = read_columns(table, (loss, accuracy))
     found = sf.fit_downstream(columns[loss], columns[accuracy], floor, items, form=form, seed=seed)

@@ -12,7 +12,7 @@ from scalefit.cli._show import cell_by_row, console, health_json, print_json, ri
 from scalefit.units import percent
 
 if TYPE_CHECKING:
-    from scalefit.fitted import Fit
+    from scalefit.fits.fit import Fit
 
 
 @app.command()
@@ -41,11 +41,11 @@ def fit(
     import numpy as np
 
     import scalefit as sf
-    from scalefit._numerics import check_prob
-    from scalefit.discrepancy import read_discrepancy
+    from scalefit._intervals import check_prob
     from scalefit.infer import find_engine
     from scalefit.laws import find_law
-    from scalefit.noise import find_noise
+    from scalefit.model.discrepancy import read_discrepancy
+    from scalefit.model.noise import find_noise
     from scalefit.units import parse_budgets
 
     check_prob(prob)
@@ -68,7 +68,7 @@ def fit(
 
 
 def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
 
     return {
         "table": fitted.runs.name,
@@ -112,12 +112,13 @@ def _words(fitted: "Fit", prob: float, budgets: list[float]) -> str:
     """
     import numpy as np
 
-    from scalefit.frontier import beyond, trades
-    from scalefit.wording import fit_paragraph
+    from scalefit.frontier.frontier import is_extrapolation
+    from scalefit.frontier.optimum import trades
+    from scalefit.text.fits import fit_paragraph
 
     if not trades(fitted.model.law):
         return ""
     asked = np.array(budgets)
-    outside = beyond(asked, fitted.compute_range)
+    outside = is_extrapolation(asked, fitted.compute_range)
     further = fitted.frontier(asked[outside]) if outside.any() else None
     return fit_paragraph(fitted.frontier(asked[~outside]), further, prob, fitted.model.card)

@@ -12,7 +12,7 @@ from scalefit.cli._show import console, grid, health_json, print_json, say
 from scalefit.units import percent
 
 if TYPE_CHECKING:
-    from scalefit.fitted import Fit
+    from scalefit.fits.fit import Fit
 
 
 @app.command()
@@ -28,9 +28,9 @@ def frontier(
     import numpy as np
 
     import scalefit as sf
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.text.fits import caution, health_sentence
     from scalefit.units import parse_budgets
-    from scalefit.wording import caution, health_sentence
 
     check_picture(plot, str(fit))
     fitted = sf.load(fit)
@@ -67,7 +67,7 @@ def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path, kind: s
 
 
 def _frontier_table(front: Any, prob: float) -> Any:
-    from scalefit._numerics import interval
+    from scalefit._intervals import interval
     from scalefit.units import format_count, format_flops
 
     columns = {

@@ -35,28 +35,28 @@ def lifetime(
     """The size that is cheapest over training and inference, at equal quality."""
     import scalefit as sf
     from scalefit import plots
-    from scalefit.advice import bill_sentence, caution_about, life_paragraph
-    from scalefit.planning.amount import read_amount
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
+    from scalefit.costs.uncertain import read_amount
+    from scalefit.text.plans import bill_sentence, caution_about, lifetime_paragraph
 
     check_picture(plot, str(fit))
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")
     fitted = sf.load(fit)
     compute = compute_of(fitted, family, rule, active)
-    cost = sf.cost.Lifetime(served, compute=compute)
+    cost = sf.costs.Lifetime(served, compute=compute)
     if money or serving_mfu:
         serving = machines_of(accelerator, serving_mfu or mfu, price)
-        cost = sf.cost.Lifetime.in_money(served, training=machines, serving=serving, compute=compute)
+        cost = sf.costs.Lifetime.in_money(served, training=machines, serving=serving, compute=compute)
     life = sf.lifetime(fitted, quality, cost, params=params, max_params=max_params, machines=machines)
     if plot:
         plots.save(plots.pareto(life, prob), plot)
-    words = [life_paragraph(life, prob), bill_sentence(machines, life.flops)]
-    shown = caution_about([(life.params, life.tokens)], life.basis), words, life.summary(prob)
+    words = [lifetime_paragraph(life, prob), bill_sentence(machines, life.flops)]
+    shown = caution_about([(life.params, life.tokens)], life.assumptions), words, life.summary(prob)
     if as_json:
         document = {"params": life.params, "tokens": life.tokens, "reference": list(life.reference)}
-        show_json({**document, "pareto": json_ready(life.pareto(prob))}, *shown, life.basis, prob)
+        show_json({**document, "pareto": json_ready(life.pareto(prob))}, *shown, life.assumptions, prob)
         return
-    show(*shown, f"the whole life at the quality of {quality}", life.basis, prob, _cell(cost.unit))
+    show(*shown, f"the whole life at the quality of {quality}", life.assumptions, prob, _cell(cost.unit))
 
 
 def _cell(unit: str) -> Callable[[str, str, float], str]:

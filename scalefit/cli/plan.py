@@ -40,27 +40,33 @@ def plan(
 ) -> None:
     """The allocation of a budget that minimises expected loss, and the price of being wrong."""
     import scalefit as sf
-    from scalefit.advice import bill_sentence, caution_about, deployment_sentence, plan_paragraph, wall_sentence
-    from scalefit.planning.amount import read_amount
+    from scalefit.costs.uncertain import read_amount
+    from scalefit.text.plans import (
+        bill_sentence,
+        caution_about,
+        data_wall_sentence,
+        deployment_sentence,
+        plan_paragraph,
+    )
 
     machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
-    cost: sf.cost.Cost = (compute := compute_of(fitted, family, rule, active))
+    cost: sf.costs.Cost = (compute := compute_of(fitted, family, rule, active))
     if inference_tokens:
-        cost = sf.cost.Lifetime(read_amount(inference_tokens, "--inference-tokens"), compute=compute)
+        cost = sf.costs.Lifetime(read_amount(inference_tokens, "--inference-tokens"), compute=compute)
     limits: dict[str, Any] = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
     wanted: dict[str, Any] = {"unique_tokens": unique_tokens, "risk": risk, "kind": kind, "family": family, **limits}
     answer = sf.plan(fitted, budget, cost=cost, machines=machines, **wanted)
     thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines, kind=kind) if rules else None
-    words = [plan_paragraph(answer, prob), deployment_sentence(answer), wall_sentence(answer)]
+    words = [plan_paragraph(answer, prob), deployment_sentence(answer), data_wall_sentence(answer)]
     words.append(bill_sentence(answer.machines, answer.flops))
-    shown = caution_about([(answer.params, answer.tokens)], answer.basis), words, answer.summary(prob)
+    shown = caution_about([(answer.params, answer.tokens)], answer.assumptions), words, answer.summary(prob)
     if as_json:
-        show_json(_document(answer, thumb, prob), *shown, answer.basis, prob)
+        show_json(_document(answer, thumb, prob), *shown, answer.assumptions, prob)
         return
     show(
         *shown,
         f"plan for {budget if inference_tokens is None else f'{budget}, inference included'}",
-        answer.basis,
+        answer.assumptions,
         prob,
     )
     if thumb:
@@ -70,10 +76,13 @@ def plan(
 def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from scalefit.tables.layout import json_ready
+    from scalefit._tables import json_ready
 
     single = {name: getattr(answer, name) for name in ("budget", "params", "tokens", "tokens_per_param", "loss")}
-    single |= {name: getattr(answer, name) for name in ("regret", "wasted_compute", "price_of_limits", "times_beyond")}
+    single |= {
+        name: getattr(answer, name)
+        for name in ("regret", "wasted_compute", "cost_of_constraints", "extrapolation_factor")
+    }
     near = dict(zip(("lower", "upper"), answer.near_optimal, strict=True))
     machines = {"assumed": answer.machines.describe(), **answer.bill}
     rules = {"rules": json_ready(thumb.summary(prob))} if thumb else {}
@@ -82,7 +91,7 @@ def _document(answer: "Plan", thumb: Any, prob: float) -> dict[str, Any]:
 
 
 def _print_rules(thumb: Any, prob: float) -> None:
-    from scalefit.advice import money
+    from scalefit.text.phrases import money
     from scalefit.units import format_count
 
     rows = []

@@ -29,7 +29,7 @@ def target(
     from dataclasses import asdict
 
     import scalefit as sf
-    from scalefit.advice import bill_sentence, caution_about, target_paragraph
+    from scalefit.text.plans import bill_sentence, caution_about, target_paragraph
 
     machines, fitted = machines_of(accelerator, mfu, price), sf.load(fit)
     wanted = {"confidence": confidence, "machines": machines, "max_params": max_params, "kind": kind}
@@ -37,14 +37,14 @@ def target(
     flops = float(found.cost.flops(found.sure.params, found.sure.tokens))
     lead = "safer" if confidence >= 0.5 else "riskier"
     words = [target_paragraph(found, prob), f"The {lead} plan: {bill_sentence(machines, flops)}"]
-    shown = caution_about([(found.sure.params, found.sure.tokens)], found.basis), words, found.summary(prob)
+    shown = caution_about([(found.sure.params, found.sure.tokens)], found.assumptions), words, found.summary(prob)
     if as_json:
         plans = {"even": asdict(found.even), "sure": asdict(found.sure), "machines": machines.describe()}
         show_json(
             {"loss": found.loss, "confidence": confidence, "reachable": found.reachable, **plans},
             *shown,
-            found.basis,
+            found.assumptions,
             prob,
         )
         return
-    show(*shown, f"a loss of {found.loss:g}, were the law known", found.basis, prob)
+    show(*shown, f"a loss of {found.loss:g}, were the law known", found.assumptions, prob)

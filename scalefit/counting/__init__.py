@@ -1,5 +1,7 @@
 """Counting parameters and compute: what N and C mean, exactly, for a transformer of a given shape."""
 
+from scalefit.counting.architectures import ARCHITECTURES, Architecture, architecture
+from scalefit.counting.compute import FLOPS_PER_PARAM_TOKEN, PF_DAY, flops_6nd, pf_days, tokens_for_6nd
 from scalefit.counting.convention import (
     CONVENTIONS,
     OMEGA,
@@ -10,36 +12,34 @@ from scalefit.counting.convention import (
     to_total,
 )
 from scalefit.counting.flops import RULES, flops_per_token, training_days, training_flops
-from scalefit.counting.named import SHAPES, Named, named
-from scalefit.counting.nearest import families, members, nearest
+from scalefit.counting.nearest import families, family_shapes, nearest_shape
 from scalefit.counting.shape import Shape, gopher, gpt, llama
-from scalefit.counting.sixnd import FLOPS_PER_PARAM_TOKEN, PF_DAY, flops_6nd, pf_days, share_6nd
 
 __all__ = [
+    "ARCHITECTURES",
     "CONVENTIONS",
     "FLOPS_PER_PARAM_TOKEN",
     "OMEGA",
     "PF_DAY",
     "RULES",
-    "SHAPES",
-    "Named",
+    "Architecture",
     "Shape",
+    "architecture",
     "check_convention",
     "embedding_scale",
     "families",
+    "family_shapes",
     "flops_6nd",
     "flops_per_token",
     "gopher",
     "gpt",
     "llama",
-    "members",
-    "named",
-    "nearest",
+    "nearest_shape",
     "pf_days",
     "refuse_mix",
-    "share_6nd",
     "to_non_embedding",
     "to_total",
+    "tokens_for_6nd",
     "training_days",
     "training_flops",
 ]

@@ -6,8 +6,8 @@ Backward is twice forward. All rules count what a token meets: of a mixture, its
 from collections.abc import Callable
 from typing import NamedTuple
 
+from scalefit.counting.compute import FLOPS_PER_PARAM_TOKEN
 from scalefit.counting.shape import Shape
-from scalefit.counting.sixnd import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import DataError
 
 

@@ -10,8 +10,8 @@ from math import exp, gcd, hypot, lcm, log
 
 import numpy as np
 
+from scalefit.counting.architectures import ARCHITECTURES
 from scalefit.counting.convention import check_convention
-from scalefit.counting.named import SHAPES
 from scalefit.counting.shape import Shape
 from scalefit.errors import PlanError
 from scalefit.units import format_count
@@ -26,16 +26,16 @@ MOST_SHARING = 3
 
 
 def families() -> list[str]:
-    """The families that `nearest` knows."""
-    return list(dict.fromkeys(entry.family for entry in SHAPES.values()))
+    """The families that `nearest_shape` knows."""
+    return list(dict.fromkeys(entry.family for entry in ARCHITECTURES.values()))
 
 
-def members(family: str, *, vocabulary: int | None = None, context: int | None = None) -> tuple[Shape, ...]:
+def family_shapes(family: str, *, vocabulary: int | None = None, context: int | None = None) -> tuple[Shape, ...]:
     """The published shapes of a family by size, with another vocabulary and context where given.
 
     Raises `PlanError` on an unknown family.
     """
-    found = [entry.shape for entry in SHAPES.values() if entry.family == family]
+    found = [entry.shape for entry in ARCHITECTURES.values() if entry.family == family]
     if not found:
         raise PlanError(f"there is no family {family!r}; choose from {', '.join(families())}.")
     asked = [
@@ -44,7 +44,7 @@ def members(family: str, *, vocabulary: int | None = None, context: int | None =
     return tuple(sorted(asked, key=lambda shape: shape.total))
 
 
-def nearest(
+def nearest_shape(
     family: str,
     params: float,
     convention: str = "total",
@@ -60,7 +60,7 @@ def nearest(
     Raises `PlanError` on an unknown family, and where it has nothing within a factor 1.5.
     """
     check_convention(convention)
-    known = members(family, vocabulary=vocabulary, context=context)
+    known = family_shapes(family, vocabulary=vocabulary, context=context)
     sizes = [log(member.count(convention)) for member in known]
     wanted = log(params) if params >= 1 else 0.0
     template = known[int(np.argmin(np.abs(np.array(sizes) - wanted)))]

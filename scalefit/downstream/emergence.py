@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalefit._numerics import precision
-from scalefit.downstream._fit import Downstream, fit_downstream
+from scalefit._precision import precision
+from scalefit.downstream.accuracy import Downstream, fit_downstream
 from scalefit.errors import PlanError
-from scalefit.frontier import frontier
+from scalefit.frontier.frontier import frontier
 from scalefit.laws import Published, find_law
 
 BUDGETS = np.geomspace(1e19, 1e26, 22)  # FLOP, three a decade

@@ -1,6 +1,6 @@
 """Engines, one file each: ways to turn a model and a table into draws."""
 
-from scalefit.infer._engine import Engine, find_engine, fit
+from scalefit.infer._contracts import Engine, find_engine, fit
 from scalefit.infer.ais import AIS
 from scalefit.infer.auto import Auto
 from scalefit.infer.bootstrap import Bootstrap

@@ -15,9 +15,12 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import keys_of, padded_rows, precision, precision_in_force
-from scalefit._programs import on_host, program
-from scalefit.model import BoundModel, Data, Model, stacked
+from scalefit._aot import cached_jit, on_host
+from scalefit._batching import padded_rows
+from scalefit._precision import precision, precision_in_force
+from scalefit._random import prng_keys
+from scalefit.model.data import Data
+from scalefit.model.model import BoundModel, Model, stacked
 
 CHUNK = 256  # tables, on CPU
 LANES = {"cpu": 8, "elsewhere": 1024}
@@ -47,7 +50,7 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
 
     def solve(number: int) -> Any:
         rows, device = groups[number], devices[number % len(devices)]
-        tables = stacked([bounds[row] for row in rows]), keys_of([seeds[row] for row in rows])
+        tables = stacked([bounds[row] for row in rows]), prng_keys([seeds[row] for row in rows])
         with precision(kind):  # which each thread has its own of
             found = solve_group(solver, bounds[0].model, *jax.device_put(tables, device))
             return on_host(found)
@@ -60,7 +63,7 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(bounds)], *found)
 
 
-@program("solver", "model")
+@cached_jit("solver", "model")
 def solve_group(solver: Solver, model: Model, data: Data, keys: Array) -> Any:
     """`solver.solve` of tables stacked along a leading axis."""
     return jax.vmap(partial(solver.solve, model))(data, keys)

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
-from scalefit.infer._coordinates import constrain_straight, straight_potential
-from scalefit.infer._engine import Arrays
-from scalefit.infer._from_modes import ModeEngine
-from scalefit.infer._importance import Schedule, importance
-from scalefit.infer._mixture import at_modes
-from scalefit.infer._mode import Laplace, count_modes
-from scalefit.model import Data, Model, over_draws
+from scalefit.infer._contracts import Arrays, ModeEngine
+from scalefit.model.data import Data, over_draws
+from scalefit.model.model import Model
+from scalefit.numerics.importance import Schedule, importance
+from scalefit.numerics.laplace import Laplace, count_modes
+from scalefit.numerics.mixture import at_modes
+from scalefit.sampling.alr import alr_potential, constrain_alr
 
 
 @final
@@ -46,8 +46,8 @@ class AIS(ModeEngine):
 
     def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
         """Adaptation, weights, resampling."""
-        log_density = over_draws(lambda z: -straight_potential(model, data, z), data)
+        log_density = over_draws(lambda z: -alr_potential(model, data, z), data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
         drawn = importance(at_modes(found), log_density, key, shape, schedule)
         stats = drawn.stats | {"modes": jnp.broadcast_to(count_modes(found), shape)}
-        return constrain_straight(model, drawn.z), stats
+        return constrain_alr(model, drawn.z), stats

@@ -6,12 +6,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scalefit.health import Check
-from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._importance import doubt, pareto_k_of
+from scalefit.diagnostics.checks import Check
+from scalefit.infer._contracts import Engine, EngineResult, Report
 from scalefit.infer.ais import AIS
 from scalefit.infer.nuts import NUTS
-from scalefit.model import BoundModel
+from scalefit.model.model import BoundModel
+from scalefit.numerics.importance import doubt, pareto_k_of
 
 # Below the k at which weights are to be refused, tails already come out too thin: posteriors against long NUTS runs
 # had standard deviations a fifth too small at k = .67, and right ones from proposals adapted on eight times the draws.
@@ -42,7 +42,7 @@ class Auto(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The first result that is to be trusted, with the reason among its checks where it is not the first."""
         found = self.first.run(bound, seed, report)
-        for engine, ask in ((self.larger, thin), (self.fallback, distrust)):
+        for engine, ask in ((self.larger, thin_tails), (self.fallback, distrust)):
             if why := ask(found):
                 found = _instead(engine, engine.run(bound, seed, report), why)
         return found
@@ -50,7 +50,7 @@ class Auto(Engine):
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """The first engine on all tables, the others on those that need them."""
         results = self.first.run_many(bounds, seeds)
-        for engine, ask in ((self.larger, thin), (self.fallback, distrust)):
+        for engine, ask in ((self.larger, thin_tails), (self.fallback, distrust)):
             poor = {i: why for i, found in enumerate(results) if (why := ask(found))}
             again = engine.run_many([bounds[i] for i in poor], [seeds[i] for i in poor])
             for i, found in zip(poor, again, strict=True):
@@ -63,8 +63,8 @@ def _instead(engine: Engine, found: EngineResult, why: str) -> EngineResult:
     return replace(found, checks=(Check("engine", "ok", float("nan"), f"{name}, because {why}"),))
 
 
-def thin(found: EngineResult | str) -> str:
-    """Why the tails of importance sampling may be too thin, empty where they are not."""
+def thin_tails(found: EngineResult | str) -> str:
+    """Why the tails of importance sampling may be too thin_tails, empty where they are not."""
     if isinstance(found, str):
         return ""
     k = pareto_k_of(found.stats)

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._programs import on_host, program
+from scalefit._aot import cached_jit, on_host
 from scalefit.errors import DataError, FitError
-from scalefit.infer._engine import Engine, EngineResult, Report, solve
-from scalefit.infer._point import PointEngine
+from scalefit.infer._contracts import Engine, EngineResult, PointEngine, Report, solve
 from scalefit.infer.huber import Huber
-from scalefit.model import BoundModel, Data, Model, Theta
+from scalefit.model.data import Data, Theta
+from scalefit.model.model import BoundModel, Model
 
 BATCH = 250  # refits that advance together: bounds memory, and a slow one holds up few others
 
@@ -77,7 +77,7 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
     return rng.multinomial(many, np.full(many, 1 / many), options.resamples)[:, groups].astype(float)
 
 
-@program("of", "residual", "model")
+@cached_jit("of", "residual", "model")
 def _refits(of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
     """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
     remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)

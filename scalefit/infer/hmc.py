@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
-from scalefit.infer._coordinates import constrain_straight, straight_potential
-from scalefit.infer._engine import Arrays
-from scalefit.infer._from_modes import ModeEngine
-from scalefit.infer._mixture import at_modes, sample
-from scalefit.infer._mode import Laplace
-from scalefit.model import Data, Model
+from scalefit.infer._contracts import Arrays, ModeEngine
+from scalefit.model.data import Data
+from scalefit.model.model import Model
+from scalefit.numerics.laplace import Laplace
+from scalefit.numerics.mixture import at_modes, sample
+from scalefit.sampling.alr import alr_potential, constrain_alr
 
 TRAJECTORY = (0.8, 2.4)  # in standard deviations; a quarter turn of a normal is 1.6
 GAIN = 0.3  # of ln step size, per unit of acceptance off target
@@ -64,7 +64,7 @@ class HMC(ModeEngine):
         """Two halves of warm-up, then the draws."""
         from blackjax.mcmc.hmc import init
 
-        log_density = jax.jit(lambda z: -straight_potential(model, data, z))
+        log_density = jax.jit(lambda z: -alr_potential(model, data, z))
         begin_key, key = jax.random.split(key)
         points = sample(at_modes(found), begin_key, self.superchains)
         each = self.chains // self.superchains
@@ -78,7 +78,7 @@ class HMC(ModeEngine):
         state, _ = advance(state, self.warmup - self.warmup // 2, True)
         _, kept = advance(state, self.draws, False)
         kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
-        theta = constrain_straight(model, kept.pop("position"))
+        theta = constrain_alr(model, kept.pop("position"))
         group = jnp.arange(self.chains) // (self.chains // self.superchains)
         return theta, kept | {"superchain": jnp.broadcast_to(group[:, None], (self.chains, self.draws))}
 

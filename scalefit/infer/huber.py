@@ -10,16 +10,11 @@ import numpy as np
 from jax import Array
 
 from scalefit.errors import FitError
-from scalefit.infer._point import PointEngine, sharpening
-from scalefit.infer._robust import (
-    constrain_law,
-    flatten_law,
-    minimise_huber,
-    projected_starts,
-    search_huber,
-    with_noise,
-)
-from scalefit.model import Data, Model, Theta
+from scalefit.infer._contracts import PointEngine, sharpening
+from scalefit.model.data import Data, Theta
+from scalefit.model.model import Model
+from scalefit.sampling.huber import minimise_huber, search_huber, with_noise
+from scalefit.sampling.starts import constrain_law, flatten_law, projected_starts
 
 GLANCE = 10
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, final
 
-from scalefit.infer._point import PointEngine
+from scalefit.infer._contracts import PointEngine
 from scalefit.infer.huber import Huber
-from scalefit.model import Data, Model, Theta
+from scalefit.model.data import Data, Theta
+from scalefit.model.model import Model
 
 SQUARES = Huber(delta=inf)
 

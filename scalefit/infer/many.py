@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any, overload
 import jax
 import numpy as np
 
-from scalefit._numerics import precision, precision_in_force
-from scalefit._programs import versions
+from scalefit._aot import versions
+from scalefit._intervals import interval
+from scalefit._precision import precision, precision_in_force
+from scalefit._tables import interval_columns, two_level
 from scalefit.errors import FitError
-from scalefit.fitted import Fit
+from scalefit.fits.fit import Fit
 from scalefit.infer._batch import usual_chunk
-from scalefit.infer._engine import Engine, EngineResult, attempt, chosen, fit_of
+from scalefit.infer._chunk_store import Chunk, ChunkStore, Folder, Memory
+from scalefit.infer._contracts import Engine, EngineResult, attempt, checked_engine, fit_of
 from scalefit.infer._progress import progress_report
-from scalefit.infer._shelf import Chunk, Folder, Memory, Shelf
-from scalefit.model import BoundModel, Model
-from scalefit.read import read_runs
+from scalefit.io.read import read_runs
+from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scalefit.fits.fit import Fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Fits(Sequence[Fit]):
     engine: Engine
     seed: int
     failures: dict[int, str]
-    shelf: Shelf
+    store: ChunkStore
     chunk: int
 
     def __len__(self) -> int:
@@ -62,7 +66,7 @@ class Fits(Sequence[Fit]):
 
     def result(self, index: int) -> EngineResult | str:
         """What the engine returned for a table, in unit-free coordinates, or why it failed."""
-        return _there(self.shelf, index // self.chunk).results[index % self.chunk]
+        return _there(self.store, index // self.chunk).results[index % self.chunk]
 
     def fitted(self) -> Iterator[tuple[int, Fit]]:
         """(index, fit) of every table that has one."""
@@ -70,8 +74,6 @@ class Fits(Sequence[Fit]):
 
     def summary(self, prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
         """Rows: tables. Columns: (quantity, median/lower/upper), then verdict and failure."""
-        from scalefit.tables.fits import fits_table
-
         return fits_table(self, prob, budgets)
 
 
@@ -98,30 +100,30 @@ def fit_many(
     A table that fails is recorded in `Fits.failures`, with the reason. Raises `FitError` where the folder holds the
     fits of another model, engine, seed or table.
     """
-    model, engine = model or Model(), chosen(engine, seed)
+    model, engine = model or Model(), checked_engine(engine, seed)
     chunk = usual_chunk() if chunk is None else chunk
     if chunk < 1:
         raise FitError(f"chunk is a number of tables, at least 1; got {chunk}.")
     order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
     order |= {"precision": precision_in_force(), "versions": versions()}
-    shelf = Memory() if folder is None else Folder(folder, order)
+    store = Memory() if folder is None else Folder(folder, order)
     failures: dict[int, str] = {}
     with precision(), progress_report(f"{engine.name}, {len(tables)} tables", progress) as report:
         numbers, failed = range(-(-len(tables) // chunk)), None
         try:
             for number in numbers[jax.process_index() :: jax.process_count()]:
                 part = range(number * chunk, min((number + 1) * chunk, len(tables)))
-                _ensure(shelf, number, tables, part, model, engine, seed)
+                _ensure(store, number, tables, part, model, engine, seed)
                 report(part.stop, len(tables))
         except Exception as problem:
             failed = problem
         _agree(failed)
-        _share(shelf, numbers)
+        _share(store, numbers)
     for number in numbers:
-        for i, result in enumerate(_there(shelf, number).results):
+        for i, result in enumerate(_there(store, number).results):
             if isinstance(result, str):
                 failures[number * chunk + i] = result
-    return Fits(tables, model, engine, seed, failures, shelf, chunk)
+    return Fits(tables, model, engine, seed, failures, store, chunk)
 
 
 def table_seed(seed: int, index: int) -> int:
@@ -130,12 +132,12 @@ def table_seed(seed: int, index: int) -> int:
 
 
 def _ensure(
-    shelf: Shelf, number: int, tables: Sequence[Any], part: range, model: Model, engine: Engine, seed: int
+    store: ChunkStore, number: int, tables: Sequence[Any], part: range, model: Model, engine: Engine, seed: int
 ) -> None:
-    """Compute a chunk, unless the shelf has it, of these very tables."""
+    """Compute a chunk, unless the store has it, of these very tables."""
     read = [attempt(partial(_table, tables, i)) for i in part]
     prints = tuple("" if isinstance(runs, str) else runs.fingerprint for runs in read)
-    if (held := shelf.get(number)) is not None:
+    if (held := store.get(number)) is not None:
         if changed := [i for i, a, b in zip(part, prints, held.fingerprints, strict=True) if a != b]:
             raise FitError(f"table {changed[0]} is not the one that was fitted before; choose another folder.")
         return
@@ -145,15 +147,15 @@ def _ensure(
     seeds = [table_seed(seed, part[i]) for i in good]
     for i, result in zip(good, engine.run_many(list(good.values()), seeds), strict=True):
         results[i] = result
-    shelf.put(number, Chunk(part.start, tuple(results), prints))
+    store.put(number, Chunk(part.start, tuple(results), prints))
 
 
 def _table(tables: Sequence[Any], index: int) -> Runs:
     return read_runs(tables[index])
 
 
-def _there(shelf: Shelf, number: int) -> Chunk:
-    found = shelf.get(number)
+def _there(store: ChunkStore, number: int) -> Chunk:
+    found = store.get(number)
     assert found is not None, "every chunk was computed"
     return found
 
@@ -172,21 +174,21 @@ def _agree(failed: Exception | None) -> None:
         raise failed
 
 
-def _share(shelf: Shelf, numbers: range) -> None:
+def _share(store: ChunkStore, numbers: range) -> None:
     """Let every process of a cluster have every chunk."""
     if jax.process_count() == 1:
         return
     from jax.experimental import multihost_utils
 
-    if isinstance(shelf, Folder):
+    if isinstance(store, Folder):
         multihost_utils.sync_global_devices("scalefit chunks are written")
         return
     for first in range(0, len(numbers), jax.process_count()):
         mine = first + jax.process_index()
-        content = chunk.to_bytes() if (chunk := shelf.get(mine)) else b""
+        content = chunk.to_bytes() if (chunk := store.get(mine)) else b""
         for number, received in enumerate(_exchange(content), start=first):
             if received:
-                shelf.put(number, Chunk.from_bytes(received))
+                store.put(number, Chunk.from_bytes(received))
 
 
 def _exchange(content: bytes) -> list[bytes]:
@@ -198,3 +200,15 @@ def _exchange(content: bytes) -> list[bytes]:
     padded[: len(content)] = np.frombuffer(content, np.uint8)
     gathered = np.asarray(process_allgather(padded)).reshape(len(lengths), -1)
     return [row[:length].tobytes() for row, length in zip(gathered, lengths, strict=True)]
+
+
+def fits_table(fits: "Fits", prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
+    """Rows: tables by index; columns: (quantity, median/lower/upper) of parameters and derived, verdict, failure."""
+    rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(fits))}
+    for i, fit in fits.fitted():
+        for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
+            rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
+        rows[i]["verdict", ""] = fit.health.verdict
+    for i in rows:
+        rows[i]["failure", ""] = fits.failures.get(i, "")
+    return two_level(rows, "table")

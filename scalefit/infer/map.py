@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
-from scalefit.infer._coordinates import constrain_straight, unconstrain_straight
-from scalefit.infer._mode import derivatives, laplace
-from scalefit.infer._newton import descend
-from scalefit.infer._point import PointEngine
-from scalefit.model import Data, Model, Theta
+from scalefit.infer._contracts import PointEngine
+from scalefit.model.data import Data, Theta
+from scalefit.model.model import Model
+from scalefit.numerics.newton import descend
+from scalefit.sampling.alr import constrain_alr, unconstrain_alr
+from scalefit.sampling.modes import derivatives, laplace
 
 
 @final
@@ -20,9 +21,9 @@ class MAP(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the modes found from prior draws."""
-        return constrain_straight(model, laplace(model, data).mode)
+        return constrain_alr(model, laplace(model, data).mode)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The mode next to `start`."""
-        straight = unconstrain_straight(model, start)
-        return constrain_straight(model, descend(partial(derivatives, model, data), straight).place)
+        alr = unconstrain_alr(model, start)
+        return constrain_alr(model, descend(partial(derivatives, model, data), alr).x)

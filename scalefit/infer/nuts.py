@@ -13,13 +13,15 @@ import jax
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import key_of
-from scalefit._programs import on_host, quick
+from scalefit._aot import fast_compile_options, on_host
+from scalefit._random import prng_key
 from scalefit.errors import FitError
-from scalefit.infer._coordinates import constrain_straight, straight_potential
-from scalefit.infer._engine import Engine, EngineResult, Report
-from scalefit.infer._mode import Laplace, modes
-from scalefit.model import BoundModel, Data, Model
+from scalefit.infer._contracts import Engine, EngineResult, Report
+from scalefit.model.data import Data
+from scalefit.model.model import BoundModel, Model
+from scalefit.numerics.laplace import Laplace
+from scalefit.sampling.alr import alr_potential, constrain_alr
+from scalefit.sampling.modes import modes
 
 BLOCK = 50
 OVERDISPERSION = 2.0  # chains start twice as far out as the posterior, so that R-hat can see them disagree
@@ -65,7 +67,7 @@ class NUTS(Engine):
         init, advance = _program(bound.model, self)
         data = bound.data
         start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
-        state = init(start, data, jax.random.split(key_of(seed), self.chains))
+        state = init(start, data, jax.random.split(prng_key(seed), self.chains))
         total, kept = self.warmup + self.draws, []
         for done in range(0, total, BLOCK):
             state, block = advance(state, start, data)
@@ -75,7 +77,7 @@ class NUTS(Engine):
         return EngineResult(self._draws(bound.model, start, steps.position), self._stats(steps))
 
     def _draws(self, model: Model, start: Laplace, position: np.ndarray) -> dict[str, Array]:
-        return constrain_straight(model, start.mode + position @ start.scale.T)
+        return constrain_alr(model, start.mode + position @ start.scale.T)
 
     def _stats(self, steps: Step) -> dict[str, np.ndarray]:
         return {
@@ -92,11 +94,11 @@ def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
     """Compiled `init` and `advance` for a model; tables of one shape share them, since data are arguments."""
     from numpyro.infer.hmc import hmc
 
-    compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
+    compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))
 
     @jax.jit  # traced once, however often the sampler asks for it
     def potential(start: Laplace, data: Data, position: Array) -> Array:
-        return straight_potential(model, data, start.mode + start.scale @ position)
+        return alr_potential(model, data, start.mode + start.scale @ position)
 
     kernel_init, kernel_step = hmc(potential_fn_gen=lambda start, data: partial(potential, start, data), algo="NUTS")
 

@@ -12,10 +12,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import FitError
-from scalefit.infer._newton import autodiff, descend_each, lowest, ranked
-from scalefit.infer._point import PointEngine
-from scalefit.infer._robust import CANDIDATES, basis, nonnegative, with_noise
-from scalefit.model import Data, Model, Theta
+from scalefit.infer._contracts import PointEngine
+from scalefit.model.data import Data, Theta
+from scalefit.model.model import Model
+from scalefit.numerics.newton import autodiff_value_grad_hess, descend_each, lowest, ranked
+from scalefit.sampling.huber import with_noise
+from scalefit.sampling.starts import CANDIDATES
+from scalefit.sampling.varpro import basis, nonnegative
 
 FOLLOWED = 4  # of the candidates, to the bottom
 LEAST = 1e-12  # a parameter at its bound of zero, kept positive so that its logarithm exists
@@ -45,8 +48,8 @@ def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta
     heights = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
     best = ranked(heights)[:followed]
     scale = heights[best[0]]  # so that the stopping rule does not depend on the noise
-    ends = descend_each(autodiff(lambda flat: _misfit(model, data, solve(flat)) / scale), starts[best])
-    return with_noise(model, data, solve(ends.place[lowest(ends.height)]))
+    ends = descend_each(autodiff_value_grad_hess(lambda flat: _misfit(model, data, solve(flat)) / scale), starts[best])
+    return with_noise(model, data, solve(ends.x[lowest(ends.value)]))
 
 
 def _curved(model: Model) -> list[str]:

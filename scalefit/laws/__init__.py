@@ -3,7 +3,8 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from scalefit.laws._law import Law, Param, Prior, Published, find_law
+from scalefit.laws._law import Law, Published, find_law
+from scalefit.laws._priors import Param, Prior
 
 for _module in iter_modules(__path__):
     if not _module.name.startswith("_"):

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from scalefit.errors import ModelError
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
-from scalefit.laws._law import Param, Prior, Published, Values
+from scalefit.laws._law import Published
+from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
 
 
 @final

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
-from scalefit.laws._law import Law, Param, Published, Values
+from scalefit.laws._law import Law, Published
+from scalefit.laws._priors import Param, Values
+from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 
 
 @final

@@ -6,8 +6,9 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms_rescaled
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._law import Law, Published
+from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms_rescaled
 
 
 @final

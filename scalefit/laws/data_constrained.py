@@ -7,11 +7,12 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._forms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._law import Law, Published
+from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 
 
-def _worth(count: Any, unique: Any, scale: Any) -> Any:
+def _coverage_scores(count: Any, unique: Any, scale: Any) -> Any:
     """Effective count: the unique part, and what repetition adds; a half-life of `scale` repetitions (equation 5)."""
     repeats = jnp.maximum(count / unique - 1, 0.0)
     return unique * (1 - scale * jnp.expm1(-repeats / scale))
@@ -51,7 +52,7 @@ class DataConstrained(Law):
         """E + A/N'^alpha + B/D'^beta, in nats per token (their equations 5 and 6)."""
         unique = jnp.minimum(x["unique_tokens"], x["tokens"])
         enough = jnp.minimum(x["params"], self._optimal_params(theta, unique))
-        n, d = _worth(x["params"], enough, theta["R_N"]), _worth(x["tokens"], unique, theta["R_D"])
+        n, d = _coverage_scores(x["params"], enough, theta["R_N"]), _coverage_scores(x["tokens"], unique, theta["R_D"])
         return two_terms(theta, n, d)
 
     @staticmethod

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, final
 from jax import Array
 
 from scalefit.errors import ModelError
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._law import Law, Published
+from scalefit.laws._priors import Param, Prior, Values
 
 
 @final

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, final
 from jax import Array
 
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
-from scalefit.laws._forms import LEVEL, power, rescaled
-from scalefit.laws._law import Law, Param, Prior, Published, Values
+from scalefit.laws._law import Law, Published
+from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws._terms import LEVEL, power, rescaled
 
 
 @final

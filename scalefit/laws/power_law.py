@@ -5,8 +5,9 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._forms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
-from scalefit.laws._law import Param, Published, Values
+from scalefit.laws._law import Published
+from scalefit.laws._priors import Param, Values
+from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
 
 
 @final

@@ -1,30 +1,30 @@
 """From a fit to a decision: costs, plans under limits, the price of being wrong, comparisons, and the loss surface."""
 
-from scalefit.planning.amount import Between
+from scalefit.costs.machines import Machines
+from scalefit.costs.uncertain import Between
 from scalefit.planning.audit import Audit, audit
-from scalefit.planning.decide import Plan, plan
-from scalefit.planning.lifetime import Life, lifetime
-from scalefit.planning.machines import Machines
-from scalefit.planning.rules import Rules, rules_of_thumb
-from scalefit.planning.surface import Surface, loss_surface
+from scalefit.planning.compare_runs import RunComparison, compare_runs
+from scalefit.planning.lifetime import LifetimePlan, lifetime
+from scalefit.planning.loss_surface import Surface, loss_surface
+from scalefit.planning.plan import Plan, plan
+from scalefit.planning.rules_of_thumb import RulesOfThumb, rules_of_thumb
 from scalefit.planning.target import Target, target
-from scalefit.planning.versus import Versus, versus
 
 __all__ = [
     "Audit",
     "Between",
-    "Life",
+    "LifetimePlan",
     "Machines",
     "Plan",
-    "Rules",
+    "RulesOfThumb",
+    "RunComparison",
     "Surface",
     "Target",
-    "Versus",
     "audit",
+    "compare_runs",
     "lifetime",
     "loss_surface",
     "plan",
     "rules_of_thumb",
     "target",
-    "versus",
 ]

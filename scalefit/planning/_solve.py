@@ -1,16 +1,31 @@
-"""Optima per draw under any cost: the best allocation of a budget, the least budget for a loss, the tokens it takes."""
+"""How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import find_root
-from scalefit.frontier import Bent, LogLoss, elasticities, optimum_along
-from scalefit.planning.belief import Belief
-from scalefit.planning.cost import Cost
+from scalefit._aot import cached_jit
+from scalefit._roots import find_root
+from scalefit.costs.cost import Cost
+from scalefit.frontier.optimum import LogLoss, WithDiscrepancy, elasticities, optimum_along
+from scalefit.planning._loss_posterior import LossPosterior
+
+if TYPE_CHECKING:
+    pass
+
+
+FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
+
+
+@cached_jit()
+def loss_at(belief: LossPosterior, log_n: Array, log_d: Array) -> Array:
+    """Loss of one run, (draw,)."""
+    return belief.losses(log_n, log_d)
+
 
 LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
 CLOSE = 1e-4  # in ln of a budget, where the law's own error leaves few digits to be had and each step is dear
@@ -22,7 +37,7 @@ def tokens_along(cost: Cost, log_budget: Array) -> Callable[[Array], Array]:
     return lambda log_n: cost.log_tokens_for(log_budget, log_n)
 
 
-def best_log_params(draw: Belief, cost: Cost, log_budget: Array) -> Array:
+def best_log_params(draw: LossPosterior, cost: Cost, log_budget: Array) -> Array:
     """ln N that minimises the loss at a budget; one draw.
 
     Behind a hard wall the budget left after using every unique token goes into parameters.
@@ -36,7 +51,7 @@ def best_log_params(draw: Belief, cost: Cost, log_budget: Array) -> Array:
 
 
 def least_log_budget(
-    draw: Belief, cost: Cost, target: Array, start: Array, high: Array, low: Array | None = None
+    draw: LossPosterior, cost: Cost, target: Array, start: Array, high: Array, low: Array | None = None
 ) -> Array:
     """ln of the least budget that reaches the loss `target` when spent at the optimum; `high` where none up to it does.
 
@@ -50,7 +65,7 @@ def least_log_budget(
         share = jax.grad(lambda n: jnp.log(cost.total(jnp.exp(n), jnp.exp(log_d))))(log_n)
         return draw.loss(log_n, log_d) - target, -elasticities(draw.loss, log_n, log_d)[0] / share
 
-    close = CLOSE if isinstance(draw.fresh_loss, Bent) else 0.0
+    close = CLOSE if isinstance(draw.fresh_loss, WithDiscrepancy) else 0.0
     return find_root(excess_and_slope, start - 30.0 if low is None else low, high, start, close)
 
 

@@ -9,20 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import by_groups, padded_rows, precision
-from scalefit._programs import program
+from scalefit._aot import cached_jit
+from scalefit._batching import by_groups, padded_rows
+from scalefit._intervals import interval
+from scalefit._precision import precision
+from scalefit._tables import interval_columns
+from scalefit.costs.cost import SixND
 from scalefit.counting import flops_6nd
-from scalefit.fitted import Fit, check_fit
-from scalefit.frontier import elasticities
+from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.optimum import elasticities
+from scalefit.io.published_models import TrainedModel, published_models, read_model
+from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._regret import optimum_of, wasted_share
 from scalefit.planning._solve import balanced_log_tokens, tokens_along
-from scalefit.planning.basis import Basis
-from scalefit.planning.belief import Belief, believe
-from scalefit.planning.cost import SixND
-from scalefit.planning.price import optimum_of, wasted_share
-from scalefit.planning.published import TrainedModel, published_models, read_model
+from scalefit.planning.assumptions import Assumptions
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 SHARED = 4  # audits of up to so many models, and of as many more, share a program
 
@@ -40,7 +44,7 @@ class Audit:
 
     models: tuple[TrainedModel, ...]
     draws: dict[str, np.ndarray]
-    basis: Basis
+    assumptions: Assumptions
 
     @property
     def flops(self) -> np.ndarray:
@@ -49,8 +53,6 @@ class Audit:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: models. Columns: (params, tokens, tokens_per_param, flops), and each draw's median, lower, upper."""
-        from scalefit.tables.plans import audit_table
-
         return audit_table(self, prob)
 
 
@@ -70,9 +72,9 @@ def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any
     rows = padded_rows(len(chosen), SHARED)
     with precision():
         log_n, log_d = (jnp.log(jnp.asarray([getattr(chosen[i], name) for i in rows])) for name in ("params", "tokens"))
-        judged = _judge(believe(fit, fixed=fixed, kind=kind), log_n, log_d)
+        judged = _judge(loss_posterior(fit, fixed=fixed, kind=kind), log_n, log_d)
     draws = {name: np.asarray(values)[:, : len(chosen)] for name, values in judged.items()}
-    return Audit(chosen, draws, Basis.of(fit, SixND(), interval=kind))
+    return Audit(chosen, draws, Assumptions.of(fit, SixND(), interval=kind))
 
 
 def _listed(models: Any) -> Iterable[Any]:
@@ -81,18 +83,18 @@ def _listed(models: Any) -> Iterable[Any]:
     return [models] if one else models
 
 
-@program()
-def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
+@cached_jit()
+def _judge(belief: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array]:
     """The draws of an `Audit`, each (draw, model)."""
     cost = SixND()
 
-    def one(draw: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
+    def one(draw: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array]:
         log_c = jnp.log(cost.total(jnp.exp(log_n), jnp.exp(log_d)))
         optimum = optimum_of(draw, cost, log_c)
         best = optimum.log_n
         best_d = tokens_along(cost, log_c)(best)
         here = draw.loss(log_n, log_d)
-        law = draw.without_error.loss
+        law = draw.law_only.loss
         e_n, e_d = elasticities(law, log_n, log_d)
         return {
             "N_opt": jnp.exp(best),
@@ -107,3 +109,18 @@ def _judge(belief: Belief, log_n: Array, log_d: Array) -> dict[str, Array]:
         }
 
     return by_groups(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)
+
+
+def audit_table(audit: "Audit", prob: float = 0.9) -> "pd.DataFrame":
+    """Rows: models. Columns: params, tokens, tokens_per_param, flops; each quantity of the audit's draws, interval."""
+    import pandas as pd
+
+    columns: dict[tuple[str, str], Any] = {
+        ("params", ""): [model.params for model in audit.models],
+        ("tokens", ""): [model.tokens for model in audit.models],
+        ("tokens_per_param", ""): [model.tokens / model.params for model in audit.models],
+        ("flops", ""): audit.flops,
+    }
+    for name, values in audit.draws.items():
+        columns |= interval_columns(name, interval(values, prob))
+    return pd.DataFrame(columns, index=pd.Index([model.name for model in audit.models], name="model"))

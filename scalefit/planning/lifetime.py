@@ -13,22 +13,32 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import precision
-from scalefit._programs import program
+from scalefit._aot import cached_jit
+from scalefit._intervals import interval
+from scalefit._precision import precision
+from scalefit._tables import interval_columns
+from scalefit.costs.cost import Cost, Lifetime
+from scalefit.costs.machines import Machines
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit, check_fit
-from scalefit.planning._solve import POINTS, balanced_log_tokens, least_log_budget, log_tokens_for, minimise
-from scalefit.planning.basis import Basis
-from scalefit.planning.belief import Belief, believe
-from scalefit.planning.cost import Cost, Lifetime
-from scalefit.planning.machines import Machines
-from scalefit.planning.published import read_model
-from scalefit.planning.target import FURTHEST, loss_at
+from scalefit.fits.fit import Fit, check_fit
+from scalefit.io.published_models import read_model
+from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._solve import (
+    FURTHEST,
+    POINTS,
+    balanced_log_tokens,
+    least_log_budget,
+    log_tokens_for,
+    loss_at,
+    minimise,
+)
+from scalefit.planning.assumptions import Assumptions
 from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import format_count, parse_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
 SIZES = 41  # of the Pareto set, the smallest an eighth of the largest
@@ -36,7 +46,7 @@ ANYWHERE = 1e10
 
 
 @dataclass(frozen=True, eq=False)
-class Life:
+class LifetimePlan:
     """The cheapest model of a given quality over its whole life, against the one that is cheapest to train.
 
     params : the size to train. draws : name -> (draw,): `tokens` that bring it to the quality, `training`, `serving`
@@ -52,7 +62,7 @@ class Life:
     size_tokens: np.ndarray
     cost: Cost
     machines: Machines
-    basis: Basis
+    assumptions: Assumptions
 
     @property
     def tokens(self) -> float:
@@ -66,14 +76,12 @@ class Life:
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: tokens, costs, savings. Columns: mean, median, lower, upper."""
-        from scalefit.tables.layout import draws_table
+        from scalefit._tables import draws_table
 
         return draws_table(self.draws, prob, mean=True)
 
     def pareto(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: sizes. Columns: serving cost; tokens and training cost, each median, lower, upper."""
-        from scalefit.tables.plans import pareto_table
-
         return pareto_table(self, prob)
 
 
@@ -86,7 +94,7 @@ def lifetime(
     max_params: Any = None,
     machines: Machines | None = None,
     **fixed: Any,
-) -> Life:
+) -> LifetimePlan:
     """The size whose training to a quality and inference afterwards cost least in expectation.
 
     quality : a loss in nats; a size, "7B", meaning as good as the compute-optimal model of that size; or a run,
@@ -97,7 +105,7 @@ def lifetime(
     """
     check_fit(fit)
     with precision():
-        belief = believe(fit, fixed=fixed)
+        belief = loss_posterior(fit, fixed=fixed)
         life = cost.sampled(belief.count, fit.seed)
         level, size = _quality(belief, quality)
         cheapest = _decide(belief, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
@@ -113,8 +121,8 @@ def lifetime(
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - least / total}
     kept = np.isfinite(needed[:-1]).all(axis=1)
     reference = float(np.exp(cheapest)), float(at_reference.mean())
-    basis = Basis.of(fit, cost)
-    return Life(n, draws, reference, sizes[kept], needed[:-1][kept].T, cost, machines or Machines(), basis)
+    basis = Assumptions.of(fit, cost)
+    return LifetimePlan(n, draws, reference, sizes[kept], needed[:-1][kept].T, cost, machines or Machines(), basis)
 
 
 def _within(params: Any, max_params: Any, decide: Any) -> float:
@@ -124,7 +132,7 @@ def _within(params: Any, max_params: Any, decide: Any) -> float:
     return decide(np.inf if max_params is None else float(np.log(parse_quantity(max_params))))
 
 
-def _quality(belief: Belief, quality: Any) -> tuple[Array, float | None]:
+def _quality(belief: LossPosterior, quality: Any) -> tuple[Array, float | None]:
     """The loss to be reached in each draw, (draw,), and the size that the question names, if it does."""
     try:
         value = parse_quantity(quality)
@@ -138,7 +146,7 @@ def _quality(belief: Belief, quality: Any) -> tuple[Array, float | None]:
     return loss_at(belief, log_n, _balanced(belief, log_n)), value
 
 
-def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float = np.inf) -> float:
+def _decide(belief: LossPosterior, cost: Cost, level: Array, about: float, cap: float = np.inf) -> float:
     """ln N of the least expected cost at equal quality; sizes that miss it in some draw cost infinitely much."""
 
     def expected(log_n: np.ndarray) -> np.ndarray:
@@ -155,26 +163,36 @@ def _decide(belief: Belief, cost: Cost, level: Array, about: float, cap: float =
     return best
 
 
-@program()
-def _tokens_needed(belief: Belief, log_n: Array, level: Array) -> Array:
+@cached_jit()
+def _tokens_needed(belief: LossPosterior, log_n: Array, level: Array) -> Array:
     """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
     levels = jnp.broadcast_to(level, (belief.count,))
     over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target), (belief.axes, None, 0))
     return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
-@program()
-def _balanced(belief: Belief, log_n: Array) -> Array:
+@cached_jit()
+def _balanced(belief: LossPosterior, log_n: Array) -> Array:
     """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
     return balanced_log_tokens(belief.expected_loss, log_n)
 
 
-@program()
-def _least(belief: Belief, cost: Cost, level: Array) -> Array:
+@cached_jit()
+def _least(belief: LossPosterior, cost: Cost, level: Array) -> Array:
     """ln of each draw's least cost of the quality, (draw,)."""
 
-    def one(draw: Belief, cost: Cost, target: Array) -> Array:
+    def one(draw: LossPosterior, cost: Cost, target: Array) -> Array:
         start = jnp.log(cost.total(jnp.full_like(target, 1e10), 2e11))
         return least_log_budget(draw, cost, target, start, start + FURTHEST)
 
     return jax.vmap(one, (belief.axes, 0, 0))(belief, cost, level)
+
+
+def pareto_table(life: "LifetimePlan", prob: float = 0.9) -> "pd.DataFrame":
+    """Rows: sizes. Columns: serving cost (of the expected inference); tokens and training cost, each an interval."""
+    import pandas as pd
+
+    tokens, cost = interval(life.size_tokens, prob), life.cost.averaged()
+    columns: dict[tuple[str, str], Any] = {("serving", ""): cost.serving(life.sizes)}
+    columns |= interval_columns("tokens", tokens) | interval_columns("training", cost.training(life.sizes, tokens))
+    return pd.DataFrame(columns, index=pd.Index(life.sizes, name="params"))

@@ -10,23 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._numerics import by_groups, check_prob, precision
-from scalefit._programs import program
+from scalefit._aot import cached_jit
+from scalefit._batching import by_groups
+from scalefit._intervals import check_prob
+from scalefit._precision import precision
+from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.machines import Machines
 from scalefit.errors import PlanError
-from scalefit.fitted import Fit, check_fit
-from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, minimise
-from scalefit.planning.basis import Basis
-from scalefit.planning.belief import Belief, believe
-from scalefit.planning.cost import Cost, SixND
-from scalefit.planning.machines import Machines
+from scalefit.fits.fit import Fit, check_fit
+from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._solve import FURTHEST, LARGEST, best_log_params, least_log_budget, loss_at, minimise
+from scalefit.planning.assumptions import Assumptions
 from scalefit.units import parse_quantity, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the median optimum
 HALVINGS = 24  # of ln D in a search for tokens: to 5e-6
-FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ class Target:
     reachable: float
     cost: Cost
     machines: Machines
-    basis: Basis
+    assumptions: Assumptions
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: budget, N_opt, D_opt of a known law. Columns: median, lower, upper."""
-        from scalefit.tables.layout import draws_table
+        from scalefit._tables import draws_table
 
         return draws_table(self.draws, prob)
 
@@ -92,7 +94,7 @@ def target(
     check_prob(confidence)
     kind = kind or _kind_for(fit, wanted, fixed)
     with precision():
-        belief, level = believe(fit, fixed=fixed, kind=kind), jnp.asarray(wanted, dtype=float)
+        belief, level = loss_posterior(fit, fixed=fixed, kind=kind), jnp.asarray(wanted, dtype=float)
         found = _informed(belief, cost, level)
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
@@ -105,20 +107,26 @@ def target(
             )
         one_run = partial(fit.observed, kind=kind)
         even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
-    basis = Basis.of(fit, cost, interval=kind)
+    basis = Assumptions.of(fit, cost, interval=kind)
     return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
 
 
 def _kind_for(fit: Fit, wanted: float, fixed: Mapping[str, Any]) -> str:
     """The interval kind of a loss: that of compute beyond the data, where the data's best runs would not reach it."""
-    if not fit.carries_error:
+    if not fit.has_discrepancy:
         return "mean"
     best = fit.frontier(fit.compute_range[1], kind="mean", **fixed).loss
     return "form" if wanted < np.median(best) else "mean"
 
 
 def _cheapest(
-    belief: Belief, cost: Cost, wanted: float, prob: float, optima: np.ndarray, cap: float, observed: Callable[..., Any]
+    belief: LossPosterior,
+    cost: Cost,
+    wanted: float,
+    prob: float,
+    optima: np.ndarray,
+    cap: float,
+    observed: Callable[..., Any],
 ) -> Allocation:
     """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws.
 
@@ -146,13 +154,13 @@ def _cheapest(
     )
 
 
-@program()
-def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
+@cached_jit()
+def _informed(belief: LossPosterior, cost: Cost, level: Array) -> dict[str, Array]:
     """The least budget of each draw and its optimum there, each (draw,)."""
 
     least, start = (jnp.log(cost.total(jnp.full_like(level, n), d)) for n, d in ((1.0, 1.0), (1e10, 2e11)))
 
-    def one(draw: Belief) -> dict[str, Array]:
+    def one(draw: LossPosterior) -> dict[str, Array]:
         log_c = least_log_budget(draw, cost, level, start, start + FURTHEST, least)
         log_n = best_log_params(draw, cost, log_c)
         tokens = cost.tokens_for(jnp.exp(log_c), jnp.exp(log_n))
@@ -162,8 +170,8 @@ def _informed(belief: Belief, cost: Cost, level: Array) -> dict[str, Array]:
     return by_groups(one, (belief.axes,))(belief)
 
 
-@program()
-def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
+@cached_jit()
+def _tokens_to_be_sure(belief: LossPosterior, log_n: Array, wanted: Array) -> Array:
     """ln of the fewest tokens with which exp(log_n) (point,) parameters reach a loss in a share of the draws, (point,).
 
     wanted : that loss and that share. By bisection, for a law with an error of its own need not fall everywhere.
@@ -184,9 +192,3 @@ def _tokens_to_be_sure(belief: Belief, log_n: Array, wanted: Array) -> Array:
         return jnp.where(enough(log_n, most), fewest, jnp.inf)
 
     return jax.vmap(one)(log_n)
-
-
-@program()
-def loss_at(belief: Belief, log_n: Array, log_d: Array) -> Array:
-    """Loss of one run, (draw,)."""
-    return belief.losses(log_n, log_d)

@@ -2,14 +2,14 @@
 
 from scalefit.plots._audit import audit
 from scalefit.plots._axes import check_ending, save
-from scalefit.plots._calibration import calibration
+from scalefit.plots._coverage import calibration
 from scalefit.plots._emergence import emergence
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
+from scalefit.plots._kaplan_chinchilla import reconcile
+from scalefit.plots._loss_surface import surface
 from scalefit.plots._pareto import pareto
-from scalefit.plots._reconcile import reconcile
 from scalefit.plots._sbc import sbc
-from scalefit.plots._surface import surface
 
 __all__ = [
     "audit", "calibration", "check_ending", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc",

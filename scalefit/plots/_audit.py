@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from scalefit._numerics import interval
-from scalefit.fitted import Fit, check_fit
+from scalefit._intervals import interval
+from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning import Audit
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import percent
@@ -29,9 +29,15 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
     flops, largest = found.flops, fit.compute_range[1]
     per = np.array([model.tokens / model.params for model in found.models])
     budgets = np.geomspace(min(largest, flops.min()) / 3, 3 * flops.max(), 40)
-    median, lower, upper = interval(fit.frontier(budgets, kind=found.basis.interval).tokens_per_param, prob)
+    median, lower, upper = interval(fit.frontier(budgets, kind=found.assumptions.interval).tokens_per_param, prob)
     ax.fill_between(
-        budgets, lower, upper, color=ACCENT, alpha=0.2, lw=0, label=f"optimum, {percent(prob)} ({found.basis.interval})"
+        budgets,
+        lower,
+        upper,
+        color=ACCENT,
+        alpha=0.2,
+        lw=0,
+        label=f"optimum, {percent(prob)} ({found.assumptions.interval})",
     )
     ax.plot(budgets, median, color=ACCENT, lw=1.5, label="optimum, median")
     ax.axvline(largest, color="black", lw=0.8, ls="--", label="largest run of the data")

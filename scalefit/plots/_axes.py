@@ -9,7 +9,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from scalefit._files import whole
+from scalefit._atomic import atomic_path
 from scalefit.errors import PlanError
 from scalefit.units import format_count
 
@@ -43,7 +43,7 @@ def save(axes: Any, path: str | Path) -> Path:
     path, figure = Path(path), _figure(axes)
     check_ending(path)
     try:
-        with whole(path) as unfinished:
+        with atomic_path(path) as unfinished:
             figure.savefig(unfinished, dpi=150)
     except OSError as problem:
         raise PlanError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem

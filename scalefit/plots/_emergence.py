@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scalefit._numerics import interval
+from scalefit._intervals import interval
 from scalefit.downstream import Emergence
 from scalefit.plots._axes import ACCENT, DATA, new_axes
 from scalefit.units import format_flops, percent

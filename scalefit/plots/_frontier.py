@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from scalefit._numerics import interval
-from scalefit.fitted import Fit, check_fit
+from scalefit._intervals import interval
+from scalefit.fits.fit import Fit, check_fit
 from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
 from scalefit.units import format_flops, percent
 

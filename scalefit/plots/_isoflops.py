@@ -6,10 +6,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from scalefit._numerics import interval
-from scalefit.approaches import NEAR, crowded_budgets
-from scalefit.counting import share_6nd
-from scalefit.fitted import Fit, check_fit
+from scalefit._intervals import interval
+from scalefit.counting import tokens_for_6nd
+from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.approaches import NEAR, crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
 
@@ -28,7 +28,7 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
-        loss = fit.expected({"params": sizes, "tokens": share_6nd(budget, sizes)}, front.kind)
+        loss = fit.expected({"params": sizes, "tokens": tokens_for_6nd(budget, sizes)}, front.kind)
         median, lower, upper = interval(loss, prob)
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")

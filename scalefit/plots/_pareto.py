@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from scalefit._numerics import interval
-from scalefit.planning import Life
+from scalefit._intervals import interval
+from scalefit.planning import LifetimePlan
 from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
 from scalefit.units import format_count, percent
 
 LABELS = 6  # sizes written beside the curve
 
 
-def pareto(life: Life, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Training cost against serving cost of every size that reaches the quality: median, band, and the two choices.
 
     To the left a model is cheaper to serve and dearer to train. Lines of equal total are dotted. Returns the Axes.

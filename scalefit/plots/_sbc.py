@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.check import Calibration
 from scalefit.plots._axes import DATA, new_axes
 from scalefit.units import percent
+from scalefit.validation import SBC
 
 COLUMNS = 4
 OUTSIDE = "#b91c1c"
 INSIDE = "#1d4ed8"
 
 
-def sbc(found: Calibration, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
+def sbc(found: SBC, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
     """For every quantity, the share of truths in the lowest p of the posterior, less p, against p; and its band.
 
     A hump above zero means draws too high, a dip draws too low; up, then down: intervals too narrow. A calibrated
@@ -39,7 +39,7 @@ def sbc(found: Calibration, false_alarm: float = 0.05, axes: Any = None) -> np.n
     return _labelled(axes, found, false_alarm)
 
 
-def _labelled(axes: np.ndarray, found: Calibration, false_alarm: float) -> np.ndarray:
+def _labelled(axes: np.ndarray, found: SBC, false_alarm: float) -> np.ndarray:
     """What is drawn, and how often the bands are left by chance."""
     figure, failed = axes[0].figure, f", {len(found.failures)} failed" if found.failures else ""
     figure.suptitle(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import scalefit as sf
-from scalefit.convergence import convergence
+from scalefit.diagnostics.convergence import convergence
 from scalefit.infer import Engine, find_engine
 
 ENGINES = [find_engine(name) for name in sorted(Engine.registry)]

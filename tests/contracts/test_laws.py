@@ -9,7 +9,8 @@ import pytest
 from conftest import isoflop_design
 
 import scalefit as sf
-from scalefit.frontier import frontier, log_loss_of, planning_draws, trades
+from scalefit.frontier.frontier import frontier
+from scalefit.frontier.optimum import log_loss_of, planning_draws, trades
 from scalefit.laws import Law, find_law
 
 LAWS = [find_law(name) for name in sorted(Law.registry)]

@@ -8,7 +8,7 @@ from conftest import TRUTH, isoflop_design
 from scipy.special import digamma, gammaln, polygamma
 
 import scalefit as sf
-from scalefit.noise import Noise, find_noise, log_gamma_step
+from scalefit.model.noise import Noise, find_noise, log_gamma_step
 
 NOISES = [find_noise(name) for name in sorted(Noise.registry)]
 

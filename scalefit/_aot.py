@@ -1,0 +1,187 @@
+"""Programs that a fit is made of: compiled quickly, and traced once on a machine instead of once a process.
+
+JAX's compilation cache saves compiling, but every process traces and lowers a program again before it can be looked up,
+which for a fit takes longer than all the rest. Where that cache is in use, the lowered program is kept beside it.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, update_wrapper
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+from jax import export
+
+from scalefit._atomic import atomic_write
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+# Of XLA on CPU: they halve compilation, and the programs run as fast. Each JAX knows some of them.
+FAST_COMPILE = {
+    "xla_backend_optimization_level": 1,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+CONFIG_IN_KEY = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl",
+         "jax_default_device")  # fmt: skip
+
+
+def cached_jit(*static: str) -> Callable[[Callable[P, R]], "CachedJit[P, R]"]:
+    """Decorate a pure function: compiled once for each value of its `static` arguments and shapes of the others.
+
+    static : names of hashable arguments. The others are trees of arrays; the result is an array, or dicts and tuples of
+    them. Inside another program the function is a part of that one.
+    """
+    return lambda f: CachedJit(f, static)
+
+
+class CachedJit(Generic[P, R]):
+    """What `cached_jit` makes of a function."""
+
+    def __init__(self, f: Callable[P, R], static: tuple[str, ...]) -> None:
+        self.f, self.static, self.signature = f, static, inspect.signature(f)
+        update_wrapper(self, f)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it, once it is compiled."""
+        options, leaves, tree = self._split_arguments(args, kwargs)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.f(**dict(options), **jax.tree.unflatten(tree, leaves))  # type: ignore[call-arg]
+        leaves = [leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf) for leaf in leaves]
+        return _compiled(self.f, options, tree, _shapes(leaves), _config_key())(leaves)
+
+    def prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Compile it for arrays of these shapes and dtypes, so that the call will not wait for that."""
+        options, leaves, tree = self._split_arguments(args, kwargs)
+        _prepared(self.f, options, tree, _shapes(leaves), _config_key())
+
+    def _split_arguments(self, args: tuple, kwargs: dict) -> tuple[tuple, list, Any]:
+        """Static arguments by name; the leaves of the others, and their tree."""
+        given = self.signature.bind(*args, **kwargs).arguments
+        options = tuple((name, given.pop(name)) for name in self.static)
+        return options, *jax.tree.flatten(given)
+
+
+def on_host(tree: T) -> T:
+    """A program's result as NumPy arrays: JAX's own are bound to a device, and want other programs than free ones."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def _shapes(leaves: list) -> tuple:
+    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+
+
+@lru_cache(maxsize=256)
+def _prepared(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> None:
+    # For shapes alone JAX would compile another program.
+    leaves = [jax.device_put(np.zeros(leaf.shape, leaf.dtype)) for leaf in shapes]
+    _compiled(f, options, tree, shapes, meaning).lower(leaves).compile()
+
+
+@lru_cache(maxsize=256)
+def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> Any:
+    """From the arguments' leaves to the result."""
+
+    def on_leaves(leaves: list) -> Any:
+        return f(**dict(options), **jax.tree.unflatten(tree, leaves))
+
+    place = _cache_path(f, options, tree, (shapes, meaning))
+    lowered = place and (_read(place) or _write(place, on_leaves, shapes))
+    return jax.jit(lowered.call if lowered else on_leaves, compiler_options=fast_compile_options(jax.default_backend()))
+
+
+def _config_key() -> tuple:
+    """What a program depends on beside its arguments."""
+    return (jax.default_backend(), *(getattr(jax.config, name) for name in CONFIG_IN_KEY))
+
+
+@lru_cache
+def fast_compile_options(platform: str) -> dict[str, Any]:
+    """Those of `FAST_COMPILE` that this JAX knows, on CPU; none elsewhere."""
+    if platform != "cpu":
+        return {}
+    return (
+        FAST_COMPILE
+        if _known(FAST_COMPILE)
+        else {name: value for name, value in FAST_COMPILE.items() if _known({name: value})}
+    )
+
+
+def _known(options: dict[str, Any]) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def _cache_path(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None:
+    """The file where the lowered program is kept; None where there is no folder, or no words for what it is."""
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    if not folder or "://" in folder or not (_has_stable_repr(options) and _tree_has_stable_repr(tree)):
+        return None
+    if jax.config.jax_default_device is not None:  # type: ignore[attr-defined]
+        return None  # it would be lowered for the default backend, whichever device is asked for
+    words = (f.__module__, f.__qualname__, options, tree, others, versions(), _source())
+    return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(words).encode()).hexdigest()}-lowered"
+
+
+def _has_stable_repr(value: Any) -> bool:
+    """Whether its repr says all there is to a value: not where it holds functions, or classes from elsewhere."""
+    if isinstance(value, tuple | list):
+        return all(map(_has_stable_repr, value))
+    if is_dataclass(value):
+        ours = type(value).__module__.partition(".")[0] == __package__
+        return ours and all(_has_stable_repr(getattr(value, field.name)) for field in fields(value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def _tree_has_stable_repr(tree: Any) -> bool:
+    """The same of what the nodes of a tree of arrays hold beside them."""
+    _, held = tree.node_data() or (None, None)
+    return _has_stable_repr(held) and all(map(_tree_has_stable_repr, tree.children()))
+
+
+_version = lru_cache(version)  # reads a file each time
+
+
+def versions() -> dict[str, str]:
+    """Versions of scalefit and of what computes its numbers."""
+    return {name: _version(name) for name in ("scalefit", "jax", "jaxlib", "numpyro", "blackjax", "numpy")}
+
+
+@lru_cache
+def _source() -> str:
+    """A digest of this package, so that no program outlives the code it was made from."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(place: Path) -> export.Exported | None:
+    try:
+        return export.deserialize(bytearray(place.read_bytes()))
+    except Exception:  # not there, or damaged: flatbuffers raises anything
+        return None
+
+
+def _write(place: Path, on_leaves: Callable, shapes: tuple) -> export.Exported | None:
+    """Lower the program and keep it, whole or not at all; None where JAX cannot store what is in it."""
+    try:
+        lowered = export.export(jax.jit(on_leaves))(list(shapes))
+        content = lowered.serialize()
+    except ValueError:
+        return None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(place, content)
+    except OSError:
+        pass  # as with the compilation cache, a folder that cannot be written costs time only
+    return lowered

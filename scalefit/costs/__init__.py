@@ -1,0 +1,7 @@
+"""What a run costs: FLOP or money, machines, budgets, uncertain amounts. Nothing here knows a fit."""
+
+from scalefit.costs.cost import Compute, Cost, Counted, Lifetime, SixND
+from scalefit.costs.machines import Machines
+from scalefit.costs.uncertain import Between
+
+__all__ = ["Between", "Compute", "Cost", "Counted", "Lifetime", "Machines", "SixND"]

@@ -1,0 +1,93 @@
+"""Amounts that a planner knows, or knows only roughly: tokens to be served, unique tokens to be had."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scalefit._intervals import check_prob
+from scalefit.errors import PlanError
+from scalefit.units import format_count, parse_quantity
+
+
+@dataclass(frozen=True)
+class Between:
+    """An amount known only roughly: log-normal, with probability `prob` between `low` and `high`, tails alike.
+
+    Written "1T..10T" on the command line. Raises `PlanError` unless 0 < low < high.
+    """
+
+    low: float
+    high: float
+    prob: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_prob(self.prob)
+        if not 0 < self.low < self.high < np.inf:
+            raise PlanError(f"a rough amount goes from low to high, as in 1T..10T; got {self.low:g}..{self.high:g}.")
+
+    def __str__(self) -> str:
+        return f"{format_count(self.low)}..{format_count(self.high)}"
+
+    @property
+    def log_sd(self) -> float:
+        """Standard deviation of its logarithm."""
+        from scipy.special import ndtri
+
+        return float(np.log(self.high / self.low) / 2 / ndtri((1 + self.prob) / 2))
+
+    @property
+    def mean(self) -> float:
+        """Its expectation, above its median sqrt(low high)."""
+        return float(np.sqrt(self.low * self.high) * np.exp(self.log_sd**2 / 2))
+
+    def draws(self, count: int, seed: int = 0) -> np.ndarray:
+        """Draws (count,): one in every slice of equal probability, in an order independent of anything else."""
+        from scipy.special import ndtri
+
+        rng = np.random.default_rng(seed)
+        slices = rng.permutation((np.arange(count) + rng.random(count)) / count)
+        return np.sqrt(self.low * self.high) * np.exp(self.log_sd * ndtri(slices))
+
+
+Amount = Any
+"""A number, a `Between`, or an array of draws."""
+
+
+def read_amount(value: Any, what: str) -> Amount:
+    """An amount from 2e12, "2T", "1T..10T", (1e12, 1e13) or an array of draws.
+
+    Raises `DataError` where a text is no quantity, `PlanError` where an amount is not positive and finite.
+    """
+    if isinstance(value, Between):
+        return value
+    if isinstance(value, str) and ".." in value:
+        value = tuple(value.split("..", 1))
+    if isinstance(value, tuple) and len(value) == 2:
+        return Between(parse_quantity(value[0]), parse_quantity(value[1]))
+    found = np.asarray(value, dtype=float) if np.ndim(value) else parse_quantity(value)
+    if not (np.size(found) and np.all(np.isfinite(found)) and np.all(found > 0)):
+        raise PlanError(f"{what} must be a positive number, as in 2T, or a range, as in 1T..10T; got {value!r}.")
+    return found
+
+
+def draws_of(amount: Amount, count: int, seed: int = 0) -> np.ndarray:
+    """Draws of the amount, (count,)."""
+    if isinstance(amount, Between):
+        return amount.draws(count, seed)
+    values = np.atleast_1d(np.asarray(amount, dtype=float))
+    if len(values) in (1, count):
+        return np.broadcast_to(values, (count,))
+    return np.random.default_rng(seed).choice(values, count)
+
+
+def expected(amount: Amount) -> float:
+    """The amount's expectation."""
+    return amount.mean if isinstance(amount, Between) else float(np.mean(amount))
+
+
+def describe_amount(amount: Amount) -> str:
+    """As it was given: "2T", "1T..10T", or the mean of its draws."""
+    if isinstance(amount, Between):
+        return f"{amount} ({100 * amount.prob:g}%)"
+    return format_count(expected(amount)) + (" on average" if np.size(amount) > 1 else "")

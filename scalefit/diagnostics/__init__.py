@@ -1,0 +1,1 @@
+"""Can these draws, and this model, be trusted: numbers, verdicts and a sentence for each check."""

@@ -1,0 +1,73 @@
+"""Model = law + noise + priors; bound to a table it is a NumPyro model in centred, unit-free coordinates."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from scalefit._batching import by_groups
+
+Theta = dict[str, Any]
+T = TypeVar("T")
+TILE = 1024  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
+POINTS = 2**22  # draws times rows looked at together
+
+
+class Data(NamedTuple):
+    """What the density is evaluated on, each (padded run,): ln inputs and ln loss in units of their geometric means.
+
+    weight : how often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
+    unit : those geometric means, scalars by name.
+    """
+
+    log_x: dict[str, Array]
+    log_loss: Array
+    weight: Array
+    unit: dict[str, Array]
+
+    @property
+    def x(self) -> dict[str, Array]:
+        """The inputs. Kept as logarithms, because the compiler then sees through `laws._forms.power`."""
+        return {name: jnp.exp(values) for name, values in self.log_x.items()}
+
+
+def over_tiles(f: Callable[[Data], T], data: Data) -> T:
+    """The sum of `f` over a large table's tiles, one after another, so that memory does not grow with the table.
+
+    f : Data -> any tree of arrays. A table of up to two tiles is taken whole.
+    """
+    rows = len(data.weight)
+    if rows <= 2 * TILE:
+        return f(data)
+    tiles = jax.tree.map(lambda leaf: leaf.reshape(-1, TILE), (data.log_x, data.log_loss, data.weight))
+
+    def of_tile(tile: tuple) -> T:
+        log_x, log_loss, weight = tile
+        return f(Data(log_x, log_loss, weight, data.unit))
+
+    @jax.checkpoint
+    def add(total: T, tile: tuple) -> tuple[T, None]:
+        return jax.tree.map(jnp.add, total, of_tile(tile)), None
+
+    shapes = jax.eval_shape(of_tile, jax.tree.map(lambda leaf: leaf[0], tiles))
+    return jax.lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), tiles)[0]
+
+
+def over_draws(f: Callable[..., T], data: Data, each: int = 1) -> Callable[..., T]:
+    """`jax.vmap(f)`, as many draws at a time as leave memory bounded where the table is large.
+
+    each : arrays as long as the table that one draw takes.
+    """
+    return by_groups(f, size=max(1, POINTS // (each * len(data.weight))))
+
+
+def thinned(data: Data) -> Data:
+    """About a tile of runs evenly from a large table, for rough work; a small table as it is."""
+    rows = len(data.weight)
+    if rows <= 2 * TILE:
+        return data
+    some = slice(None, None, rows // TILE)
+    log_x = {name: values[some] for name, values in data.log_x.items()}
+    return Data(log_x, data.log_loss[some], data.weight[some], data.unit)

@@ -1,0 +1,52 @@
+"""What an answer rests on: every decision carries it, so that no number travels without its conventions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalefit.costs.cost import Cost
+from scalefit.diagnostics.checks import Health
+from scalefit.fits.fit import Fit
+from scalefit.model.discrepancy import Evidence
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """table, law : what was fitted to what; rule : how cost is counted.
+
+    compute_range, ratio_range : smallest and largest compute (FLOP), and tokens per parameter, of the runs.
+
+    convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
+    kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
+    interval : what intervals carry, "mean" or "form"; card : what the latter were found worth, where that is known.
+    health : of the fit, or of both where two are compared.
+    """
+
+    table: str
+    law: str
+    kind: str
+    rule: str
+    compute_range: tuple[float, float]
+    ratio_range: tuple[float, float]
+    health: Health
+    convention: str | None = None
+    wall: str = ""
+    interval: str = "mean"
+    card: Evidence | None = None
+
+    @classmethod
+    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, interval: str = "mean") -> "Assumptions":
+        """The basis of an answer drawn from this fit at this cost."""
+        law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
+        ratios = float(per.min()), float(per.max())
+        if unique_tokens is not None:
+            wall = (
+                f"repeated tokens are worth what the {law.name} law says"
+                if "unique_tokens" in law.inputs
+                else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
+            )
+        described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.health
+        return cls(*described, fit.runs.convention, wall, interval, fit.model.card)
+
+    def extrapolation_factor(self, flops: float) -> float:
+        """Compute in multiples of the largest run's: above 1 an extrapolation."""
+        return flops / self.compute_range[1]

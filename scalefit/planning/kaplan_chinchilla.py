@@ -1,0 +1,199 @@
+"""Kaplan against Chinchilla: one law, counted with and without embeddings.
+
+Kaplan et al. 2020 (arXiv 2001.08361) found N_opt ~ C^0.73, Hoffmann et al. 2022 (arXiv 2203.15556) C^0.50. Pearce &
+Song 2024 (arXiv 2406.12907) show most of the gap to be a way of counting: at small scale embeddings are most of a
+model, and leaving them out of N and of C = 6 N D bends the very same law.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from scalefit._aot import cached_jit
+from scalefit._intervals import interval
+from scalefit._precision import precision
+from scalefit._roots import find_root
+from scalefit._tables import INTERVAL
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for_6nd
+from scalefit.errors import PlanError
+from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.optimum import LogLoss, elasticities, log_loss_of, planning_draws
+from scalefit.laws import Law, find_law
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalefit.fits.fit import Fit
+
+
+KAPLAN = 0.73  # Kaplan et al. 2020, equation 1.8
+COUNTED = ("non_embedding", "total")
+# The study that Pearce & Song simulate: Kaplan et al.'s models, of 768 to 1.5e9 parameters without embeddings, their
+# losses noted at these tokens, and the best of them taken at a hundred budgets.
+SIZES = np.logspace(2.9, 9.2, 20)
+TOKENS = np.logspace(6, 25, 1000)
+BUDGETS = {"non_embedding": np.logspace(12.95, 20.7, 100), "total": np.logspace(14, 20.7, 100)}
+PATH = np.geomspace(1, 1e12, 145)
+BLOCK = 256  # draws at a time, which bounds memory
+
+
+@dataclass(frozen=True, eq=False)
+class Reconciliation:
+    """The exponent of N_opt ~ C^a under both ways of counting, per draw of a law in total parameters.
+
+    studied : "non_embedding", "total" -> (draw,), the exponent that a small-scale study would report; "loss" ->
+        (draw,), that of its best loss against compute without embeddings.
+    params : non-embedding sizes along the optimal path, (size,). flops : way of counting -> (draw, size), the compute
+        for which each is optimal. slope : way of counting -> (draw, size), d ln N_opt / d ln C there.
+    small : smallest and largest size of the study, non-embedding parameters.
+    """
+
+    studied: dict[str, np.ndarray]
+    params: np.ndarray
+    flops: dict[str, np.ndarray]
+    slope: dict[str, np.ndarray]
+    small: tuple[float, float]
+
+    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        """Rows: a without embeddings, a in total, the loss exponent; columns median, lower, upper."""
+        return reconciliation_table(self, prob)
+
+
+def reconcile(
+    source: Fit | Mapping[str, float] | None = None, sizes: Any = SIZES, omega: float = OMEGA
+) -> Reconciliation:
+    """Count one law with and without embeddings, as Kaplan et al. and Hoffmann et al. did.
+
+    source : a fit to total parameters, whose draws give intervals; or constants of the Chinchilla law by name, its
+        first published ones by default.
+    sizes : the models of the simulated study, non-embedding parameters, (size,).
+    omega : `counting.embedding_scale` of the models; Pearce & Song's by default.
+
+    The study takes the best of `sizes` at each budget, as Pearce & Song's does, which moves its exponents by about
+    0.005; `slope` is exact.
+    Raises `DataError` for a fit to other parameters, `PlanError` for a law that trades no parameters against tokens.
+    """
+    law, theta = _law_and_draws(source)
+    sizes = np.sort(np.atleast_1d(np.asarray(sizes, dtype=float)))
+    if len(sizes) < 3 or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise PlanError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
+    with precision():
+        draws = planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {})
+        studied = _blockwise(partial(_study, law, sizes, omega), draws)
+        path = _blockwise(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws)
+    flops = {name: path[f"flops_{name}"] for name in COUNTED}
+    slope = {name: path[f"slope_{name}"] for name in COUNTED}
+    return Reconciliation(studied, PATH, flops, slope, (float(sizes[0]), float(sizes[-1])))
+
+
+def _law_and_draws(source: Fit | Mapping[str, float] | None) -> tuple[Law, Mapping[str, Any]]:
+    if isinstance(source, Fit):
+        refuse_mix("total", source.runs.convention, source.runs.name)
+        return source.model.law, source.theta
+    if not isinstance(source, Mapping | None):
+        check_fit(source)
+    law = find_law("chinchilla")
+    theta = law.reference()[0].theta if source is None else source
+    if missing := [p.name for p in law.params() if p.name not in theta]:
+        raise PlanError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
+    return law, theta
+
+
+def _blockwise(solve: Any, draws: dict[str, Array]) -> dict[str, np.ndarray]:
+    """`solve` over blocks of draws, the last one padded: one compiled program; name -> (draw, ...)."""
+    count = len(next(iter(draws.values())))
+    size = min(BLOCK, count)
+    padded = {name: jnp.pad(values, (0, -count % size), mode="edge") for name, values in draws.items()}
+    starts = range(0, count, size)
+    blocks = [solve({name: values[start : start + size] for name, values in padded.items()}) for start in starts]
+    return {name: np.concatenate([np.asarray(block[name]) for block in blocks])[:count] for name in blocks[0]}
+
+
+def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+    """The exponents that a study of `sizes` would report, name -> (draw,)."""
+    total, found = to_total(sizes, omega), {}
+    for name, counted in (("non_embedding", sizes), ("total", total)):
+        budgets = BUDGETS[name][:, None]
+        # At each budget every model is seen at the noted tokens nearest to what the budget buys; NaN before the first.
+        nearest = TOKENS[np.abs(flops_6nd(counted, TOKENS[:, None, None]) - budgets).argmin(axis=0)]
+        tokens = np.where(tokens_for_6nd(budgets, counted) < TOKENS[0], np.nan, nearest)
+        best_log_n, best_loss = _best(law, draws, *(jnp.log(jnp.asarray(v)) for v in (total, tokens, counted)))
+        found[name] = _slope(np.log(BUDGETS[name]), best_log_n)
+        if name == "non_embedding":
+            found["loss"] = _slope(np.log(BUDGETS[name]), jnp.log(best_loss))
+    return found
+
+
+@cached_jit("law")
+def _best(law: Law, draws: dict[str, Array], log_total: Array, log_tokens: Array, log_n: Array) -> tuple[Array, Array]:
+    """ln N and loss of the best model at each budget, each (draw, budget).
+
+    log_total, log_n : (size,), N as the law takes it and as the study counts it. log_tokens : (budget, size), NaN where
+    a model is not seen.
+    """
+
+    def one(theta: dict[str, Array]) -> tuple[Array, Array]:
+        loss = log_loss_of(law, theta)(log_total, log_tokens)
+        return log_n[jnp.nanargmin(loss, axis=1)], jnp.nanmin(loss, axis=1)
+
+    return jax.lax.map(one, draws)
+
+
+def _slope(x: np.ndarray, y: Array) -> Array:
+    """Least-squares slope of each row of y (draw, point) on x (point,)."""
+    centred = x - x.mean()
+    return (y * centred).sum(axis=1) / (centred**2).sum()
+
+
+@cached_jit("law")
+def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+    """Where each size is optimal, and the local slope there, by way of counting: name -> (draw, size)."""
+    log_total = jnp.log(to_total(jnp.exp(log_n), omega))
+
+    def one(theta: dict[str, Array], log_n: Array, log_total: Array) -> dict[str, Array]:
+        loss = log_loss_of(law, theta)
+        without: LogLoss = lambda log_n, log_d: loss(jnp.log(to_total(jnp.exp(log_n), omega)), log_d)
+        found = {}
+        for name, counted, size in (("non_embedding", without, log_n), ("total", loss, log_total)):
+            log_d, slope = _optimal_tokens(counted, size)
+            found[f"flops_{name}"] = jnp.exp(jnp.log(FLOPS_PER_PARAM_TOKEN) + size + log_d)
+            found[f"slope_{name}"] = slope
+        return found
+
+    over_sizes = jax.vmap(one, in_axes=(None, 0, 0))
+    return jax.vmap(over_sizes, in_axes=(0, None, None))(draws, log_n, log_total)
+
+
+def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array]:
+    """ln D for which N is the optimum along C = 6 N D, and d ln N / d ln C there; one draw, one size.
+
+    Where the gains of another e-fold of tokens and of parameters are equal; the slope by the implicit function theorem.
+    """
+
+    def gap(log_n: Array, log_d: Array) -> Array:
+        gain_n, gain_d = elasticities(loss, log_n, log_d)
+        return jnp.log(gain_d) - jnp.log(gain_n)
+
+    along = jax.value_and_grad(gap, argnums=1)
+    log_d = find_root(lambda log_d: along(log_n, log_d), jnp.zeros_like(log_n), 90.0 + jnp.zeros_like(log_n), log_n)
+    by_n, by_d = jax.grad(gap, argnums=(0, 1))(log_n, log_d)
+    return log_d, 1 / (1 - by_n / by_d)
+
+
+def reconciliation_table(found: "Reconciliation", prob: float = 0.9) -> "pd.DataFrame":
+    """Rows: exponents that a small-scale study reports; columns median, lower, upper."""
+    import pandas as pd
+
+    rows = {
+        "a, without embeddings": found.studied["non_embedding"],
+        "a, in total": found.studied["total"],
+        "loss, without embeddings": found.studied["loss"],
+    }
+    values = [interval(draws, prob) for draws in rows.values()]
+    return pd.DataFrame(values, index=pd.Index(rows, name="exponent"), columns=INTERVAL)
