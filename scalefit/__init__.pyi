@@ -17,9 +17,10 @@ from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
 from .errors import FitError as FitError
 from .errors import FitWarning as FitWarning
-from .errors import ModelError as ModelError
-from .errors import PlanError as PlanError
+from .errors import OptionError as OptionError
+from .errors import QuestionError as QuestionError
 from .errors import ScalefitError as ScalefitError
+from .errors import StorageError as StorageError
 from .fits import Fit as Fit
 from .fits.netcdf import load as load
 from .frontier import Frontier as Frontier

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from scalefit.errors import ScalefitError
+from scalefit.errors import OptionError
 
 T = TypeVar("T")
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def check_prob(prob: float) -> float:
     """The probability of an interval, strictly between 0 and 1; raises `ScalefitError` otherwise."""
     if not 0 < prob < 1:
-        raise ScalefitError(f"prob must lie between 0 and 1, as in 0.9; got {prob}")
+        raise OptionError(f"prob must lie between 0 and 1, as in 0.9; got {prob}")
     return prob
 
 

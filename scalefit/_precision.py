@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import jax
 
-from scalefit.errors import ScalefitError
+from scalefit.errors import OptionError
 
 T = TypeVar("T")
 Precision = Literal["float32", "float64"]
@@ -24,7 +24,7 @@ def precision(kind: Precision | None = None) -> Iterator[None]:
     Raises `ScalefitError` on another kind.
     """
     if kind not in (None, "float32", "float64"):
-        raise ScalefitError(f"precision is float32 or float64, not {kind!r}.")
+        raise OptionError(f"precision is float32 or float64, not {kind!r}.")
     kind = kind or _asked.get()
     token = _asked.set(kind)
     try:

@@ -1,4 +1,4 @@
-"""What can go wrong: each error says in one sentence what happened and what to do next."""
+"""What can go wrong, by whose fault it is: each error says in one sentence what happened and what to do next."""
 
 
 class ScalefitError(Exception):
@@ -6,32 +6,36 @@ class ScalefitError(Exception):
 
 
 class DataError(ScalefitError, ValueError):
-    """The table of runs cannot be used as it is."""
+    """A table cannot be used as it is: a column, a row or a value is wrong."""
 
 
-class ModelError(ScalefitError, ValueError):
-    """The model does not fit together, or does not fit the table."""
+class OptionError(ScalefitError, ValueError):
+    """An argument or option is not one of those there are, or options contradict each other."""
 
 
 class FitError(ScalefitError, ValueError):
-    """A fit could not be made, stored or read."""
+    """A fit could not be made from a good table with good options."""
 
 
-class PlanError(ScalefitError, ValueError):
-    """The question cannot be answered from this fit."""
+class StorageError(ScalefitError, ValueError):
+    """A file or folder cannot be written, cannot be read, or does not hold what it should."""
 
 
-class DataWarning(UserWarning):
-    """The table can be used, but something in it looks like a mistake."""
+class QuestionError(ScalefitError, ValueError):
+    """A question has no answer under this fit: a budget, target or limit that no run meets."""
 
 
-class FitWarning(UserWarning):
-    """The fit can be used, but some of its numbers are rough."""
-
-
-class NoMinimumError(PlanError):
+class NoMinimumError(DataError):
     """Runs at one budget show no best model size between the smallest and the largest."""
 
 
-class TooFewRunsError(PlanError):
+class TooFewRunsError(DataError):
     """There are fewer than three model sizes at a budget."""
+
+
+class DataWarning(UserWarning):
+    """A table can be used, but something in it looks like a mistake."""
+
+
+class FitWarning(UserWarning):
+    """A fit can be used, but some of its numbers are rough."""

@@ -130,7 +130,7 @@ def test_the_stacked_frontier_pools_laws_that_trade(found):
     bent = mixed(found, chinchilla=1.0, kaplan=0.0).frontier([1e22], kind="form")
     assert bent.kind == "stacked form"
     assert set(bent.params[:, 0]) == set(found.fits["chinchilla"].frontier([1e22], kind="form").params[:, 0])
-    with pytest.raises(sf.PlanError, match="no law with any weight"):
+    with pytest.raises(sf.ScalefitError, match="no law with any weight"):
         mixed(found, chinchilla=0.0, kaplan=0.0).frontier(1e22)
 
 

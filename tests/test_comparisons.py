@@ -15,11 +15,11 @@ def test_models_are_read_by_name_or_numbers():
     assert read_model("llama 3 8b").params == 8_030_261_248
     assert (read_model("70B:1.4T").params, read_model((70e9, 1.4e12)).tokens) == (70e9, 1.4e12)
     assert all(model.source for model in published_models())
-    with pytest.raises(sf.PlanError, match="one of GPT-3"):
+    with pytest.raises(sf.ScalefitError, match="one of GPT-3"):
         read_model("gpt-5")
-    with pytest.raises(sf.PlanError, match="as in 70B:1.4T"):
+    with pytest.raises(sf.ScalefitError, match="as in 70B:1.4T"):
         read_model("70B:1.4T:3")
-    with pytest.raises(sf.PlanError, match="must be counts"):
+    with pytest.raises(sf.ScalefitError, match="must be counts"):
         read_model((0, 1e9))
 
 
@@ -118,11 +118,11 @@ def test_a_loss_no_compute_reaches_is_an_infinite_speedup(point_fit):
 
 
 def test_questions_that_are_none(small_fit):
-    with pytest.raises(sf.PlanError, match="give fit="):
+    with pytest.raises(sf.ScalefitError, match="give fit="):
         sf.compare_runs("1e21", "1e22")
-    with pytest.raises(sf.PlanError, match="two fits at budget"):
+    with pytest.raises(sf.ScalefitError, match="two fits at budget"):
         sf.compare_runs(small_fit, small_fit)
-    with pytest.raises(sf.PlanError, match="two fits at budget"):
+    with pytest.raises(sf.ScalefitError, match="two fits at budget"):
         sf.compare_runs(small_fit, "1e22", fit=small_fit)
 
 
@@ -130,7 +130,7 @@ def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):
     fit = point_fit()
     draws = {name: np.repeat(values, 10, axis=1) for name, values in fit.draws.items()}
     draws["A"] = draws["A"] * np.repeat([1, 20], [8, 2])
-    with pytest.raises(sf.PlanError, match=r"no one size reaches .* ask for a higher loss or less confidence\.$"):
+    with pytest.raises(sf.ScalefitError, match=r"no one size reaches .* ask for a higher loss or less confidence\.$"):
         sf.target(replace(fit, draws=draws), draws["E"][0, 0] + 0.2)
 
 

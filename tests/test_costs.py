@@ -68,9 +68,9 @@ def test_compute_counted_over_a_family_is_exact_at_its_shapes():
 def test_shapes_of_ones_own_are_counted_too():
     shape = family_shapes("gpt")[0]
     assert sf.costs.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
-    with pytest.raises(sf.errors.PlanError, match="at least"):
+    with pytest.raises(sf.errors.QuestionError, match="at least"):
         sf.costs.Counted.of([])
-    with pytest.raises(sf.errors.PlanError, match="no family 'lama'"):
+    with pytest.raises(sf.errors.QuestionError, match="no family 'lama'"):
         sf.costs.Counted.of("lama")
 
 
@@ -80,7 +80,7 @@ def test_a_mixture_pays_for_what_a_token_meets():
     cost = sf.costs.SixND(active=shape.active / shape.total)
     assert cost.per_token(shape.total) == pytest.approx(flops_per_token(shape, "6nd"))
     assert sf.costs.Lifetime(1e12, compute=cost).serving(shape.total) == pytest.approx(2 * shape.active * 1e12)
-    with pytest.raises(sf.errors.PlanError, match="share"):
+    with pytest.raises(sf.errors.QuestionError, match="share"):
         sf.costs.SixND(active=28)
 
 

@@ -188,9 +188,9 @@ def test_nearest_keeps_to_what_is_asked():
     moe = nearest_shape("mixtral", 7e9, "active")
     assert moe.active == pytest.approx(7e9, rel=0.03)
     assert moe.total > 3 * moe.active
-    with pytest.raises(sf.PlanError, match="no llama-3 shape has about 1M"):
+    with pytest.raises(sf.ScalefitError, match="no llama-3 shape has about 1M"):
         nearest_shape("llama-3", 1e6)
-    with pytest.raises(sf.PlanError, match="choose from gpt, llama-1"):
+    with pytest.raises(sf.ScalefitError, match="choose from gpt, llama-1"):
         nearest_shape("bert", 1e9)
     with pytest.raises(sf.DataError, match="not as 'all'"):
         nearest_shape("gpt", 1e9, "all")

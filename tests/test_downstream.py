@@ -204,7 +204,7 @@ def test_nonsense_is_refused_in_one_sentence(change, words):
 
 
 def test_other_kinds_and_shapes_are_refused(linear):
-    with pytest.raises(sf.PlanError, match="interval kind"):
+    with pytest.raises(sf.ScalefitError, match="interval kind"):
         linear.accuracy([1.0], "form")
     with pytest.raises(sf.DataError, match="shape"):
         linear.accuracy(np.ones((2, 2, 2)))
@@ -335,7 +335,7 @@ def test_the_picture_says_that_it_is_simulated(emergence, tmp_path):
     assert "Simulated, not measured" in axes[0].figure.get_supxlabel()
     assert sf.plots.save(axes, tmp_path / "emergence.png").stat().st_size > 20_000
     assert not plt.get_fignums()
-    with pytest.raises(sf.PlanError, match="four need"):
+    with pytest.raises(sf.ScalefitError, match="four need"):
         sf.downstream.emergence(up_to=2e19)
 
 

@@ -94,7 +94,7 @@ def test_in_sample_run_intervals_cover(small_fit):
 def test_prediction_refuses_what_it_cannot_do(small_fit):
     with pytest.raises(sf.DataError, match="lack tokens"):
         small_fit.predict({"params": [1e9]})
-    with pytest.raises(sf.PlanError, match="interval kind 'latent'"):
+    with pytest.raises(sf.ScalefitError, match="interval kind 'latent'"):
         small_fit.predict({"params": [1e9], "tokens": [1e10]}, kind="latent")
     with pytest.raises(sf.DataError, match="row 1: tokens is not positive"):
         small_fit.predict({"params": [1e9], "tokens": [-1e10]})

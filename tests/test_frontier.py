@@ -130,7 +130,7 @@ def test_a_nan_draw_stays_nan_and_harms_no_other():
 
 def test_a_budget_too_small_for_any_model_is_refused():
     theta = {k: np.array([v]) for k, v in BESIROGLU.items()}
-    with pytest.raises(sf.PlanError, match="100 FLOP has no optimum"):
+    with pytest.raises(sf.ScalefitError, match="100 FLOP has no optimum"):
         frontier(CHINCHILLA, theta, np.array([100.0, 1e21]), (1e19, 1e22))
 
 

@@ -117,9 +117,9 @@ def test_counts_that_cannot_be_are_refused(y, n, words):
 
 
 def test_other_refusals():
-    with pytest.raises(sf.ModelError, match="scale is a probability"):
+    with pytest.raises(sf.ScalefitError, match="scale is a probability"):
         sf.fit_pass_at_k([1, 2], 4, scale=0)
-    with pytest.raises(sf.ModelError, match="too many for a scale"):
+    with pytest.raises(sf.ScalefitError, match="too many for a scale"):
         sf.fit_pass_at_k([1, 2], 5000, scale=None)
     with pytest.raises(sf.DataError, match="fit_pass_at_k predicts it"):
         observed_pass_at_k([1, 2], 4, 10)

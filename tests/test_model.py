@@ -63,9 +63,9 @@ def test_prior_overrides_from_scalefit_and_numpyro():
     assert hash(ours) == hash(theirs)
     assert ours == theirs
     assert str(next(p for p in ours.params() if p.name == "alpha").prior) == "LogNormal(loc -1, scale 0.1)"
-    with pytest.raises(sf.ModelError, match="no parameter is called gamma"):
+    with pytest.raises(sf.ScalefitError, match="no parameter is called gamma"):
         sf.Model(priors={"gamma": dist.Normal(0, 1)})
-    with pytest.raises(sf.ModelError, match="not a distribution"):
+    with pytest.raises(sf.ScalefitError, match="not a distribution"):
         sf.Prior.of("Normall", loc=0.0)
 
 

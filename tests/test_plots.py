@@ -31,7 +31,7 @@ def test_isoflop_budgets_are_where_the_runs_are(small_fit):
 
 
 def test_an_unknown_ending_leaves_no_file(small_fit, tmp_path):
-    with pytest.raises(sf.PlanError, match=r"cannot draw to out\.bmpp"):
+    with pytest.raises(sf.ScalefitError, match=r"cannot draw to out\.bmpp"):
         sf.plots.save(sf.plots.isoflops(small_fit), tmp_path / "out.bmpp")
     assert not list(tmp_path.iterdir())
     plt.close("all")

@@ -240,33 +240,33 @@ def test_a_function_is_a_law(written, quick, tmp_path):
     for name in ("E", "A", "alpha"):
         low, high = np.quantile(fit.draws[name], [0.0005, 0.9995])
         assert low < truth[name] < high
-    with pytest.raises(sf.errors.ModelError, match="cannot be saved"):
+    with pytest.raises(sf.errors.OptionError, match="cannot be saved"):
         fit.save(tmp_path / "fit.nc")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_function_without_priors_is_refused():
-    with pytest.raises(sf.errors.ModelError, match="needs inputs"):
+    with pytest.raises(sf.errors.OptionError, match="needs inputs"):
         FunctionLaw(lambda t, x: t["E"])
 
 
 def test_a_law_by_name_with_options():
     assert find_law("power-law(input=tokens)").inputs == ("tokens",)
     assert len(find_law("broken(breaks=3)").params()) == 12
-    with pytest.raises(sf.errors.ModelError, match="options of broken are: breaks, input"):
+    with pytest.raises(sf.errors.OptionError, match="options of broken are: breaks, input"):
         find_law("broken(brakes=3)")
-    with pytest.raises(sf.errors.ModelError, match="at least one break"):
+    with pytest.raises(sf.errors.OptionError, match="at least one break"):
         find_law("broken(breaks=0)")
-    with pytest.raises(sf.errors.ModelError, match="at least one break, not -1"):
+    with pytest.raises(sf.errors.OptionError, match="at least one break, not -1"):
         find_law("broken(breaks=-1)")
-    with pytest.raises(sf.errors.ModelError, match="choose from"):
+    with pytest.raises(sf.errors.OptionError, match="choose from"):
         find_law("no-such-law")
 
 
 def test_inputs_that_a_plan_leaves_open_are_asked_for():
-    with pytest.raises(sf.errors.PlanError, match="cannot be fixed"):
+    with pytest.raises(sf.errors.QuestionError, match="cannot be fixed"):
         front("chinchilla", [1e21], unique_tokens=1e9)
-    with pytest.raises(sf.errors.PlanError, match="no allocation"):
+    with pytest.raises(sf.errors.QuestionError, match="no allocation"):
         front("moe", [1e21])
 
 

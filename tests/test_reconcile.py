@@ -72,9 +72,9 @@ def test_what_cannot_be_reconciled_is_refused(chinchilla, quick):
     without = sf.fit(chinchilla.with_convention("non_embedding"), engine=quick)
     with pytest.raises(sf.DataError, match="where total ones are meant"):
         sf.reconcile(without)
-    with pytest.raises(sf.PlanError, match="lack beta"):
+    with pytest.raises(sf.ScalefitError, match="lack beta"):
         sf.reconcile({name: value for name, value in BESIROGLU.items() if name != "beta"})
-    with pytest.raises(sf.PlanError, match="three sizes"):
+    with pytest.raises(sf.ScalefitError, match="three sizes"):
         sf.reconcile(sizes=[1e6, -1e6, 1e8])
 
 

@@ -41,7 +41,7 @@ def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | N
     if rule is None:
         return sf.costs.SixND(parse_share(active)) if active else sf.costs.SixND()
     if active or not family:
-        raise sf.ScalefitError("--rule counts over the shapes of a --family, which knows its active experts itself.")
+        raise sf.OptionError("--rule counts over the shapes of a --family, which knows its active experts itself.")
     return sf.costs.Counted.of(family, rule, fit.runs.convention or "total")
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalefit.errors import ScalefitError
+from scalefit.errors import OptionError, StorageError
 
 if TYPE_CHECKING:
     from scalefit.runs import Runs
@@ -17,7 +17,7 @@ def read(runs: str, outliers: str | None, **mapping: str | None) -> "Runs":
     columns = {name: column for name, column in mapping.items() if column}
     is_file = Path(runs).is_file() or bool(Path(runs).suffix)
     if is_file and outliers:
-        raise ScalefitError(f"--outliers is for shipped tables; leave rows out of {runs} itself.")
+        raise OptionError(f"--outliers is for shipped tables; leave rows out of {runs} itself.")
     if is_file:
         return sf.read_runs(runs, **columns)
     return sf.datasets.load(runs, outliers or "drop", **columns)  # type: ignore[arg-type]
@@ -28,11 +28,11 @@ def check_target(path: Path | None, source: str) -> None:
     if path is None:
         return
     if not path.absolute().parent.is_dir():
-        raise ScalefitError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise ScalefitError(f"cannot write {path}: it is a folder, or its folder is read-only; name a file elsewhere.")
+        raise StorageError(f"cannot write {path}: it is a folder, or its folder is read-only; name a file elsewhere.")
     if path.exists() and Path(source).exists() and path.samefile(source):
-        raise ScalefitError(f"{path} is what is being read; write to another file.")
+        raise StorageError(f"{path} is what is being read; write to another file.")
 
 
 def check_picture(path: Path | None, source: str) -> None:

@@ -47,12 +47,12 @@ def compare_runs(
 
 
 def _check_fits(a: str, b: str) -> None:
-    """Raise `PlanError` where a fit's file is compared with anything but another, as it is."""
-    from scalefit.errors import PlanError
+    """Raise `QuestionError` where a fit's file is compared with anything but another, as it is."""
+    from scalefit.errors import QuestionError
 
     files = [Path(each).is_file() or Path(each.rpartition(" - ")[0].rstrip()).is_file() for each in (a, b)]
     if any(files) and not (Path(a).is_file() and Path(b).is_file()):
-        raise PlanError(
+        raise QuestionError(
             "a fit is compared with another fit at a --budget; hold recipes and budgets against each other under one "
             "--fit, as in 1e23 '1e23 - 2%' --fit FIT."
         )

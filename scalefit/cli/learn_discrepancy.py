@@ -39,7 +39,7 @@ def learn_prior(
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     studies = {Path(name).stem: read(name, None, **columns) for name in tables}
     if len(studies) < len(tables):
-        raise sf.ScalefitError("two tables have one name; rename a file, so that studies can be told apart.")
+        raise sf.OptionError("two tables have one name; rename a file, so that studies can be told apart.")
     quiet = False if as_json else None
     learned = sf.learn_discrepancy(studies, sf.Model(find_law(law)), seed=seed, progress=quiet)
     if output:

@@ -6,7 +6,7 @@ from typing import Any
 
 from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines, parse_money, parse_share
-from scalefit.errors import DataError, PlanError
+from scalefit.errors import DataError, OptionError
 from scalefit.units import is_quantity, positive_budgets
 
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -33,7 +33,7 @@ def read_budget(value: Any, machines: Machines | None = None) -> Budget:
     """A budget from FLOP (5.76e23), machines and time ("512 H100 x 30 days @ 40%"), or money ("$2M").
 
     machines : what money buys and FLOP run on, `Machines()` by default; a text that names devices or an MFU wins.
-    Raises `DataError` where a text is none of these, `PlanError` for more than one budget.
+    Raises `DataError` where a text is none of these, `OptionError` for more than one budget.
     """
     machines = machines or Machines()
     if isinstance(value, Budget):
@@ -48,7 +48,7 @@ def read_budget(value: Any, machines: Machines | None = None) -> Budget:
         raise DataError(f"cannot read {text!r} as a budget; write 5.76e23, '512 H100 x 30 days @ 40%' or '$2M'.")
     flops = positive_budgets(value)
     if flops.size != 1:
-        raise PlanError("a plan is for one budget; ask `fit.frontier` for several.")
+        raise OptionError("a plan is for one budget; ask `fit.frontier` for several.")
     return Budget(float(flops[0]), machines)
 
 

@@ -19,7 +19,7 @@ from jax.tree_util import register_dataclass
 from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import Between, describe_amount, draws_of, expected
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, Shape, family_shapes, flops_per_token
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.units import percent
 
 FORWARD = 1 / 3
@@ -108,7 +108,7 @@ class SixND(Compute):
 
     def __post_init__(self) -> None:
         if isinstance(self.active, float | int) and not 0 < self.active <= 1:
-            raise PlanError(f"active is a share of the parameters, above 0 and at most 1; got {self.active:g}.")
+            raise OptionError(f"active is a share of the parameters, above 0 and at most 1; got {self.active:g}.")
 
     def per_token(self, params: Any) -> Any:
         """6 N, of the active parameters."""
@@ -143,11 +143,11 @@ class Counted(Compute):
     ) -> Self:
         """Of a family by name, or of shapes of one's own; N by `convention`, in sequences of `context` tokens.
 
-        Raises `PlanError` on an unknown family or none, `DataError` on an unknown rule or convention.
+        Raises `OptionError` on an unknown family or none, `DataError` on an unknown rule or convention.
         """
         shapes = family_shapes(family) if isinstance(family, str) else tuple(family)
         if not shapes:
-            raise PlanError("compute is counted over shapes: give one at least.")
+            raise OptionError("compute is counted over shapes: give one at least.")
         flops = {shape.count(convention): flops_per_token(shape, rule, context) for shape in shapes}
         knots = sorted((log(n), log(f / n)) for n, f in flops.items())
         name = family if isinstance(family, str) else f"{len(knots)} shapes"

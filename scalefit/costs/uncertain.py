@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scalefit._intervals import check_prob
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.units import format_count, parse_quantity
 
 
@@ -14,7 +14,7 @@ from scalefit.units import format_count, parse_quantity
 class Between:
     """An amount known only roughly: log-normal, with probability `prob` between `low` and `high`, tails alike.
 
-    Written "1T..10T" on the command line. Raises `PlanError` unless 0 < low < high.
+    Written "1T..10T" on the command line. Raises `OptionError` unless 0 < low < high.
     """
 
     low: float
@@ -24,7 +24,7 @@ class Between:
     def __post_init__(self) -> None:
         check_prob(self.prob)
         if not 0 < self.low < self.high < np.inf:
-            raise PlanError(f"a rough amount goes from low to high, as in 1T..10T; got {self.low:g}..{self.high:g}.")
+            raise OptionError(f"a rough amount goes from low to high, as in 1T..10T; got {self.low:g}..{self.high:g}.")
 
     def __str__(self) -> str:
         return f"{format_count(self.low)}..{format_count(self.high)}"
@@ -57,7 +57,7 @@ Amount = Any
 def read_amount(value: Any, what: str) -> Amount:
     """An amount from 2e12, "2T", "1T..10T", (1e12, 1e13) or an array of draws.
 
-    Raises `DataError` where a text is no quantity, `PlanError` where an amount is not positive and finite.
+    Raises `DataError` where a text is no quantity, `OptionError` where an amount is not positive and finite.
     """
     if isinstance(value, Between):
         return value
@@ -67,7 +67,7 @@ def read_amount(value: Any, what: str) -> Amount:
         return Between(parse_quantity(value[0]), parse_quantity(value[1]))
     found = np.asarray(value, dtype=float) if np.ndim(value) else parse_quantity(value)
     if not (np.size(found) and np.all(np.isfinite(found)) and np.all(found > 0)):
-        raise PlanError(f"{what} must be a positive number, as in 2T, or a range, as in 1T..10T; got {value!r}.")
+        raise OptionError(f"{what} must be a positive number, as in 2T, or a range, as in 1T..10T; got {value!r}.")
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scalefit.counting.architectures import ARCHITECTURES
 from scalefit.counting.convention import check_convention
 from scalefit.counting.shape import Shape
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.units import format_count
 
 MLP_MULTIPLE = 256
@@ -33,11 +33,11 @@ def families() -> list[str]:
 def family_shapes(family: str, *, vocabulary: int | None = None, context: int | None = None) -> tuple[Shape, ...]:
     """The published shapes of a family by size, with another vocabulary and context where given.
 
-    Raises `PlanError` on an unknown family.
+    Raises `OptionError` on an unknown family.
     """
     found = [entry.shape for entry in ARCHITECTURES.values() if entry.family == family]
     if not found:
-        raise PlanError(f"there is no family {family!r}; choose from {', '.join(families())}.")
+        raise OptionError(f"there is no family {family!r}; choose from {', '.join(families())}.")
     asked = [
         replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context) for shape in found
     ]
@@ -57,7 +57,7 @@ def nearest_shape(
 
     Its width is a multiple of `width_multiple` and of the head size, its MLP of 256, its heads of the key-value heads.
     vocabulary, context : the family's unless given. Ask the shape for its exact count: `.total`, `.count(convention)`.
-    Raises `PlanError` on an unknown family, and where it has nothing within a factor 1.5.
+    Raises `OptionError` on an unknown family, and where it has nothing within a factor 1.5.
     """
     check_convention(convention)
     known = family_shapes(family, vocabulary=vocabulary, context=context)
@@ -74,7 +74,7 @@ def nearest_shape(
 
     best = min(_candidates(template, exp(wanted), convention, width_multiple), key=cost)
     if miss(best) > LARGEST_MISS:
-        raise PlanError(
+        raise OptionError(
             f"no {family} shape has about {format_count(params)} {convention} parameters: the nearest has "
             f"{format_count(best.count(convention))}; ask for more, or give a smaller vocabulary."
         )

@@ -16,7 +16,7 @@ from scalefit.downstream._columns import checked
 from scalefit.downstream._density import DensityModel, sample_density
 from scalefit.downstream.links import FORMS, ExponentialError, Form, Sigmoid
 from scalefit.downstream.scatter import BetaBinomial, NormalScatter, Scatter
-from scalefit.errors import DataError, ModelError, PlanError
+from scalefit.errors import DataError, OptionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.laws import Param
 
@@ -75,10 +75,10 @@ class Downstream:
 
         loss : task losses, (run,); or draws of them, (draw, run), each then paired with a draw of the curve. kind :
         "mean" is the curve, "run" what one evaluation would measure, on `items` items (the table's median by
-        default). Raises `PlanError` on another kind, `DataError` on losses of another shape.
+        default). Raises `OptionError` on another kind, `DataError` on losses of another shape.
         """
         if kind not in ("mean", "run"):
-            raise PlanError(f"there is no interval kind {kind!r}; choose mean (the curve) or run (one evaluation).")
+            raise OptionError(f"there is no interval kind {kind!r}; choose mean (the curve) or run (one evaluation).")
         rng = np.random.default_rng(self.seed if seed is None else seed)
         theta, draws = _paired(self.theta, _losses(loss), rng)
         with precision("float64"):
@@ -134,7 +134,7 @@ def fit_downstream(
     fixing the ceiling helps.
 
     The losses are taken as exact: their noise is part of the scatter. Raises `DataError` where the table cannot be
-    meant, `ModelError` where form, floor and ceiling do not fit together.
+    meant, `OptionError` where form, floor and ceiling do not fit together.
     """
     chosen = find_form(form, floor, ceiling)
     columns = checked(task_loss, accuracy, items, floor)
@@ -144,13 +144,13 @@ def fit_downstream(
 
 
 def find_form(form: str, floor: float | None, ceiling: float | None) -> Form:
-    """The form of that name; raises `ModelError` where there is none, or it has no ceiling to fix."""
+    """The form of that name; raises `OptionError` where there is none, or it has no ceiling to fix."""
     if form not in FORMS:
-        raise ModelError(f"there is no form {form!r}; choose from {', '.join(FORMS)}.")
+        raise OptionError(f"there is no form {form!r}; choose from {', '.join(FORMS)}.")
     if form == "sigmoid":
         return Sigmoid(floor, ceiling)
     if ceiling is not None:
-        raise ModelError("the error form has no ceiling; leave it out, or take the sigmoid.")
+        raise OptionError("the error form has no ceiling; leave it out, or take the sigmoid.")
     return ExponentialError(floor)
 
 

@@ -55,7 +55,7 @@ def fit_accuracy_of_compute(
 
     compute : of any unit (FLOP, tokens, samples), positive, (point,). accuracy : shares, (point,). floor : R0, the
     accuracy at little compute, and ceiling : A, at most 1; each inferred by default, so compute should reach low
-    enough to show R0. items : as `fit_downstream`. Raises `DataError` and `ModelError` as that does.
+    enough to show R0. items : as `fit_downstream`. Raises `DataError` and `OptionError` as that does.
     """
     form = Sigmoid(floor, ceiling)
     columns = checked(-np.log(_positive(compute)), accuracy, items, floor)

@@ -11,7 +11,7 @@ import numpy as np
 
 from scalefit._precision import precision
 from scalefit.downstream.accuracy import Downstream, fit_downstream
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.frontier.frontier import frontier
 from scalefit.laws import Published, find_law
 
@@ -48,7 +48,7 @@ def emergence(answer: int = ANSWER, items: int = ITEMS, up_to: float = 1e22, see
 
     The loss of an answer's tokens is taken to be the law's reducible loss at the compute-optimal model, L - E: a right
     answer leaves nothing to chance. That, and independent tokens, are assumptions; the constants are published.
-    Raises `PlanError` where fewer than four models are left to fit.
+    Raises `OptionError` where fewer than four models are left to fit.
     """
     published = find_law("chinchilla").reference()[0]
     loss = _reducible(published)
@@ -56,7 +56,7 @@ def emergence(answer: int = ANSWER, items: int = ITEMS, up_to: float = 1e22, see
     exact = np.random.default_rng(seed).binomial(items, truth) / items
     seen = up_to * 1.001 >= BUDGETS
     if seen.sum() < 4:
-        raise PlanError(f"up_to leaves {seen.sum()} models to fit; four need at least {BUDGETS[3]:.3g} FLOP.")
+        raise OptionError(f"up_to leaves {seen.sum()} models to fit; four need at least {BUDGETS[3]:.3g} FLOP.")
     fitted = fit_downstream(loss[seen], exact[seen], floor=0.0, items=items, form="error", seed=seed)
     return Emergence(BUDGETS, loss, truth, exact, seen, answer, items, fitted, published.source)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError
 from scalefit.laws import Param, Prior
 
 Values = Mapping[str, Any]
@@ -63,7 +63,7 @@ class Sigmoid(Form):
     """From a guessing floor up to a ceiling; the second stage of Bhagia et al. 2024 (arXiv 2412.04403).
 
     floor, ceiling : shares, None to be inferred. k is the steepness per unit of loss, L0 the loss half way up.
-    Raises `ModelError` unless 0 <= floor < ceiling <= 1.
+    Raises `OptionError` unless 0 <= floor < ceiling <= 1.
     """
 
     floor: float | None = 0.25
@@ -75,9 +75,9 @@ class Sigmoid(Form):
     def __post_init__(self) -> None:
         check_floor(self.floor)
         if self.ceiling is not None and not (self.floor or 0.0) < self.ceiling <= 1:
-            raise ModelError(f"the ceiling of accuracy lies above the floor and is at most 1; got {self.ceiling}.")
+            raise OptionError(f"the ceiling of accuracy lies above the floor and is at most 1; got {self.ceiling}.")
         if self.floor is None and self.ceiling is not None:
-            raise ModelError("fix the floor where the ceiling is fixed, or leave both to be inferred.")
+            raise OptionError("fix the floor where the ceiling is fixed, or leave both to be inferred.")
 
     @property
     def fixed(self) -> dict[str, float]:
@@ -122,7 +122,7 @@ class ExponentialError(Form):
     floor : 1 - eps, the accuracy at high loss; None to be inferred, as they do for an average over tasks.
 
     It has no ceiling of its own: below a loss of ln(k / eps) / g the equation leaves 0..1, and is cut off at 1.
-    Raises `ModelError` unless 0 <= floor < 1.
+    Raises `OptionError` unless 0 <= floor < 1.
     """
 
     floor: float | None = None
@@ -169,9 +169,9 @@ def given(**values: float | None) -> dict[str, float]:
 
 
 def check_floor(floor: float | None) -> None:
-    """Refuse with a `ModelError` a guessing floor that is no share below 1."""
+    """Refuse with a `OptionError` a guessing floor that is no share below 1."""
     if floor is not None and not 0 <= floor < 1:
-        raise ModelError(f"the guessing floor is a share from 0 to below 1, as in 0.25 for four choices; got {floor}.")
+        raise OptionError(f"the guessing floor is a share from 0 to below 1, as in 0.25 for four choices; got {floor}.")
 
 
 FORMS: dict[str, type[Sigmoid] | type[ExponentialError]] = {"sigmoid": Sigmoid, "error": ExponentialError}

@@ -21,13 +21,13 @@ from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.health import assess_chains
 from scalefit.downstream._density import DensityModel, sample_density
 from scalefit.downstream.scatter import log_beta
-from scalefit.errors import DataError, ModelError, PlanError
+from scalefit.errors import DataError, OptionError
 from scalefit.laws import Param, Prior
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalefit.downstream import Downstream
+    from scalefit.downstream.accuracy import Downstream
 
 
 MOST_TRIALS = 2000  # for an inferred scale, whose likelihood is a sum over the attempts
@@ -103,13 +103,15 @@ class PassAtK:
         """Draws of pass@k, (draw, k).
 
         k : numbers of attempts, (k,). kind : "mean" over all problems of the kind, "run" for a new benchmark of as many
-        problems as the table has. Raises `PlanError` on another kind, `DataError` where k is not 1 or more.
+        problems as the table has. Raises `OptionError` on another kind, `DataError` where k is not 1 or more.
         """
         k = np.atleast_1d(np.asarray(k, dtype=float))
         if not (np.isfinite(k) & (k >= 1)).all():
             raise DataError("k counts attempts: numbers of 1 or more.")
         if kind not in ("mean", "run"):
-            raise PlanError(f"there is no interval kind {kind!r}; choose mean (all problems) or run (a new benchmark).")
+            raise OptionError(
+                f"there is no interval kind {kind!r}; choose mean (all problems) or run (a new benchmark)."
+            )
         theta = {name: values.reshape(-1) for name, values in self.draws.items()}
         if kind == "mean":
             return np.stack([_expected(theta, one) for one in k], axis=1)
@@ -133,13 +135,13 @@ def fit_pass_at_k(successes: Any, trials: Any, *, scale: float | None = 1.0, see
     successes, trials : of each problem, (problem,); trials may be one number. scale : success probability of the
     easiest problems; None infers it, for at most 2,000 trials a problem.
 
-    Raises `DataError` where the counts are no counts, `ModelError` on a scale outside 0..1.
+    Raises `DataError` where the counts are no counts, `OptionError` on a scale outside 0..1.
     """
     y, n = _counts(successes, trials)
     if scale is not None and not 0 < scale <= 1:
-        raise ModelError(f"the scale is a probability above 0 and at most 1; got {scale}.")
+        raise OptionError(f"the scale is a probability above 0 and at most 1; got {scale}.")
     if scale != 1.0 and n.max() > MOST_TRIALS:
-        raise ModelError(f"{n.max():g} trials a problem are too many for a scale below 1; keep scale=1.")
+        raise OptionError(f"{n.max():g} trials a problem are too many for a scale below 1; keep scale=1.")
     model = ScaledBeta(scale, 0 if scale == 1.0 else int(n.max()))
     draws, stats = sample_density(model, _tallied(y, n), seed)
     health = assess_chains(draws, stats)

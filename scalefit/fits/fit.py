@@ -14,20 +14,19 @@ from scalefit._precision import precision
 from scalefit.counting import flops_6nd
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.convergence import chain_table, superchains
-from scalefit.errors import FitError, PlanError
+from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.predictive import _log_loss, _log_predictive
 from scalefit.frontier.frontier import Frontier, frontier, is_extrapolation
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
-from scalefit.model.discrepancy import Form
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
+from scalefit.sampling.discrepancy_posterior import DiscrepancyPosterior, sample_discrepancy_posterior
 from scalefit.units import distinct_labels, positive_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
 
 
 Kind = Literal["posterior", "bootstrap", "point"]
@@ -110,18 +109,16 @@ class Fit:
         return "form" if self.has_discrepancy and is_extrapolation(flops, self.compute_range).any() else "mean"
 
     @cached_property
-    def form(self) -> Form:
-        """The posterior of the law together with its own error; raises `ModelError` where the model leaves it out."""
-        from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
-
-        return sample_discrepancy_posterior(self)
+    def discrepancy_posterior(self) -> DiscrepancyPosterior:
+        """Draws of the law together with its discrepancy; raises `QuestionError` where the model has none."""
+        return sample_discrepancy_posterior(self.bound, self.theta, self.seed)
 
     def frontier(self, budgets: Any, kind: str | None = None, **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget (FLOP), per draw.
 
         kind : "mean" carries parameter uncertainty only, "form" the law's own error too; by default the latter for all
         budgets where one of them lies beyond the data. fixed : the law's inputs beyond params and tokens, such as
-        unique_tokens, each a number or one a draw. Raises `PlanError` where the law has no allocation, or needs an
+        unique_tokens, each a number or one a draw. Raises `QuestionError` where the law has no allocation, or needs an
         input that is not given.
         """
         flops = positive_budgets(budgets)
@@ -131,20 +128,26 @@ class Fit:
     def draws_of_kind(self, kind: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         """Parameters, name -> (draw,), and paths of the law's own error where an interval of `kind` carries it."""
         if kind not in ("mean", "form"):
-            raise PlanError(f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error).")
-        return (self.theta, None) if kind == "mean" else (self.form.theta, self.form.paths)
+            raise QuestionError(
+                f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error)."
+            )
+        return (
+            (self.theta, None)
+            if kind == "mean"
+            else (self.discrepancy_posterior.theta, self.discrepancy_posterior.paths)
+        )
 
     def predict(self, new_runs: Any, kind: str | None = None, seed: int | None = None) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
 
         new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter uncertainty
         only), "run" one new run (with noise, drawn from `seed`; the fit's own by default), "form" one new run of a law
-        that errs by itself; by default "form" for all where one lies beyond the data, "run" inside. Raises `PlanError`
+        that errs by itself; by default "form" for all where one lies beyond the data, "run" inside. Raises `QuestionError`
         on another kind, `DataError` where an input is missing or N is counted by another convention than the fit's,
-        `ModelError` where the model leaves the law's error out.
+        `OptionError` where the model leaves the law's error out.
         """
         if kind not in (None, "mean", "run", "form"):
-            raise PlanError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
+            raise QuestionError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         law = ("form" if kind == "form" else "mean") if kind else self._kind_of_runs(inputs)
         mean = self._expected(inputs, law)
@@ -200,7 +203,7 @@ def check_fit(value: Any) -> None:
     """Raise `FitError` on what is no fit: a table, or the name of a file."""
     if not isinstance(value, Fit):
         make = {Runs: "make one with sf.fit(runs)", str: "read one with sf.load(path)"}
-        raise FitError(
+        raise OptionError(
             f"a fit is wanted here, not {type(value).__name__}; {make.get(type(value), 'sf.fit(runs) makes one')}."
         )
 

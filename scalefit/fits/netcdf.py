@@ -16,7 +16,7 @@ from scalefit._atomic import atomic_path
 from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.diagnostics.checks import Check, Health
-from scalefit.errors import DataError, FitError, ModelError, ScalefitError
+from scalefit.errors import DataError, ScalefitError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.laws import Law, Prior, find_law
 from scalefit.model.data import Data, Theta
@@ -45,7 +45,7 @@ def save(fit: Fit, path: str | Path) -> Path:
             tree.to_netcdf(unfinished, engine="h5netcdf")
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise FitError(f"cannot write {path}: {reason}; choose a folder that exists.") from problem
+        raise StorageError(f"cannot write {path}: {reason}; choose a folder that exists.") from problem
     return path
 
 
@@ -55,17 +55,17 @@ def load(path: str | Path) -> Fit:
 
     path = Path(path)
     if not path.is_file():
-        raise FitError(f"there is no file {path}; make it with `scalefit fit RUNS -o {path.name}`.")
+        raise StorageError(f"there is no file {path}; make it with `scalefit fit RUNS -o {path.name}`.")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
             tree = tree.load()
     except Exception as problem:  # h5py and xarray raise anything from OSError to KeyError on a broken file
-        raise FitError(f"{path} is not a readable netCDF file ({problem}); fit again.") from problem
+        raise StorageError(f"{path} is not a readable netCDF file ({problem}); fit again.") from problem
     _check_origin(tree, path)
     try:
         return _fit(tree)
     except (KeyError, ValueError, TypeError, AttributeError, ScalefitError) as problem:
-        raise FitError(f"{path} is damaged or was edited ({problem}); fit again.") from problem
+        raise StorageError(f"{path} is damaged or was edited ({problem}); fit again.") from problem
 
 
 def to_datatree(fit: Fit) -> "xr.DataTree":
@@ -129,7 +129,7 @@ def _storable(values: np.ndarray) -> np.ndarray:
 
 def _attributes(fit: Fit) -> dict[str, Any]:
     if fit.model.law.name not in Law.registry:
-        raise ModelError("a law that is a function cannot be saved; write it as a file under scalefit/laws/.")
+        raise StorageError("a law that is a function cannot be saved; write it as a file under scalefit/laws/.")
     model = {
         "law": {"name": fit.model.law.name, "options": dict(vars(fit.model.law))},
         "noise": {"name": fit.model.noise.name, "options": dict(vars(fit.model.noise))},
@@ -163,10 +163,10 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 def _check_origin(tree: "xr.DataTree", path: Path) -> None:
     if tree.attrs.get("format") != FORMAT:
-        raise FitError(f"{path} was not written by scalefit; give a file made with `scalefit fit RUNS -o FILE`.")
+        raise StorageError(f"{path} was not written by scalefit; give a file made with `scalefit fit RUNS -o FILE`.")
     written = np.asarray(tree.attrs.get("format_version", 0)).item()
     if not isinstance(written, int) or written > FORMAT_VERSION:
-        raise FitError(f"{path} has format {written}, newer than the {FORMAT_VERSION} read here; upgrade scalefit.")
+        raise StorageError(f"{path} has format {written}, newer than the {FORMAT_VERSION} read here; upgrade scalefit.")
 
 
 def _fit(tree: "xr.DataTree") -> Fit:
@@ -184,7 +184,7 @@ def _fit(tree: "xr.DataTree") -> Fit:
         raise DataError("its draws do not match their digest")
     model = _model(json.loads(attrs["model"]))
     if set(draws) != {p.name for p in model.params()}:
-        raise ModelError("its draws are not those of its model")
+        raise StorageError("its draws are not those of its model")
     return Fit(
         draws={p.name: draws[p.name] for p in model.params()},
         kind=attrs["kind"],

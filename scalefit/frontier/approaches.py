@@ -9,7 +9,7 @@ import numpy as np
 
 from scalefit._tables import estimate_table
 from scalefit.counting import tokens_for_6nd
-from scalefit.errors import NoMinimumError, PlanError, TooFewRunsError
+from scalefit.errors import DataError, NoMinimumError, TooFewRunsError
 from scalefit.runs import Runs
 from scalefit.units import format_flops, positive_budgets
 
@@ -77,7 +77,7 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
         try:
             minimum = vertex(np.log(runs.params[members]), runs.loss[members], budget)
             usable.append((budget, members, minimum))
-        except PlanError as refusal:
+        except DataError as refusal:
             refusals.append(refusal)
     if len(usable) < 2:
         raise refusals[0] if refusals else TooFewRunsError("the runs crowd around fewer than two budgets; add another.")
@@ -141,7 +141,7 @@ def _resampled_vertices(runs: Runs, members: np.ndarray, resamples: int, rng: np
         drawn = rng.integers(0, len(members), len(members))
         try:
             found[index] = vertex(log_n[drawn], loss[drawn], 1.0)
-        except PlanError:
+        except DataError:
             continue
     return found
 

@@ -19,7 +19,7 @@ from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._tables import INTERVAL
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for_6nd
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import draw_axes, log_loss_of, optimal_log_params, planning_draws
 from scalefit.laws import Law
 from scalefit.units import format_flops
@@ -81,7 +81,7 @@ def frontier(
 ) -> Frontier:
     """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
 
-    fixed : inputs beyond params and tokens, as `planning_draws` takes them. Raises `PlanError` where the law does
+    fixed : inputs beyond params and tokens, as `planning_draws` takes them. Raises `QuestionError` where the law does
     not trade parameters against tokens, or a budget is so small that half of the draws put its optimum at less than
     one parameter or token.
     """
@@ -96,7 +96,7 @@ def frontier(
     front = Frontier(flops, params, tokens_for_6nd(flops, params), loss, compute_range, kind)
     at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
     if at_end.any():
-        raise PlanError(
+        raise QuestionError(
             f"{format_flops(flops[at_end][0])} FLOP has no optimum of a parameter and a token; ask for more."
         )
     return front

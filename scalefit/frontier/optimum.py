@@ -17,7 +17,7 @@ from jax import Array
 
 from scalefit._roots import find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.laws import Law
 from scalefit.model.discrepancy import PATH_AXES, discrepancy_at
 
@@ -112,7 +112,7 @@ def planning_draws(
     """What `log_loss_of` takes, name -> (draw,): the law's parameters, and its inputs beyond params and tokens.
 
     paths : draws of the law's own error, of `sample_paths`, kept under `PATHS`. fixed : those inputs, each a number or
-    (draw,), where the law's own defaults do not serve. Raises `PlanError` where the law does not trade parameters
+    (draw,), where the law's own defaults do not serve. Raises `QuestionError` where the law does not trade parameters
     against tokens, or an input is left open or is none of the law's.
     """
     check_trades(law, fixed)
@@ -134,13 +134,15 @@ def trades(law: Law) -> bool:
 
 
 def check_trades(law: Law, fixed: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Raise `PlanError` unless the law takes params and tokens, and every other input has a value."""
+    """Raise `QuestionError` unless the law takes params and tokens, and every other input has a value."""
     if not trades(law):
-        raise PlanError(
+        raise QuestionError(
             f"the {law.name} law has no allocation to optimise: it takes {', '.join(law.inputs)}; "
             "use a law of params and tokens, such as chinchilla."
         )
     if unknown := sorted(set(fixed) - set(law.inputs) | set(fixed) & TRADED):
-        raise PlanError(f"{', '.join(unknown)} cannot be fixed: the {law.name} law takes {', '.join(law.inputs)}.")
+        raise QuestionError(f"{', '.join(unknown)} cannot be fixed: the {law.name} law takes {', '.join(law.inputs)}.")
     if missing := sorted(set(law.inputs) - TRADED - set(law.defaults) - set(fixed)):
-        raise PlanError(f"the {law.name} law also takes {', '.join(missing)}: say at what value, as in {missing[0]}=1.")
+        raise QuestionError(
+            f"the {law.name} law also takes {', '.join(missing)}: say at what value, as in {missing[0]}=1."
+        )

@@ -11,7 +11,7 @@ import numpy as np
 
 from scalefit._atomic import atomic_write
 from scalefit.diagnostics.checks import Check
-from scalefit.errors import FitError
+from scalefit.errors import StorageError
 from scalefit.infer._contracts import EngineResult
 
 MANIFEST = "manifest.json"
@@ -114,9 +114,9 @@ class Folder:
                 atomic_write(manifest, json.dumps(asked, indent=1).encode())
             held = json.loads(manifest.read_text())
         except (OSError, ValueError) as problem:
-            raise FitError(f"cannot use {folder}: {problem}; choose another folder.") from problem
+            raise StorageError(f"cannot use {folder}: {problem}; choose another folder.") from problem
         if wrong := [name for name in asked if held.get(name) != asked[name]]:
-            raise FitError(
+            raise StorageError(
                 f"{folder} holds fits with {wrong[0]} {held.get(wrong[0])}, not {asked[wrong[0]]}; "
                 "choose another folder, or remove it."
             )
@@ -132,7 +132,7 @@ class Folder:
             self._last = number, Chunk.from_bytes(path.read_bytes())
             return self._last[1]
         except Exception as problem:  # zipfile and json raise anything on a damaged file
-            raise FitError(f"{path} is damaged ({problem}); remove it, and it will be computed again.") from problem
+            raise StorageError(f"{path} is damaged ({problem}); remove it, and it will be computed again.") from problem
 
     def put(self, number: int, chunk: Chunk) -> None:
         """Write a chunk's file, complete or not at all."""

@@ -17,7 +17,7 @@ from scalefit._precision import meanwhile, precision
 from scalefit._random import prng_key
 from scalefit.diagnostics.checks import Check, Health
 from scalefit.diagnostics.health import assess
-from scalefit.errors import FitError, ScalefitError
+from scalefit.errors import FitError, OptionError, ScalefitError
 from scalefit.fits.fit import Fit, Kind
 from scalefit.infer._batch import solve_many
 from scalefit.infer._progress import progress_report
@@ -110,14 +110,14 @@ def _checked(engine: Engine, result: EngineResult) -> EngineResult | str:
 def checked_engine(engine: Engine | str | None, seed: int) -> Engine:
     """The engine asked for, `Auto()` by default; raises `FitError` on an unknown name or a seed out of range."""
     if not 0 <= seed < 2**63:
-        raise FitError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed}.")
+        raise OptionError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed}.")
     return engine if isinstance(engine, Engine) else find_engine(engine or "auto")
 
 
 def find_engine(name: str) -> Engine:
     """The engine of that name with its default options; raises `FitError` that lists the names there are."""
     if name not in Engine.registry:
-        raise FitError(f"there is no engine {name!r}; choose from {', '.join(sorted(Engine.registry))}.")
+        raise OptionError(f"there is no engine {name!r}; choose from {', '.join(sorted(Engine.registry))}.")
     return Engine.registry[name]()
 
 

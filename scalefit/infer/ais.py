@@ -11,7 +11,7 @@ from typing import ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.errors import FitError
+from scalefit.errors import OptionError
 from scalefit.infer._contracts import Arrays, ModeEngine
 from scalefit.model.data import Data, over_draws
 from scalefit.model.model import Model
@@ -42,7 +42,7 @@ class AIS(ModeEngine):
 
     def __post_init__(self) -> None:
         if self.chains < 1 or self.draws < 4 or self.rounds < 0 or self.block < 100:
-            raise FitError(f"{self}: ask for at least 1 chain, 4 draws, and 100 proposals a block.")
+            raise OptionError(f"{self}: ask for at least 1 chain, 4 draws, and 100 proposals a block.")
 
     def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
         """Adaptation, weights, resampling."""

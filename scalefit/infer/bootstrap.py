@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit, on_host
-from scalefit.errors import DataError, FitError
+from scalefit.errors import DataError, OptionError
 from scalefit.infer._contracts import Engine, EngineResult, PointEngine, Report, solve
 from scalefit.infer.huber import Huber
 from scalefit.model.data import Data, Theta
@@ -39,9 +39,9 @@ class Bootstrap(Engine):
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, PointEngine) or self.resamples < 2:
-            raise FitError(f"{self}: `of` must be a point estimate such as Huber(), resamples at least 2.")
+            raise OptionError(f"{self}: `of` must be a point estimate such as Huber(), resamples at least 2.")
         if self.cluster is not None and self.residual:
-            raise FitError("residuals are drawn one by one; leave out cluster or residual.")
+            raise OptionError("residuals are drawn one by one; leave out cluster or residual.")
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """One chain of `resamples` refits."""

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.errors import FitError
+from scalefit.errors import OptionError
 from scalefit.infer._contracts import Arrays, ModeEngine
 from scalefit.model.data import Data
 from scalefit.model.model import Model
@@ -56,9 +56,9 @@ class HMC(ModeEngine):
 
     def __post_init__(self) -> None:
         if self.superchains < 2 or self.chains < 2 * self.superchains or self.chains % self.superchains:
-            raise FitError(f"{self}: chains must be at least twice superchains, and a multiple of them.")
+            raise OptionError(f"{self}: chains must be at least twice superchains, and a multiple of them.")
         if self.draws < 4 or self.warmup < 2 or not 0 < self.target_accept < 1:
-            raise FitError(f"{self}: ask for at least 4 draws and 2 of warmup; target_accept is a probability.")
+            raise OptionError(f"{self}: ask for at least 4 draws and 2 of warmup; target_accept is a probability.")
 
     def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
         """Two halves of warm-up, then the draws."""

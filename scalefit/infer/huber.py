@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit.errors import FitError
+from scalefit.errors import OptionError
 from scalefit.infer._contracts import PointEngine, sharpening
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
@@ -37,7 +37,7 @@ class Huber(PointEngine):
 
     def __post_init__(self) -> None:
         if not self.delta > 0 or self.starts not in ("projection", "grid"):
-            raise FitError(f"{self}: delta must be positive, and starts 'projection' or 'grid'.")
+            raise OptionError(f"{self}: delta must be positive, and starts 'projection' or 'grid'.")
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest minimum reached."""
@@ -57,7 +57,7 @@ class Huber(PointEngine):
 def published_grid(model: Model, data: Data) -> Array:
     """The 4,500 starts of Hoffmann et al. 2022 (section D.2) as flat vectors, (4500, 5)."""
     if model.law.name != "chinchilla":
-        raise FitError("the grid of 4,500 starts is for the chinchilla law; use starts='projection'.")
+        raise OptionError("the grid of 4,500 starts is for the chinchilla law; use starts='projection'.")
     exponents, levels = (0.01, 0.5, 1.0, 1.5, 2.0), (-1.0, -0.5, 0.0, 0.5, 1.0)
     sizes = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
     e, a, b, alpha, beta = np.array(list(product(levels, sizes, sizes, exponents, exponents))).T

@@ -13,7 +13,7 @@ from scalefit._aot import versions
 from scalefit._intervals import interval
 from scalefit._precision import precision, precision_in_force
 from scalefit._tables import interval_columns, two_level
-from scalefit.errors import FitError
+from scalefit.errors import FitError, OptionError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._batch import usual_chunk
 from scalefit.infer._chunk_store import Chunk, ChunkStore, Folder, Memory
@@ -103,7 +103,7 @@ def fit_many(
     model, engine = model or Model(), checked_engine(engine, seed)
     chunk = usual_chunk() if chunk is None else chunk
     if chunk < 1:
-        raise FitError(f"chunk is a number of tables, at least 1; got {chunk}.")
+        raise OptionError(f"chunk is a number of tables, at least 1; got {chunk}.")
     order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
     order |= {"precision": precision_in_force(), "versions": versions()}
     store = Memory() if folder is None else Folder(folder, order)
@@ -139,7 +139,7 @@ def _ensure(
     prints = tuple("" if isinstance(runs, str) else runs.fingerprint for runs in read)
     if (held := store.get(number)) is not None:
         if changed := [i for i, a, b in zip(part, prints, held.fingerprints, strict=True) if a != b]:
-            raise FitError(f"table {changed[0]} is not the one that was fitted before; choose another folder.")
+            raise StorageError(f"table {changed[0]} is not the one that was fitted before; choose another folder.")
         return
     bounds = [runs if isinstance(runs, str) else attempt(partial(model.bind, runs)) for runs in read]
     results: list[EngineResult | str] = [bound if isinstance(bound, str) else "" for bound in bounds]

@@ -15,7 +15,7 @@ from jax import Array
 
 from scalefit._aot import fast_compile_options, on_host
 from scalefit._random import prng_key
-from scalefit.errors import FitError
+from scalefit.errors import OptionError
 from scalefit.infer._contracts import Engine, EngineResult, Report
 from scalefit.model.data import Data
 from scalefit.model.model import BoundModel, Model
@@ -58,9 +58,9 @@ class NUTS(Engine):
 
     def __post_init__(self) -> None:
         if min(self.chains, self.max_tree_depth) < 1 or self.draws < 4 or self.warmup < 0:
-            raise FitError(f"{self}: ask for at least 1 chain, 4 draws and no negative warmup.")
+            raise OptionError(f"{self}: ask for at least 1 chain, 4 draws and no negative warmup.")
         if not 0 < self.target_accept < 1:
-            raise FitError(f"{self}: target_accept is a probability between 0 and 1.")
+            raise OptionError(f"{self}: target_accept is a probability between 0 and 1.")
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""

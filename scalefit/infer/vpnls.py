@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.errors import FitError
+from scalefit.errors import OptionError
 from scalefit.infer._contracts import PointEngine
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
@@ -54,7 +54,7 @@ def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta
 
 def _curved(model: Model) -> list[str]:
     if not model.law.linear:
-        raise FitError(f"the {model.law.name} law is linear in no parameter; use huber or least-squares.")
+        raise OptionError(f"the {model.law.name} law is linear in no parameter; use huber or least-squares.")
     return [p.name for p in model.law.params() if p.name not in model.law.linear]
 
 

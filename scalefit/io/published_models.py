@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.io.datasets import path
 from scalefit.units import format_count, parse_quantity
 
@@ -21,7 +21,7 @@ class TrainedModel:
 
     def __post_init__(self) -> None:
         if not (1 <= self.params < 1e18 and 1 <= self.tokens < 1e18):
-            raise PlanError(f"{self.name}: parameters and tokens must be counts, as in 70B:1.4T.")
+            raise OptionError(f"{self.name}: parameters and tokens must be counts, as in 70B:1.4T.")
 
 
 @cache
@@ -35,7 +35,7 @@ def published_models() -> tuple[TrainedModel, ...]:
 def read_model(value: Any) -> TrainedModel:
     """A model from "70B:1.4T", (70e9, 1.4e12) or a published name such as "llama-3-8b"; hyphens and case do not matter.
 
-    Raises `PlanError` that lists the names.
+    Raises `OptionError` that lists the names.
     """
     if isinstance(value, TrainedModel):
         return value
@@ -43,7 +43,7 @@ def read_model(value: Any) -> TrainedModel:
         return _by_name(value)
     pair = value.split(":") if isinstance(value, str) else list(value)
     if len(pair) != 2:
-        raise PlanError(f"a run is its parameters and tokens, as in 70B:1.4T; got {value!r}.")
+        raise OptionError(f"a run is its parameters and tokens, as in 70B:1.4T; got {value!r}.")
     params, tokens = (parse_quantity(part) for part in pair)
     return TrainedModel(f"{format_count(params)}:{format_count(tokens)}", params, tokens)
 
@@ -53,7 +53,7 @@ def _by_name(name: str) -> TrainedModel:
         if _plain(model.name) == _plain(name):
             return model
     known = ", ".join(model.name for model in published_models())
-    raise PlanError(f"there is no published model {name!r}; give 70B:1.4T, or one of {known}.")
+    raise OptionError(f"there is no published model {name!r}; give 70B:1.4T, or one of {known}.")
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError
 from scalefit.laws._priors import Param, Values
 
 if TYPE_CHECKING:
@@ -91,16 +91,16 @@ class Law(ABC):
 def find_law(name: str, **options: Any) -> Law:
     """The law of that name, which may carry options, as in "power-law(input=tokens)".
 
-    Raises `ModelError` that lists the names there are, or says which options it takes.
+    Raises `OptionError` that lists the names there are, or says which options it takes.
     """
     plain, written = _read_options(name)
     if plain not in Law.registry:
-        raise ModelError(f"there is no law {name!r}; choose from {', '.join(sorted(Law.registry))}.")
+        raise OptionError(f"there is no law {name!r}; choose from {', '.join(sorted(Law.registry))}.")
     try:
         return Law.registry[plain](**written, **options)
     except TypeError:
         known = ", ".join(f.name for f in fields(Law.registry[plain])) or "none"  # type: ignore[arg-type]
-        raise ModelError(f"cannot make a law of {name!r}: the options of {plain} are: {known}.") from None
+        raise OptionError(f"cannot make a law of {name!r}: the options of {plain} are: {known}.") from None
 
 
 def _read_options(text: str) -> tuple[str, dict[str, Any]]:

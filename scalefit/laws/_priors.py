@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -24,7 +24,7 @@ class Prior:
     """A NumPyro distribution by name, so that a model can be compared, printed and stored without pickling.
 
     family : a class of `numpyro.distributions`, such as "LogNormal"; settings : its arguments, in any order.
-    `Prior.of("LogNormal", loc=-1.2, scale=0.5)` is the short way. Raises `ModelError` on an unknown family.
+    `Prior.of("LogNormal", loc=-1.2, scale=0.5)` is the short way. Raises `OptionError` on an unknown family.
     """
 
     family: str
@@ -43,7 +43,7 @@ class Prior:
         try:
             settings = {name: float(getattr(distribution, name)) for name in distribution.arg_constraints}
         except (AttributeError, TypeError) as problem:
-            raise ModelError(
+            raise OptionError(
                 f"{distribution!r} is no scalar NumPyro distribution; use Prior.of(family, ...)."
             ) from problem
         return cls.of(type(distribution).__name__, **settings)
@@ -55,7 +55,7 @@ class Prior:
         try:
             return getattr(distributions, self.family)(**dict(self.settings))
         except (AttributeError, TypeError, ValueError) as problem:
-            raise ModelError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem
+            raise OptionError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem
 
     def quantile(self, q: np.ndarray) -> Array:
         """At each of q, (n,); where NumPyro has none of this family, the quantiles of many draws."""

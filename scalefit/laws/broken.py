@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError
 from scalefit.laws._law import Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
@@ -19,7 +19,7 @@ class Broken(OneColumn):
     """A power law in one column whose exponent changes smoothly at each of `breaks` places.
 
     breaks : how many, at least 1; input : the column. The exponent is c0 at first and c0 + c1 + ... + ci after break
-    i, at x = d_i; f_i says how wide the change is in ln x. Raises `ModelError` on fewer than one break.
+    i, at x = d_i; f_i says how wide the change is in ln x. Raises `OptionError` on fewer than one break.
     """
 
     breaks: int = 1
@@ -31,7 +31,7 @@ class Broken(OneColumn):
 
     def __post_init__(self) -> None:
         if self.breaks < 1:
-            raise ModelError(f"a broken law has at least one break, not {self.breaks}; use power-law for none.")
+            raise OptionError(f"a broken law has at least one break, not {self.breaks}; use power-law for none.")
 
     def params(self) -> tuple[Param, ...]:
         """E, A, c0, then c, d and f of each break."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Prior, Values
 
@@ -27,7 +27,7 @@ class FunctionLaw(Law, listed=False):
         )
 
     Two laws are equal if their functions are the same object. Such a fit cannot be saved: write the law as a file
-    for that. Raises `ModelError` without inputs or priors.
+    for that. Raises `OptionError` without inputs or priors.
     """
 
     fn: Callable[[Values, Values], Any]
@@ -39,7 +39,7 @@ class FunctionLaw(Law, listed=False):
 
     def __post_init__(self) -> None:
         if not self.inputs or not self.priors:
-            raise ModelError("a FunctionLaw needs inputs=('params', ...) and priors={'E': ..., ...}.")
+            raise OptionError("a FunctionLaw needs inputs=('params', ...) and priors={'E': ..., ...}.")
         given = self.priors.items() if isinstance(self.priors, Mapping) else self.priors
         priors = tuple((k, v if isinstance(v, Prior) else Prior.from_numpyro(v)) for k, v in given)
         object.__setattr__(self, "priors", priors)

@@ -23,7 +23,7 @@ from jax import Array
 from scalefit._atomic import atomic_write
 from scalefit._batching import small_matmul
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
-from scalefit.errors import ModelError
+from scalefit.errors import OptionError, StorageError
 from scalefit.laws import Prior
 
 PIVOTS = 24
@@ -64,7 +64,7 @@ class Discrepancy:
     allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
     exponent : median, and standard deviation of the logarithm, of the prior that alpha and beta have beside such an
         error, which leaves runs less to say about them; None keeps the law's.
-    The defaults were learned on public sweeps: benchmarks/learn_prior.py. Raises `ModelError` on a scale that is not
+    The defaults were learned on public sweeps: benchmarks/learn_prior.py. Raises `OptionError` on a scale that is not
     positive.
     """
 
@@ -76,7 +76,7 @@ class Discrepancy:
 
     def __post_init__(self) -> None:
         if not min(*self.scales, *(self.exponent or (1.0,))) > 0:
-            raise ModelError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
+            raise OptionError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -109,11 +109,11 @@ def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
 
 
 def read_discrepancy(path: str | Path) -> Discrepancy:
-    """The scales that `write_discrepancy` wrote. Raises `ModelError` where the file holds anything else."""
+    """The scales that `write_discrepancy` wrote. Raises `OptionError` where the file holds anything else."""
     try:
         return Discrepancy.of(json.loads(Path(path).read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as problem:
-        raise ModelError(
+        raise StorageError(
             f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-prior` writes them."
         ) from None
 
@@ -196,17 +196,3 @@ def discrepancy_at(path: Mapping[str, Array], log_n: Array, log_d: Array) -> Arr
 def discrepancies_at(paths: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
     """That of every draw at each of log_n, log_d (run,): (draw, run)."""
     return jax.vmap(jax.vmap(discrepancy_at, (None, 0, 0)), (PATH_AXES, None, None))(paths, log_n, log_d)
-
-
-@dataclass(frozen=True, eq=False)
-class Form:
-    """The posterior of a law together with its own error.
-
-    theta : name -> (draw,), raw parameters of law and noise. paths : what `discrepancy_at` takes, name -> (draw, ...).
-    pareto_k : of the importance weights. took : standard deviation of the error over the runs, in ln loss, (draw,).
-    """
-
-    theta: dict[str, np.ndarray]
-    paths: dict[str, np.ndarray]
-    pareto_k: float
-    took: np.ndarray

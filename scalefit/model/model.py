@@ -14,7 +14,7 @@ from scalefit._aot import cached_jit
 from scalefit._batching import padded_rows
 from scalefit._precision import precision
 from scalefit._random import prng_key
-from scalefit.errors import DataError, ModelError
+from scalefit.errors import DataError, OptionError, QuestionError
 from scalefit.laws import Law, Param, Prior, find_law
 from scalefit.model.data import Data, Theta, over_tiles
 from scalefit.model.discrepancy import Discrepancy, Evidence, coordinates, pivots
@@ -35,7 +35,7 @@ class Model:
         `Law.rescale`: inputs and loss in units of the table's geometric means, so that they carry no unit.
     discrepancy : the scales of the law's own error, which answers of kind `form` carry; None leaves it out.
 
-    A model is hashable and holds no data. Raises `ModelError` where an override names no parameter.
+    A model is hashable and holds no data. Raises `OptionError` where an override names no parameter.
     """
 
     law: Law = field(default_factory=lambda: find_law("chinchilla"))
@@ -51,7 +51,7 @@ class Model:
         given = dict(self.priors)
         known = {p.name for p in (*self.law.params(), *self.noise.params())}
         if unknown := sorted(set(given) - known):
-            raise ModelError(f"no parameter is called {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+            raise OptionError(f"no parameter is called {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
         priors = {k: v if isinstance(v, Prior) else Prior.from_numpyro(v) for k, v in given.items()}
         object.__setattr__(self, "priors", tuple(sorted(priors.items())))
 
@@ -239,11 +239,11 @@ class BoundModel:
     def basis(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the law's own error: pivots (pivot, 2) and a basis (padded run, pivot), zero where padded.
 
-        Raises `ModelError` where the model leaves it out, or the law has no compute and allocation to err along.
+        Raises `OptionError` where the model leaves it out, or the law has no compute and allocation to err along.
         """
         found, law = self.model.discrepancy, self.model.law
         if found is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
-            raise ModelError(
+            raise QuestionError(
                 f"this model of the {law.name} law has no error of its own: it needs a law of params and tokens, noise "
                 "with a sigma, and discrepancy=sf.Discrepancy()."
             )

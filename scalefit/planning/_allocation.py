@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit.costs.cost import Cost
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._regret import Optimum, bayes_log_params, cvar, informed, losses, price
 from scalefit.planning._solve import minimise
@@ -90,8 +90,8 @@ class Choice:
         return float(np.exp(end(-1.0, low))), float(np.exp(end(1.0, high)))
 
     def check_room(self, optima: np.ndarray) -> None:
-        """Raise `PlanError` where half of the optima (draw,) are of less than one parameter or token."""
+        """Raise `QuestionError` where half of the optima (draw,) are of less than one parameter or token."""
         if np.mean((optima < 1.001) | (self.tokens(optima) < 1.001)) > 0.5:
             unit = self.cost.unit
             words = f"{format_flops(self.budget)} FLOP" if unit == "FLOP" else f"{unit}{self.budget:g}"
-            raise PlanError(f"{words} has no optimum of a parameter and a token; ask for more.")
+            raise QuestionError(f"{words} has no optimum of a parameter and a token; ask for more.")

@@ -95,7 +95,7 @@ def loss_posterior(
     """The fit's draws, with `unique_tokens` (an amount) where they are limited; call inside `precision()`.
 
     kind : "mean", or "form" with the law's own error. fixed : the law's inputs beyond params and tokens, as
-    `planning_draws` takes them. Raises `PlanError` where the law does not trade parameters against tokens, or needs an
+    `planning_draws` takes them. Raises `QuestionError` where the law does not trade parameters against tokens, or needs an
     input that is not given.
     """
     law, (theta, paths) = fit.model.law, fit.draws_of_kind(kind)

@@ -15,7 +15,7 @@ from jax import Array
 
 from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError
 from scalefit.frontier.optimum import optimum_along
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, tokens_along
@@ -87,9 +87,9 @@ def losses(belief: LossPosterior, cost: Cost, log_n: Array, log_budget: Array) -
 def cvar(values: np.ndarray, level: float = 0.95) -> float:
     """Mean of the worst `1 - level` of the draws, (draw,): conditional value at risk.
 
-    Rockafellar & Uryasev 2000 (Journal of Risk 2), equation 4. Raises `PlanError` unless 0 <= level < 1.
+    Rockafellar & Uryasev 2000 (Journal of Risk 2), equation 4. Raises `QuestionError` unless 0 <= level < 1.
     """
     if not 0 <= level < 1:
-        raise PlanError(f"the level of a risk lies between 0 and 1, as in 0.95; got {level}.")
+        raise OptionError(f"the level of a risk lies between 0 and 1, as in 0.95; got {level}.")
     worst = np.sort(values)[-max(1, round((1 - level) * len(values))) :]
     return float(worst.mean())

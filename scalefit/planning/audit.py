@@ -64,7 +64,7 @@ def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any
     would have reached. kind : "mean", or "form" with the law's own error, the default for all models where one lies
     beyond the data. fixed : the law's further inputs.
 
-    Raises `PlanError` where a name is unknown or the law has no allocation.
+    Raises `QuestionError` where a name is unknown or the law has no allocation.
     """
     check_fit(fit)
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))

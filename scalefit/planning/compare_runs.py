@@ -17,7 +17,7 @@ from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines, parse_share
 from scalefit.counting import flops_6nd
 from scalefit.diagnostics.checks import Health
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.io.published_models import TrainedModel, read_model
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
@@ -105,14 +105,14 @@ def compare_runs(
     spent at its plan; " - 2%" after either is a recipe that lowers its loss by 2 %, so that a better recipe can be held
     against more compute. Two fits are two recipes, each at its own plan for `budget`: their draws are independent.
     kind : "mean", or "form" with the law's own error, the default where either lies beyond the data; fixed : the law's
-    further inputs. Raises `PlanError` where neither question is asked.
+    further inputs. Raises `QuestionError` where neither question is asked.
     """
     if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
-        raise PlanError("compare two runs or budgets under fit=..., or two fits at budget=...")
+        raise QuestionError("compare two runs or budgets under fit=..., or two fits at budget=...")
     if isinstance(a, Fit):
         fits, asked = (a, b), (read_budget(budget, machines),) * 2
     elif fit is None:
-        raise PlanError("two runs or budgets are compared under a fit: give fit=...")
+        raise QuestionError("two runs or budgets are compared under a fit: give fit=...")
     else:
         check_fit(fit)
         fits, asked = (fit, fit), (a, b)
@@ -164,7 +164,7 @@ def _parted(value: Any) -> tuple[Any, float]:
     if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
         gain = parse_share(found["gain"].replace(" ", ""))
         if gain >= 1:
-            raise PlanError(f"a recipe lowers its loss by less than 100%, as in ' - 2%'; got {value!r}.")
+            raise QuestionError(f"a recipe lowers its loss by less than 100%, as in ' - 2%'; got {value!r}.")
         return found["what"], gain
     return value, 0.0
 
@@ -172,7 +172,9 @@ def _parted(value: Any) -> tuple[Any, float]:
 def _as_model(value: Any) -> TrainedModel | None:
     """A run, where that is what is meant and not a budget."""
     if isinstance(value, str) and _BARE_COUNT.fullmatch(value.strip()):
-        raise PlanError(f"{value!r} is neither a run nor a budget; give {value}:TOKENS, or a budget like 1e22 or $2M.")
+        raise QuestionError(
+            f"{value!r} is neither a run nor a budget; give {value}:TOKENS, or a budget like 1e22 or $2M."
+        )
     run = isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value)))
     return read_model(value) if run else None
 

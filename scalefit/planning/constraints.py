@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scalefit.costs.cost import Cost
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError, QuestionError
 from scalefit.planning._solve import LARGEST
 from scalefit.units import format_count, parse_quantity
 
@@ -14,7 +14,7 @@ from scalefit.units import format_count, parse_quantity
 @dataclass(frozen=True)
 class Constraints:
     """params, tokens : fixed. max_params : at most so many, for memory or latency. overtrain : so many times the
-    tokens per parameter of the free plan. Raises `PlanError` where they are not positive or contradict each other.
+    tokens per parameter of the free plan. Raises `QuestionError` where they are not positive or contradict each other.
     """
 
     params: float | None = None
@@ -25,11 +25,11 @@ class Constraints:
     def __post_init__(self) -> None:
         given = [value for value in astuple(self) if value is not None]
         if not all(np.isfinite(value) and value > 0 for value in given):
-            raise PlanError("a limit must be a positive number, as in max_params=7e9.")
+            raise OptionError("a limit must be a positive number, as in max_params=7e9.")
         if sum(value is not None for value in (self.params, self.tokens, self.overtrain)) > 1:
-            raise PlanError("a budget fixes one of params, tokens and overtrain given another; give one of them.")
+            raise OptionError("a budget fixes one of params, tokens and overtrain given another; give one of them.")
         if self.params is not None and self.max_params is not None and self.params > self.max_params:
-            raise PlanError(f"{format_count(self.params)} parameters are more than the cap.")
+            raise OptionError(f"{format_count(self.params)} parameters are more than the cap.")
 
     @classmethod
     def read(cls, **given: Any) -> "Constraints":
@@ -44,10 +44,10 @@ class Constraints:
     def hold(self, free: float, cost: Cost, budget: float) -> tuple[float, float]:
         """The ln N from smallest to largest that the limits allow at this budget; `free` is where none would go.
 
-        Raises `PlanError` where the budget does not reach.
+        Raises `QuestionError` where the budget does not reach.
         """
         if cost.tokens_for(budget, np.exp(LARGEST)) > 1:
-            raise PlanError("the budget is more than the largest conceivable run costs; ask for less.")
+            raise QuestionError("the budget is more than the largest conceivable run costs; ask for less.")
         low, high = 0.0, _where(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - 1.0, LARGEST)
         if self.params is not None:
             low = high = float(np.log(self.params))
@@ -60,7 +60,9 @@ class Constraints:
         if self.max_params is not None:
             high = min(high, float(np.log(self.max_params)))
         if low > high or cost.tokens_for(budget, np.exp(low)) < 1:
-            raise PlanError("the budget and the limits leave no room for a run; raise the one or loosen the others.")
+            raise QuestionError(
+                "the budget and the limits leave no room for a run; raise the one or loosen the others."
+            )
         return low, high
 
     def describe(self) -> str:
@@ -80,5 +82,5 @@ def _where(falling: Any, high: float) -> float:
     from scipy.optimize import brentq
 
     if falling(0.0) <= 0 or falling(high) >= 0:
-        raise PlanError("the budget and the limits leave no room for a run; raise the one or loosen the others.")
+        raise QuestionError("the budget and the limits leave no room for a run; raise the one or loosen the others.")
     return float(brentq(falling, 0.0, high, xtol=1e-12))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalefit.counting import Shape, nearest_shape
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.planning._allocation import Choice
 from scalefit.units import format_count
 
@@ -38,7 +38,7 @@ def nearest_deployment(
     priced : the plan's own `Choice.price`. convention : what the fit's N counts; every parameter where its table does
     not say. For use inside `precision()`.
 
-    Raises `PlanError` on an unknown family, and where none of its shapes is near or within the cap.
+    Raises `QuestionError` on an unknown family, and where none of its shapes is near or within the cap.
     """
     counted = convention or "total"
     shape = _within(family, float(np.exp(best)), counted, choice.constraints.max_params)
@@ -54,5 +54,7 @@ def _within(family: str, params: float, convention: str, cap: float | None) -> S
     while (shape := nearest_shape(family, wanted, convention)).count(convention) > (cap or float("inf")):
         wanted *= SHRINK
         if wanted < params / 1.5:
-            raise PlanError(f"no {family} shape near {format_count(params)} parameters is within the cap; raise it.")
+            raise QuestionError(
+                f"no {family} shape near {format_count(params)} parameters is within the cap; raise it."
+            )
     return shape

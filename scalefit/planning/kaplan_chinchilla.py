@@ -21,7 +21,7 @@ from scalefit._precision import precision
 from scalefit._roots import find_root
 from scalefit._tables import INTERVAL
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for_6nd
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import LogLoss, elasticities, log_loss_of, planning_draws
 from scalefit.laws import Law, find_law
@@ -77,12 +77,12 @@ def reconcile(
 
     The study takes the best of `sizes` at each budget, as Pearce & Song's does, which moves its exponents by about
     0.005; `slope` is exact.
-    Raises `DataError` for a fit to other parameters, `PlanError` for a law that trades no parameters against tokens.
+    Raises `DataError` for a fit to other parameters, `QuestionError` for a law that trades no parameters against tokens.
     """
     law, theta = _law_and_draws(source)
     sizes = np.sort(np.atleast_1d(np.asarray(sizes, dtype=float)))
     if len(sizes) < 3 or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise PlanError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
+        raise QuestionError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
     with precision():
         draws = planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {})
         studied = _blockwise(partial(_study, law, sizes, omega), draws)
@@ -101,7 +101,7 @@ def _law_and_draws(source: Fit | Mapping[str, float] | None) -> tuple[Law, Mappi
     law = find_law("chinchilla")
     theta = law.reference()[0].theta if source is None else source
     if missing := [p.name for p in law.params() if p.name not in theta]:
-        raise PlanError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
+        raise QuestionError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
     return law, theta
 
 

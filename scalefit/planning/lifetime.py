@@ -19,7 +19,7 @@ from scalefit._precision import precision
 from scalefit._tables import interval_columns
 from scalefit.costs.cost import Cost, Lifetime
 from scalefit.costs.machines import Machines
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.io.published_models import read_model
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
@@ -99,7 +99,7 @@ def lifetime(
 
     quality : a loss in nats; a size, "7B", meaning as good as the compute-optimal model of that size; or a run,
         "13B:260B" or a published name. cost : a `Lifetime`, whose tokens may be uncertain. params, max_params : fix or
-        cap the size. fixed : the law's further inputs. Raises `PlanError` where no size reaches the quality.
+        cap the size. fixed : the law's further inputs. Raises `QuestionError` where no size reaches the quality.
 
     Intervals are of kind mean: with an error of its own a law may put an equal quality out of a smaller size's reach.
     """
@@ -115,7 +115,7 @@ def lifetime(
         least = np.exp(np.asarray(_least(belief, life, level)))
     n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
     if not np.isfinite(tokens).all():
-        raise PlanError("that size does not reach the quality in every draw; allow more parameters.")
+        raise QuestionError("that size does not reach the quality in every draw; allow more parameters.")
     total, before = life.total(n, tokens), life.total(np.exp(cheapest), at_reference)
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + 0 * tokens}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - least / total}
@@ -157,7 +157,7 @@ def _decide(belief: LossPosterior, cost: Cost, level: Array, about: float, cap: 
     best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap))
     if not np.isfinite(expected(np.full(POINTS, best))[0]):
         capped, raised = (f" up to {format_count(np.exp(cap))}", "raise the cap, or ") if np.isfinite(cap) else ("", "")
-        raise PlanError(
+        raise QuestionError(
             f"no size{capped} reaches that quality in every draw, whatever its tokens; {raised}ask for a higher loss."
         )
     return best

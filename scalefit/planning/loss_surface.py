@@ -12,7 +12,7 @@ from scalefit._aot import cached_jit
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit.counting import flops_6nd
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
@@ -47,7 +47,7 @@ def loss_surface(
 
     One compiled call; cells are taken a chunk at a time, so that memory stays bounded whatever the grid.
     kind : "mean" (the law), or "form" with its own error, the default where a cell lies beyond the data. fixed : the
-    law's inputs beyond params and tokens. Raises `PlanError` where a grid is empty or not positive, or the
+    law's inputs beyond params and tokens. Raises `QuestionError` where a grid is empty or not positive, or the
     law has no allocation.
     """
     check_fit(fit)
@@ -93,4 +93,4 @@ def _grid(name: str, values: Any) -> np.ndarray:
     try:
         return positive_budgets(values)
     except ValueError as problem:
-        raise PlanError(f"{name} must hold positive counts, as in np.geomspace(1e8, 1e11, 50).") from problem
+        raise QuestionError(f"{name} must hold positive counts, as in np.geomspace(1e8, 1e11, 50).") from problem

@@ -130,7 +130,7 @@ def plan(
     family : of `scalefit.counting.families()`; its deployable shape nearest to the plan is then named and priced.
 
     kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too: the
-        default where the budget's FLOP lie beyond the data. Raises `PlanError` where the law has no allocation, or
+        default where the budget's FLOP lie beyond the data. Raises `QuestionError` where the law has no allocation, or
         budget and limits leave no room.
     """
     check_fit(fit)

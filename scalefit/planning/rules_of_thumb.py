@@ -14,7 +14,7 @@ from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines
 from scalefit.counting import pf_days, tokens_for_6nd
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning._loss_posterior import loss_posterior
 from scalefit.planning._regret import informed, price
@@ -72,7 +72,7 @@ def rules_of_thumb(
 
     point_fits : name -> `Fit`; the plug-in optimum of each is the median of its draws'. Costs are C = 6 N D.
     kind : "mean", or "form" with the law's own error, the default beyond the data. fixed : the law's further inputs.
-    Raises `PlanError` where a rule asks for more parameters than the budget can train on one token.
+    Raises `QuestionError` where a rule asks for more parameters than the budget can train on one token.
     """
     check_fit(fit)
     found, cost = read_budget(budget, machines), SixND()
@@ -81,7 +81,9 @@ def rules_of_thumb(
     for name, other in (point_fits or {}).items():
         params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], kind="mean").params))))
     if too_large := [name for name, n in params.items() if tokens_for_6nd(found.flops, n) < 1]:
-        raise PlanError(f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more.")
+        raise QuestionError(
+            f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more."
+        )
     with precision():
         belief, log_c = loss_posterior(fit, fixed=fixed, kind=kind), jnp.log(jnp.asarray(found.flops, dtype=float))
         best = informed(belief, cost, log_c)

@@ -16,7 +16,7 @@ from scalefit._intervals import check_prob
 from scalefit._precision import precision
 from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
-from scalefit.errors import PlanError
+from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._solve import FURTHEST, LARGEST, best_log_params, least_log_budget, loss_at, minimise
@@ -85,7 +85,7 @@ def target(
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
     the size for which this is cheapest. kind : "mean", or "form" with the law's own error, the default for a loss that
-    is unlikely at the largest run's compute. fixed : the law's further inputs. Raises `PlanError` where too few draws
+    is unlikely at the largest run's compute. fixed : the law's further inputs. Raises `QuestionError` where too few draws
     reach the loss at any budget.
     """
     check_fit(fit)
@@ -99,9 +99,9 @@ def target(
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
         if np.mean((draws["N_opt"] < 1.001) | (draws["D_opt"] < 1.001)) > 0.5:
-            raise PlanError(f"a loss of {wanted:g} takes less than a parameter and a token; ask for a lower loss.")
+            raise QuestionError(f"a loss of {wanted:g} takes less than a parameter and a token; ask for a lower loss.")
         if reachable < max(confidence, 0.5):
-            raise PlanError(
+            raise QuestionError(
                 f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
                 "whatever the budget: the irreducible loss is above it; ask for a higher loss or less confidence."
             )
@@ -142,7 +142,7 @@ def _cheapest(
     n, d = float(np.exp(best)), float(tokens(np.array([best]))[0])
     if not np.isfinite(d):
         capped, less = " within the cap" if np.isfinite(cap) else "", " or less confidence" if prob > 0.5 else ""
-        raise PlanError(
+        raise QuestionError(
             f"no one size{capped} reaches a loss of {wanted:g} in {percent(prob)} of the draws, whatever its tokens; "
             f"{'raise the cap, or ' if capped else ''}ask for a higher loss{less}."
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from scalefit._atomic import atomic_path
-from scalefit.errors import PlanError
+from scalefit.errors import OptionError, StorageError
 from scalefit.units import format_count
 
 ACCENT = "#c2410c"
@@ -36,7 +36,7 @@ def count_axis(axis: Any, label: str) -> None:
 def save(axes: Any, path: str | Path) -> Path:
     """Write the figure that holds `axes` to a .png, .pdf or .svg file, and close it.
 
-    Raises `PlanError` where the ending is unknown or the place cannot be written; no half file is left behind.
+    Raises `QuestionError` where the ending is unknown or the place cannot be written; no half file is left behind.
     """
     import matplotlib.pyplot as plt
 
@@ -46,16 +46,16 @@ def save(axes: Any, path: str | Path) -> Path:
         with atomic_path(path) as unfinished:
             figure.savefig(unfinished, dpi=150)
     except OSError as problem:
-        raise PlanError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
+        raise StorageError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
     plt.close(figure)
     return path
 
 
 def check_ending(path: Path) -> None:
-    """Raise `PlanError` where a picture cannot be drawn to a file of that ending."""
+    """Raise `QuestionError` where a picture cannot be drawn to a file of that ending."""
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
-        raise PlanError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
+        raise OptionError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
 
 
 def _figure(axes: Any) -> Figure:

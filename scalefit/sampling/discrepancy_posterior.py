@@ -6,6 +6,8 @@ several sets of weights, by their own density. On the 240 Chinchilla runs this a
 jointly; uncorrected, the median of sigma was .7 of its standard deviations too high, and that of beta .23.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from warnings import warn
 
@@ -20,10 +22,9 @@ from scalefit._batching import small_matmul
 from scalefit._precision import meanwhile, precision
 from scalefit._random import prng_key
 from scalefit.errors import FitWarning
-from scalefit.fits.fit import Fit
 from scalefit.model.data import Data, Theta, over_draws
-from scalefit.model.discrepancy import Form, sample_paths
-from scalefit.model.model import Model
+from scalefit.model.discrepancy import sample_paths
+from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, importance, pareto_k_of
 from scalefit.numerics.laplace import Laplace, laplace_at
 from scalefit.numerics.mixture import at_modes
@@ -49,35 +50,51 @@ CHOICES = 16  # sets of weights that a draw chooses from
 MANY = 2048  # runs beyond which fewer sets do: more runs leave less to correct, and more to look at
 
 
-def sample_discrepancy_posterior(fit: Fit) -> Form:
-    """The posterior of a fit's law together with its own error, on the same runs; the fit's seed repeats it.
+@dataclass(frozen=True, eq=False)
+class DiscrepancyPosterior:
+    """Draws of a law together with its discrepancy.
 
-    Raises `ModelError` where the model leaves the error out; warns with `FitWarning` where the draws are not to be
-    trusted.
+    theta : name -> (draw,), raw parameters of law and noise. paths : what `discrepancy_at` takes, name -> (draw, ...).
+    pareto_k : of the importance weights. sd_at_runs : standard deviation of the discrepancy over the runs, in ln loss,
+    (draw,). doubt : why the draws are not to be trusted, empty where they are.
     """
-    bound, model = fit.bound, fit.model.with_discrepancy_priors
+
+    theta: dict[str, np.ndarray]
+    paths: dict[str, np.ndarray]
+    pareto_k: float
+    sd_at_runs: np.ndarray
+    doubt: str = ""
+
+
+def sample_discrepancy_posterior(bound: BoundModel, theta: Mapping[str, np.ndarray], seed: int) -> DiscrepancyPosterior:
+    """Draws of a law together with its discrepancy on the runs of `bound`; the same seed, the same draws.
+
+    theta : raw parameters of law and noise, name -> (draw,), around whose median the mode is sought: those of the law
+    alone serve. Raises `QuestionError` where the model has no discrepancy; warns with `FitWarning` where the draws are
+    not to be trusted.
+    """
+    model, discrepancy = bound.model.with_discrepancy_priors, bound.model.discrepancy
     centres, basis = bound.basis
-    middle = bound.to_unit({name: np.median(values) for name, values in fit.theta.items()})
+    assert discrepancy is not None, "basis refuses a model without one"
+    middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
     with precision():
-        data, key = bound.data, prng_key(fit.seed)
+        data, key = bound.data, prng_key(seed)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         uninformed = ConditionalWeights.uninformed(basis.astype(jnp.result_type(float)))
         with meanwhile(lambda: _draw.prepare(model, data, uninformed, Laplace.shapes(model), key, SHAPE, SCHEDULES[0])):
             given, found = on_host(_mode(model, data, uninformed, start))
         for schedule in SCHEDULES:
             begin = ConditionalWeights(*given), Laplace(*found)
-            theta, weights, stats = _draw(model, data, *begin, key, SHAPE, schedule)
+            drawn, weights, stats = _draw(model, data, *begin, key, SHAPE, schedule)
             if not (why := doubt(stats)):
                 break
     if why:
-        warn(f"{why}, of the law with its own error: take its intervals as rough", FitWarning)
-    raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in theta.items()})
+        warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
+    raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
     flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
-    discrepancy = fit.model.discrepancy
-    assert discrepancy is not None, "basis refuses a model without one"
     sd_at_runs = small_matmul(flat, basis[: len(bound.runs)].T).std(axis=1)
-    paths = sample_paths(discrepancy.scales, centres, flat, fit.seed)
-    return Form(raw, paths, pareto_k_of(stats), sd_at_runs)
+    paths = sample_paths(discrepancy.scales, centres, flat, seed)
+    return DiscrepancyPosterior(raw, paths, pareto_k_of(stats), sd_at_runs, why)
 
 
 @cached_jit("model")

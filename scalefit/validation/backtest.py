@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit._tables import INTERVAL
-from scalefit.errors import ScalefitError
+from scalefit.errors import FitError, ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
 from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit_many
@@ -110,7 +110,7 @@ def backtest(
                 sizes.append(_size_score(_replicated(fitted), table.subset(~train), kinds[1], split, name))
                 drift[split, name] = optimum
     if not parts:
-        raise ScalefitError(f"no method could be fitted: {next(iter(failures.values()))}")
+        raise FitError(f"no method could be fitted: {next(iter(failures.values()))}")
     return Backtest(_joined(parts), _joined(sizes), budget, drift, failures)
 
 

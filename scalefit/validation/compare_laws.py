@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit.errors import DataError, FitError, ModelError, PlanError, ScalefitError
+from scalefit.errors import DataError, FitError, OptionError, QuestionError, ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.frontier import Frontier
 from scalefit.frontier.optimum import trades
@@ -100,11 +100,11 @@ class LawComparison:
         """Compute-optimal N, D and loss at each budget (FLOP), draws of all laws pooled in proportion to weight.
 
         kind : "mean" carries what the laws disagree on, "form" each law's own error too. Laws that do not trade N
-        against D are left out, and the others' weights scaled up. Raises `PlanError` where those have none.
+        against D are left out, and the others' weights scaled up. Raises `QuestionError` where those have none.
         """
         usable = [law for law, fitted in self.fits.items() if trades(fitted.model.law)]
         if not sum(self.weights[law] for law in usable):
-            raise PlanError(
+            raise QuestionError(
                 "no law with any weight trades parameters against tokens; compare such laws, as chinchilla."
             )
         fronts = [(fitted.frontier(budgets, kind), rows) for fitted, rows in self._dealt(usable, self.seed, kind)]
@@ -143,7 +143,7 @@ def compare_laws(
     The weights are stacking weights (Yao et al. 2018) on the log predictive density of held-out runs: of a mixture, not
     probabilities, so that a poor law keeps some where it alone foresaw a few runs; a law whose
     fit to the whole table fails its health checks has none, unless all do. A law that cannot be fitted is
-    recorded in `failures`. Raises `ModelError` on an unknown law, `DataError` where a split is empty or too few runs
+    recorded in `failures`. Raises `OptionError` on an unknown law, `DataError` where a split is empty or too few runs
     can be held out, `FitError` where no law can be fitted or the engine gives no posterior.
     """
     table, models, engine = read_runs(runs), _models(laws), _posterior_engine(engine)
@@ -174,13 +174,13 @@ def _models(laws: Any) -> dict[str, Model]:
     """Name -> model of what is to be compared."""
     given = default_laws() if laws is None else [laws] if isinstance(laws, str | Law | Model) else laws
     if not given:
-        raise ModelError("there is no law to compare; name some, as in laws=('chinchilla', 'kaplan').")
+        raise OptionError("there is no law to compare; name some, as in laws=('chinchilla', 'kaplan').")
     if isinstance(given, Mapping):
         return {name: _model(law) for name, law in given.items()}
     models = [(law if isinstance(law, str) else "", _model(law)) for law in given]
     named = {name or model.law.name: model for name, model in models}
     if len(named) < len(models):
-        raise ModelError("two of the laws have one name; give a mapping from names of your own.")
+        raise OptionError("two of the laws have one name; give a mapping from names of your own.")
     return named
 
 
@@ -197,7 +197,7 @@ def _posterior_engine(engine: Engine | str | None) -> Engine:
     """The engine asked for; leaving one out, and a predictive density, take a posterior."""
     found = Auto() if engine is None else find_engine(engine) if isinstance(engine, str) else engine
     if found.kind != "posterior":
-        raise FitError(f"{found.name} gives no posterior, which leaving runs out needs; use 'auto' or 'nuts'.")
+        raise OptionError(f"{found.name} gives no posterior, which leaving runs out needs; use 'auto' or 'nuts'.")
     return found
 
 

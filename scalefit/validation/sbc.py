@@ -22,7 +22,7 @@ from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.counting import flops_6nd
 from scalefit.diagnostics.convergence import convergence
-from scalefit.errors import DataError, FitError
+from scalefit.errors import DataError, FitError, OptionError
 from scalefit.frontier.frontier import optima
 from scalefit.frontier.optimum import TRADED, planning_draws, trades
 from scalefit.infer import Engine
@@ -161,7 +161,7 @@ def sbc(
     model, engine = model or Model(), checked_engine(engine, seed)
     for name, count, least in (("tables", tables, 2), ("draws", draws, 4)):
         if count < least:
-            raise FitError(f"{name} is a whole number of at least {least}; got {count}.")
+            raise OptionError(f"{name} is a whole number of at least {least}; got {count}.")
     ranks: dict[str, list[int]] = {}
     effective, failures = [], {}
     with precision(), progress_report(f"calibration, {tables} tables", progress) as report:
@@ -247,7 +247,7 @@ def _thinned(result: EngineResult, draws: int, engine: Engine) -> dict[str, np.n
     flat = {name: np.asarray(values).reshape(-1) for name, values in result.draws.items()}
     total = len(next(iter(flat.values())))
     if total < draws:
-        raise FitError(f"{engine} gives {total} draws of a table, and ranks among {draws} were asked for.")
+        raise OptionError(f"{engine} gives {total} draws of a table, and ranks among {draws} were asked for.")
     take = ((np.arange(draws) + 0.5) * total / draws).astype(int)
     return {name: values[take] for name, values in flat.items()}
 

@@ -174,7 +174,7 @@ def test_the_optimum_is_the_best_of_a_dense_grid(law):
     theta = {name: np.array([value]) for name, value in law.reference()[0].theta.items()}
     budgets = np.array([1e18, 1e20, 1e22])
     if not trades(law):
-        with pytest.raises(sf.errors.PlanError, match="no allocation"):
+        with pytest.raises(sf.errors.QuestionError, match="no allocation"):
             frontier(law, theta, budgets, (1.0, 2.0))
         return
     for fixed in ({}, {"unique_tokens": 2e10}):

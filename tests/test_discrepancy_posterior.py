@@ -89,12 +89,12 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     long = {name: draws[name].reshape(-1) for name in fit.draws}
     raw = fit.bound.to_raw(long)
     for name in ("E", "alpha", "beta", "sigma"):
-        ours, theirs = fit.form.theta[name], raw[name]
+        ours, theirs = fit.discrepancy_posterior.theta[name], raw[name]
         assert abs(np.median(ours) - np.median(theirs)) < 0.2 * theirs.std()
         assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
     paths = sample_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
     n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
-    took, expected = errors(fit.form.paths, n, d), errors(paths, n, d)
+    took, expected = errors(fit.discrepancy_posterior.paths, n, d), errors(paths, n, d)
     assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
     np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
 
@@ -135,8 +135,8 @@ def test_noise_without_a_scale_leaves_the_error_out(small_fit):
         fit = replace(small_fit, model=sf.Model(noise=Wide()))
         assert not fit.has_discrepancy
         assert fit.kind_at(1e25) == "mean"
-        with pytest.raises(sf.ModelError, match="noise with a sigma"):
-            _ = fit.form
+        with pytest.raises(sf.ScalefitError, match="noise with a sigma"):
+            _ = fit.discrepancy_posterior
     finally:
         del noise.Noise.registry["wide"]
 
@@ -171,7 +171,7 @@ def test_beyond_the_data_form_is_wider_and_inside_it_is_not_much(chinchilla_fit)
     width = lambda x, kind: np.ptp(np.quantile(np.log(chinchilla_fit.predict(x, kind=kind)), [0.05, 0.95]))
     assert width(beyond, "form") > 2 * width(beyond, "run")
     assert width(inside, "form") < 1.5 * width(inside, "run")
-    assert chinchilla_fit.form.pareto_k < 0.7
+    assert chinchilla_fit.discrepancy_posterior.pareto_k < 0.7
 
 
 def test_a_simulated_law_is_not_bent_by_an_error_it_does_not_have(quick):
@@ -285,18 +285,18 @@ def test_a_target_is_reached_by_the_bent_law(chinchilla_fit):
 
 
 def test_the_same_seed_gives_the_same_paths(quick):
-    first, again, other = (sf.fit(simulated(), engine=quick, seed=seed).form for seed in (3, 3, 4))
+    first, again, other = (sf.fit(simulated(), engine=quick, seed=seed).discrepancy_posterior for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.paths["pull"], again.paths["pull"])
     assert (first.paths["pull"] != other.paths["pull"]).any()
 
 
 def test_without_a_discrepancy_there_is_no_form(small_fit, quick):
     fit = sf.fit(simulated(), sf.Model(discrepancy=None), engine=quick)
-    with pytest.raises(sf.errors.ModelError, match="has no error of its own"):
+    with pytest.raises(sf.errors.OptionError, match="has no error of its own"):
         fit.frontier([1e22], kind="form")
-    with pytest.raises(sf.errors.PlanError, match="no interval kind"):
+    with pytest.raises(sf.errors.QuestionError, match="no interval kind"):
         small_fit.frontier([1e22], kind="run")
-    with pytest.raises(sf.errors.ModelError, match="is positive"):
+    with pytest.raises(sf.errors.OptionError, match="is positive"):
         sf.Discrepancy(compute=0.0)
 
 
