@@ -141,7 +141,7 @@ def test_laws_and_data_tell_their_sources(run):
         (["plan", "absent.nc", "--budget", "1e21"], "no file absent.nc"),
         (["fit", "nowhere.csv", "--outliers", "keep"], "--outliers is for shipped tables"),
         (["fit", "chinchilla", "-o", "."], "it is a folder"),
-        (["data", "nope"], "shipped are"),
+        (["data", "nope"], "choose from chinchilla"),
         (["count", "lama-3-8b"], "did you mean llama-3-8b"),
         (["count", "gpt2", "--layers", "3"], "published with its layers"),
         (["count", "--width", "128"], "needs --layers and --width"),

@@ -15,7 +15,7 @@ def test_models_are_read_by_name_or_numbers():
     assert read_model("llama 3 8b").params == 8_030_261_248
     assert (read_model("70B:1.4T").params, read_model((70e9, 1.4e12)).tokens) == (70e9, 1.4e12)
     assert all(model.source for model in published_models())
-    with pytest.raises(sf.ScalefitError, match="one of GPT-3"):
+    with pytest.raises(sf.ScalefitError, match="did you mean GPT-3"):
         read_model("gpt-5")
     with pytest.raises(sf.ScalefitError, match="as in 70B:1.4T"):
         read_model("70B:1.4T:3")

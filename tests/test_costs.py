@@ -70,7 +70,7 @@ def test_shapes_of_ones_own_are_counted_too():
     assert sf.costs.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
     with pytest.raises(sf.errors.QuestionError, match="at least"):
         sf.costs.Counted.of([])
-    with pytest.raises(sf.errors.QuestionError, match="no family 'lama'"):
+    with pytest.raises(sf.errors.OptionError, match="no family 'lama'"):
         sf.costs.Counted.of("lama")
 
 
@@ -149,7 +149,7 @@ def test_days_on_a_cluster():
     ],
 )
 def test_bad_budgets_are_one_clear_sentence(text, words):
-    with pytest.raises(sf.DataError, match=words):
+    with pytest.raises(sf.ScalefitError, match=words):
         read_budget(text)
 
 

@@ -67,20 +67,20 @@ def _published(name: str, given: dict[str, Any]) -> "Shape":
 def _own(style: str, given: dict[str, Any]) -> "Shape":
     from inspect import signature
 
+    from scalefit._registry import lookup
     from scalefit.counting import gopher, gpt, llama
     from scalefit.errors import DataError
 
     styles: dict[str, Any] = {"llama": llama, "gpt": gpt, "gopher": gopher}
-    if style not in styles:
-        raise DataError(f"there is no style {style!r}; choose from {', '.join(styles)}.")
+    make = lookup(style, styles, "style")
     if not {"layers", "width"} <= set(given):
         raise DataError("a shape of your own needs --layers and --width at least.")
-    if foreign := set(given) - set(signature(styles[style]).parameters):
+    if foreign := set(given) - set(signature(make).parameters):
         raise DataError(f"a {style} shape has no {', '.join(sorted(foreign))}; leave it out, or take --style llama.")
     defaults: dict[str, Any] = {"heads": max(1, given["width"] // 128)}
     if style == "llama":
         defaults |= {"mlp": -(-8 * given["width"] // (3 * 256)) * 256, "vocabulary": 32000, "context": 4096}
-    return styles[style](**{**defaults, **given})
+    return make(**{**defaults, **given})
 
 
 def _document(name: str, shape: "Shape", tokens: float | None) -> dict[str, Any]:

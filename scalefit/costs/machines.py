@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from scalefit._registry import lookup
 from scalefit.errors import DataError
 from scalefit.units import parse_quantity
 
@@ -39,25 +40,16 @@ ACCELERATORS = (
 def find_accelerator(name: str) -> Accelerator:
     """A device of the table by name, whatever its case and hyphens, or one given by its peak: "989e12" FLOP/s.
 
-    Raises `DataError` that lists the table.
+    Raises `OptionError` that suggests names or lists the table.
     """
-    for device in ACCELERATORS:
-        if _plain(device.name) == _plain(name):
-            return device
     try:
         peak = parse_quantity(name)
     except DataError:
         peak = 0.0
-    if not 1e9 < peak < 1e18:
-        known = ", ".join(device.name for device in ACCELERATORS)
-        raise DataError(
-            f"there is no accelerator {name!r}; choose from {known}, or give its peak FLOP/s, as in 989e12."
-        )
-    return Accelerator(f"{peak / 1e12:g} TFLOP/s accelerator", peak, "given by its peak")
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).lower()
+    if 1e9 < peak < 1e18:
+        return Accelerator(f"{peak / 1e12:g} TFLOP/s accelerator", peak, "given by its peak")
+    known = {device.name: device for device in ACCELERATORS}
+    return lookup(name, known, "accelerator", loose=True, remedy="give its peak FLOP/s, as in 989e12")
 
 
 @dataclass(frozen=True)

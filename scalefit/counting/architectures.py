@@ -1,10 +1,9 @@
 """Published shapes by name, with their source."""
 
-from difflib import get_close_matches
 from typing import NamedTuple
 
+from scalefit._registry import lookup
 from scalefit.counting.shape import Shape, gopher, gpt, llama
-from scalefit.errors import DataError
 
 GPT2 = "Radford et al. 2019, Table 2, and the released models"
 GPT3 = "Brown et al. 2020 (arXiv 2005.14165), Table 2.1"
@@ -71,9 +70,5 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Shape:
-    """The published shape of that name. Raises `DataError` that suggests one."""
-    if name.lower() not in ARCHITECTURES:
-        close = get_close_matches(name.lower(), ARCHITECTURES, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(close)}? " if close else ""
-        raise DataError(f"there is no shape {name!r}; {hint}`scalefit count` lists them all.")
-    return ARCHITECTURES[name.lower()].shape
+    """The published shape of that name. Raises `OptionError` that suggests one."""
+    return lookup(name, ARCHITECTURES, "shape", loose=True).shape

@@ -6,9 +6,9 @@ Backward is twice forward. All rules count what a token meets: of a mixture, its
 from collections.abc import Callable
 from typing import NamedTuple
 
+from scalefit._registry import lookup
 from scalefit.counting.compute import FLOPS_PER_PARAM_TOKEN
 from scalefit.counting.shape import Shape
-from scalefit.errors import DataError
 
 
 class Rule(NamedTuple):
@@ -91,11 +91,9 @@ RULES: dict[str, Rule] = {
 def flops_per_token(shape: Shape, rule: str = "6nd", context: int | None = None) -> float:
     """Training FLOP a token of `shape` by one of `RULES`, in sequences of `context` tokens (the shape's by default).
 
-    Raises `DataError` on another rule.
+    Raises `OptionError` on another rule.
     """
-    if rule not in RULES:
-        raise DataError(f"there is no rule {rule!r} to count FLOP; choose from {', '.join(RULES)}.")
-    return RULES[rule].per_token(shape, context or shape.context)
+    return lookup(rule, RULES, "FLOP rule").per_token(shape, context or shape.context)
 
 
 def training_flops(shape: Shape, tokens: float, rule: str = "6nd", context: int | None = None) -> float:

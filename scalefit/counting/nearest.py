@@ -10,6 +10,7 @@ from math import exp, gcd, hypot, lcm, log
 
 import numpy as np
 
+from scalefit._registry import lookup
 from scalefit.counting.architectures import ARCHITECTURES
 from scalefit.counting.convention import check_convention
 from scalefit.counting.shape import Shape
@@ -35,11 +36,10 @@ def family_shapes(family: str, *, vocabulary: int | None = None, context: int | 
 
     Raises `OptionError` on an unknown family.
     """
-    found = [entry.shape for entry in ARCHITECTURES.values() if entry.family == family]
-    if not found:
-        raise OptionError(f"there is no family {family!r}; choose from {', '.join(families())}.")
+    known = {name: [e.shape for e in ARCHITECTURES.values() if e.family == name] for name in families()}
     asked = [
-        replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context) for shape in found
+        replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context)
+        for shape in lookup(family, known, "family")
     ]
     return tuple(sorted(asked, key=lambda shape: shape.total))
 

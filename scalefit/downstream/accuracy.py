@@ -10,6 +10,7 @@ from jax import Array
 
 from scalefit._batching import padded_rows
 from scalefit._precision import precision
+from scalefit._registry import lookup
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.health import assess_chains
 from scalefit.downstream._columns import checked
@@ -145,9 +146,7 @@ def fit_downstream(
 
 def find_form(form: str, floor: float | None, ceiling: float | None) -> Form:
     """The form of that name; raises `OptionError` where there is none, or it has no ceiling to fix."""
-    if form not in FORMS:
-        raise OptionError(f"there is no form {form!r}; choose from {', '.join(FORMS)}.")
-    if form == "sigmoid":
+    if lookup(form, FORMS, "form") is Sigmoid:
         return Sigmoid(floor, ceiling)
     if ceiling is not None:
         raise OptionError("the error form has no ceiling; leave it out, or take the sigmoid.")

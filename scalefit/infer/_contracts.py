@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scalefit._aot import cached_jit, on_host, versions
 from scalefit._precision import meanwhile, precision
 from scalefit._random import prng_key
+from scalefit._registry import lookup
 from scalefit.diagnostics.checks import Check, Health
 from scalefit.diagnostics.health import assess
 from scalefit.errors import FitError, OptionError, ScalefitError
@@ -116,9 +117,7 @@ def checked_engine(engine: Engine | str | None, seed: int) -> Engine:
 
 def find_engine(name: str) -> Engine:
     """The engine of that name with its default options; raises `FitError` that lists the names there are."""
-    if name not in Engine.registry:
-        raise OptionError(f"there is no engine {name!r}; choose from {', '.join(sorted(Engine.registry))}.")
-    return Engine.registry[name]()
+    return lookup(name, dict(sorted(Engine.registry.items())), "engine")()
 
 
 def fit(
@@ -153,7 +152,7 @@ def fit_of(bound: BoundModel, engine: Engine, seed: int, result: EngineResult) -
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, versions(), Health(()))
-    found = assess(bound, raw, unchecked.derived(), stats, engine.kind)
+    found = assess(bound, raw, unchecked.law_only_quantities(), stats, engine.kind)
     return replace(unchecked, health=Health((*result.checks, *found.checks)))
 
 

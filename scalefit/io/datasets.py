@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from scalefit._registry import lookup
 from scalefit.errors import DataError
 from scalefit.io.read import read_runs
 from scalefit.runs import Runs
@@ -61,9 +62,8 @@ def names() -> list[str]:
 
 
 def path(name: str) -> Path:
-    """The CSV file of a shipped table. Raises `DataError` where there is none of that name."""
-    if name not in names():
-        raise DataError(f"there is no file and no shipped table {name!r}; shipped are {', '.join(names())}.")
+    """The CSV file of a shipped table. Raises `OptionError` where there is none of that name."""
+    lookup(name, {known: known for known in names()}, "shipped table", remedy="give the path of a file")
     packaged = Path(str(files("scalefit"))) / "data"
     folder = packaged if packaged.is_dir() else packaged.parents[1] / "data"  # a checkout keeps it at the top
     return folder / f"{name}.csv"
@@ -74,7 +74,7 @@ def load(name: str, outliers: Literal["drop", "keep"] = "drop", **columns: str) 
 
     outliers : "drop" leaves out the runs that published fits leave out (chinchilla: the five highest losses;
     repeated_data: all but the official fit set), "keep" gives every run.
-    Raises `DataError` where there is no such table of runs.
+    Raises `OptionError` where there is no such table, `DataError` where it holds no runs.
     """
     if outliers not in ("drop", "keep"):
         raise DataError(f"outliers is 'drop' or 'keep', not {outliers!r}.")

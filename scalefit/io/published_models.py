@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.io.datasets import path
 from scalefit.units import format_count, parse_quantity
@@ -40,21 +41,10 @@ def read_model(value: Any) -> TrainedModel:
     if isinstance(value, TrainedModel):
         return value
     if isinstance(value, str) and ":" not in value:
-        return _by_name(value)
+        known = {model.name: model for model in published_models()}
+        return lookup(value, known, "published model", loose=True, remedy="give 70B:1.4T")
     pair = value.split(":") if isinstance(value, str) else list(value)
     if len(pair) != 2:
         raise OptionError(f"a run is its parameters and tokens, as in 70B:1.4T; got {value!r}.")
     params, tokens = (parse_quantity(part) for part in pair)
     return TrainedModel(f"{format_count(params)}:{format_count(tokens)}", params, tokens)
-
-
-def _by_name(name: str) -> TrainedModel:
-    for model in published_models():
-        if _plain(model.name) == _plain(name):
-            return model
-    known = ", ".join(model.name for model in published_models())
-    raise OptionError(f"there is no published model {name!r}; give 70B:1.4T, or one of {known}.")
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace(" ", "").replace("_", "")

@@ -3,6 +3,8 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
+from scalefit._registry import lookup
+from scalefit.errors import OptionError
 from scalefit.laws._law import Law, Published, find_law
 from scalefit.laws._priors import Param, Prior
 
@@ -17,10 +19,10 @@ __all__ = ["FunctionLaw", "Law", "Param", "Prior", "Published", "find_law"]
 
 def __getattr__(name: str) -> type[Law]:
     """`sf.laws.Chinchilla` and every other registered law, by its class name."""
-    for law in Law.registry.values():
-        if law.__name__ == name:
-            return law
-    raise AttributeError(f"there is no law {name}; there are {sorted(c.__name__ for c in Law.registry.values())}")
+    try:
+        return lookup(name, {law.__name__: law for law in Law.registry.values()}, "law")
+    except OptionError as unknown:
+        raise AttributeError(str(unknown)) from None
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from jax import Array
 
+from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.laws._priors import Param, Values
 
@@ -94,12 +95,11 @@ def find_law(name: str, **options: Any) -> Law:
     Raises `OptionError` that lists the names there are, or says which options it takes.
     """
     plain, written = _read_options(name)
-    if plain not in Law.registry:
-        raise OptionError(f"there is no law {name!r}; choose from {', '.join(sorted(Law.registry))}.")
+    law = lookup(plain, dict(sorted(Law.registry.items())), "law")
     try:
-        return Law.registry[plain](**written, **options)
+        return law(**written, **options)
     except TypeError:
-        known = ", ".join(f.name for f in fields(Law.registry[plain])) or "none"  # type: ignore[arg-type]
+        known = ", ".join(f.name for f in fields(law)) or "none"  # type: ignore[arg-type]
         raise OptionError(f"cannot make a law of {name!r}: the options of {plain} are: {known}.") from None
 
 

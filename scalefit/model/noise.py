@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit.errors import OptionError
+from scalefit._registry import lookup
 from scalefit.laws._priors import Param, Prior, Values
 
 if TYPE_CHECKING:
@@ -143,6 +143,4 @@ def _columns(theta: Values, names: tuple[str, ...], like: np.ndarray) -> list[np
 
 def find_noise(name: str, **options: Any) -> Noise:
     """The noise of that name; raises `OptionError` that lists the names there are."""
-    if name not in Noise.registry:
-        raise OptionError(f"there is no noise {name!r}; choose from {', '.join(sorted(Noise.registry))}.")
-    return Noise.registry[name](**options)
+    return lookup(name, dict(sorted(Noise.registry.items())), "noise")(**options)
