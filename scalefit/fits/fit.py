@@ -11,17 +11,16 @@ import numpy as np
 from jax import Array
 
 from scalefit._precision import precision
-from scalefit.counting import flops_6nd
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.convergence import chain_table, superchains
 from scalefit.errors import OptionError, QuestionError
-from scalefit.fits.predictive import _log_loss, _log_predictive
-from scalefit.frontier.frontier import Frontier, frontier, is_extrapolation
+from scalefit.fits.predictive import log_loss_draws, log_predictive_density
+from scalefit.frontier.frontier import Frontier, frontier
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
-from scalefit.sampling.discrepancy_posterior import DiscrepancyPosterior, sample_discrepancy_posterior
+from scalefit.sampling.discrepancy_posterior import SHAPE, DiscrepancyPosterior, sample_discrepancy_posterior
 from scalefit.units import distinct_labels, positive_budgets
 
 if TYPE_CHECKING:
@@ -73,23 +72,70 @@ class Fit:
         """The model bound to the table it was fitted to."""
         return self.model.bind(self.runs)
 
-    def summary(self, prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
-        """Rows: parameters, then derived quantities; at the largest budget in the data unless `budgets` (FLOP).
+    def summary(
+        self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any
+    ) -> "pd.DataFrame":
+        """The law's parameters, then the optimum at each budget.
 
-        Columns: median, lower, upper (equal-tailed, probability `prob`), ess_bulk, ess_tail, r_hat, mcse_median.
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+        budgets
+            FLOP; the largest run's compute by default.
+        discrepancy
+            Whether the optima include the discrepancy, as for `frontier`. Parameters never do: they are those of the
+            law-only posterior.
+        **fixed
+            The law's inputs beyond params and tokens, as for `frontier`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: parameters and the exponents that follow from them, then N_opt, D_opt, tokens_per_param and loss at
+            each budget. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median, and posterior, which
+            says "law only" or "with discrepancy".
         """
-        return fit_table(self, prob, budgets)
+        import pandas as pd
 
-    def derived(self, budgets: Any = None) -> dict[str, np.ndarray]:
-        """What follows from the draws, name -> (chain, draw): the law's own, and the optimum at each budget."""
-        found = dict(self.model.law.derived(self.draws))
-        return found | self._optima(budgets) if trades(self.model.law) else found
+        law_only = chain_table({**self.draws, **self.law_derived}, prob, superchains(self.stats))
+        law_only["posterior"] = posterior_name(False)
+        if not trades(self.model.law):
+            return law_only
+        discrepancy = self.resolve(discrepancy)
+        optima = self.optima(budgets, discrepancy, **fixed)
+        answers = chain_table(optima, prob, None if discrepancy else superchains(self.stats))
+        return pd.concat([law_only, answers.assign(posterior=posterior_name(discrepancy))])
 
-    def _optima(self, budgets: Any) -> dict[str, np.ndarray]:
-        front = self.frontier(self.compute_range[1:] if budgets is None else budgets, kind="mean")
+    def law_only_quantities(self) -> dict[str, np.ndarray]:
+        """What health is assessed on beside the parameters: `law_derived`, and the optimum at the largest compute."""
+        return self.law_derived | (self.optima(discrepancy=False) if trades(self.model.law) else {})
+
+    @property
+    def law_derived(self) -> dict[str, np.ndarray]:
+        """What the law derives from its parameters, such as exponents of the frontier: name -> (chain, draw)."""
+        return dict(self.model.law.derived(self.draws))
+
+    def optima(self, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any) -> dict[str, np.ndarray]:
+        """N_opt, D_opt, tokens_per_param and loss at each budget, "name[budget]" -> (chain, draw).
+
+        Parameters
+        ----------
+        budgets
+            FLOP; the largest run's compute by default.
+        discrepancy, **fixed
+            As for `frontier`.
+
+        Raises
+        ------
+        QuestionError
+            As `frontier` does.
+        """
+        discrepancy = self.resolve(discrepancy)
+        front = self.frontier(self.compute_range[1:] if budgets is None else budgets, discrepancy, **fixed)
         columns = {"N_opt": front.params, "D_opt": front.tokens}
         columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
-        shape = next(iter(self.draws.values())).shape
+        shape = SHAPE if discrepancy else next(iter(self.draws.values())).shape
         return {
             f"{name}[{label}]": values[:, index].reshape(shape)
             for index, label in enumerate(distinct_labels(front.flops))
@@ -98,93 +144,115 @@ class Fit:
 
     @property
     def has_discrepancy(self) -> bool:
-        """Whether intervals of kind "form" can be asked for: of a posterior over a law that can err by itself."""
+        """Whether answers include a discrepancy unless asked not to: a posterior whose model has one has."""
         return self.kind == "posterior" and self.model.has_discrepancy and trades(self.model.law)
 
-    def kind_at(self, flops: Any) -> str:
-        """The interval kind of an answer at this compute (FLOP) unless another is asked for: "form" beyond the data.
+    def resolve(self, discrepancy: bool | None) -> bool:
+        """Whether an answer includes the discrepancy: as the model has it where None.
 
-        There the law's own error outgrows that of its parameters. "mean" inside, or where there is no such error.
+        Raises
+        ------
+        QuestionError
+            It is asked for, and there is none.
         """
-        return "form" if self.has_discrepancy and is_extrapolation(flops, self.compute_range).any() else "mean"
+        if discrepancy and not self.has_discrepancy:
+            raise QuestionError(
+                "this fit has no discrepancy: that takes a posterior, a law of params and tokens, noise with a sigma, "
+                "and a model with discrepancy=sf.Discrepancy(). Leave discrepancy=True out."
+            )
+        return self.has_discrepancy if discrepancy is None else discrepancy
 
     @cached_property
     def discrepancy_posterior(self) -> DiscrepancyPosterior:
-        """Draws of the law together with its discrepancy; raises `QuestionError` where the model has none."""
+        """Draws of the law together with its discrepancy.
+
+        Raises
+        ------
+        QuestionError
+            The model has none.
+        """
         return sample_discrepancy_posterior(self.bound, self.theta, self.seed)
 
-    def frontier(self, budgets: Any, kind: str | None = None, **fixed: Any) -> Frontier:
-        """The compute-optimal N, D and loss at each budget (FLOP), per draw.
+    def joint_draws(self, discrepancy: bool | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        """Parameters, name -> (draw,), and the paths of the discrepancy where the answer includes it, else None."""
+        if not self.resolve(discrepancy):
+            return self.theta, None
+        return self.discrepancy_posterior.theta, self.discrepancy_posterior.paths
 
-        kind : "mean" carries parameter uncertainty only, "form" the law's own error too; by default the latter for all
-        budgets where one of them lies beyond the data. fixed : the law's inputs beyond params and tokens, such as
-        unique_tokens, each a number or one a draw. Raises `QuestionError` where the law has no allocation, or needs an
-        input that is not given.
+    def frontier(self, budgets: Any, discrepancy: bool | None = None, **fixed: Any) -> Frontier:
+        """The compute-optimal N, D and loss at each budget, per draw.
+
+        Parameters
+        ----------
+        budgets
+            FLOP, one or many.
+        discrepancy
+            True includes the discrepancy, False gives the law alone, None does as the model has it.
+        **fixed
+            The law's inputs beyond params and tokens, such as unique_tokens, each a number or one a draw.
+
+        Raises
+        ------
+        QuestionError
+            The law has no allocation, needs an input that is not given, or has no discrepancy that is asked for.
         """
         flops = positive_budgets(budgets)
-        theta, paths = self.draws_of_kind(kind or self.kind_at(flops))
+        theta, paths = self.joint_draws(discrepancy)
         return frontier(self.model.law, theta, flops, self.compute_range, fixed, paths)
 
-    def draws_of_kind(self, kind: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        """Parameters, name -> (draw,), and paths of the law's own error where an interval of `kind` carries it."""
-        if kind not in ("mean", "form"):
-            raise QuestionError(
-                f"there is no interval kind {kind!r} here; choose mean (the law) or form (with its error)."
-            )
-        return (
-            (self.theta, None)
-            if kind == "mean"
-            else (self.discrepancy_posterior.theta, self.discrepancy_posterior.paths)
-        )
-
-    def predict(self, new_runs: Any, kind: str | None = None, seed: int | None = None) -> np.ndarray:
+    def predict(
+        self, new_runs: Any, noise: bool = True, discrepancy: bool | None = None, seed: int | None = None
+    ) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), nats per token.
 
-        new_runs : anything `read_runs` takes; a loss is not needed. kind : "mean" is the law (parameter uncertainty
-        only), "run" one new run (with noise, drawn from `seed`; the fit's own by default), "form" one new run of a law
-        that errs by itself; by default "form" for all where one lies beyond the data, "run" inside. Raises `QuestionError`
-        on another kind, `DataError` where an input is missing or N is counted by another convention than the fit's,
-        `OptionError` where the model leaves the law's error out.
+        Parameters
+        ----------
+        new_runs
+            Anything `read_runs` takes; a loss is not needed.
+        noise
+            True for the loss that one run would log, False for the expected loss.
+        discrepancy
+            True includes the discrepancy, False gives the law alone, None does as the model has it.
+        seed
+            Of the noise; the fit's own by default.
+
+        Raises
+        ------
+        DataError
+            An input is missing, or N is counted by another convention than the fit's.
+        QuestionError
+            A discrepancy is asked for, and there is none.
         """
-        if kind not in (None, "mean", "run", "form"):
-            raise QuestionError(f"there is no interval kind {kind!r}; choose mean (the law), run (with noise) or form.")
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
-        law = ("form" if kind == "form" else "mean") if kind else self._kind_of_runs(inputs)
-        mean = self._expected(inputs, law)
-        return mean if kind == "mean" else self.observed(mean, seed, law)
-
-    def expected(self, new_runs: Any, kind: str) -> np.ndarray:
-        """Draws of the loss of new runs without noise, (draw, run): kind "mean", or "form" with the law's own error."""
-        return self._expected(read_inputs(new_runs, self.model.law.inputs, self.runs.convention), kind)
-
-    def _expected(self, inputs: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
-        theta, paths = self.draws_of_kind(kind)
+        theta, paths = self.joint_draws(discrepancy)
         with precision():
-            return np.exp(np.asarray(_log_loss(self.model, _arrays(theta), _arrays(inputs), paths and _arrays(paths))))
+            expected = np.exp(np.asarray(log_loss_draws(self.model, *map(_as_jax, (theta, inputs, paths)))))
+        return self.add_noise(expected, seed, discrepancy) if noise else expected
 
-    def _kind_of_runs(self, inputs: Mapping[str, np.ndarray]) -> str:
-        """`kind_at` the compute of runs of these inputs."""
-        return self.kind_at(flops_6nd(inputs["params"], inputs["tokens"])) if self.has_discrepancy else "mean"
+    def add_noise(
+        self, loss: np.ndarray, seed: int | None = None, discrepancy: bool | None = None
+    ) -> np.ndarray:
+        """One run's loss for each draw of an expected loss, (draw, ...), in the order of `joint_draws`.
 
-    def observed(self, loss: np.ndarray, seed: int | None = None, kind: str = "mean") -> np.ndarray:
-        """One run's loss for each draw of a loss of that kind, (draw, ...): with noise, from `seed` (the fit's own)."""
-        theta, _ = self.draws_of_kind(kind)
-        # Its own stream: the fit's seed alone is what paths of the law's own error are drawn from.
+        The seed is the fit's own by default.
+        """
+        theta, _ = self.joint_draws(discrepancy)
+        # Its own stream: the fit's seed alone is what paths of the discrepancy are drawn from.
         rng = np.random.default_rng([self.seed if seed is None else seed, 1])
         with np.errstate(over="ignore"):  # tails as heavy as some draws have leave the range of numbers
             return np.exp(self.model.noise.sample(theta, np.log(loss), rng))
 
-    def log_density(self, new_runs: Runs, kind: str = "run") -> np.ndarray:
+    def log_density(self, new_runs: Runs, discrepancy: bool | None = None) -> np.ndarray:
         """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included.
 
-        kind : as for `predict`.
+        The discrepancy is as for `predict`.
         """
-        theta, paths = self.draws_of_kind("form" if kind == "form" else "mean")
+        theta, paths = self.joint_draws(discrepancy)
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
-            x = {name: jnp.asarray(values) for name, values in inputs.items()}
-            mean = _log_loss(self.model, _arrays(theta), x, paths and _arrays(paths))
-            return np.asarray(_log_predictive(self.model, _arrays(theta), mean, jnp.log(jnp.asarray(new_runs.loss))))
+            expected = log_loss_draws(self.model, *map(_as_jax, (theta, inputs, paths)))
+            log_loss = jnp.log(jnp.asarray(new_runs.loss))
+            return np.asarray(log_predictive_density(self.model, _as_jax(theta), expected, log_loss))
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file; see `scalefit.fits.netcdf.save`."""
@@ -208,10 +276,10 @@ def check_fit(value: Any) -> None:
         )
 
 
-def _arrays(values: Mapping[str, np.ndarray]) -> dict[str, Array]:
-    return {name: jnp.asarray(value) for name, value in values.items()}
+def posterior_name(discrepancy: bool) -> str:
+    """How tables and sentences call the draws of an answer."""
+    return "with discrepancy" if discrepancy else "law only"
 
 
-def fit_table(fit: "Fit", prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
-    """Rows: parameters and derived quantities; columns as `Fit.summary` says."""
-    return chain_table({**fit.draws, **fit.derived(budgets)}, prob, superchains(fit.stats))
+def _as_jax(values: Mapping[str, np.ndarray] | None) -> dict[str, Array] | None:
+    return values and {name: jnp.asarray(value) for name, value in values.items()}

@@ -50,7 +50,7 @@ class Frontier:
     """The compute-optimal allocation at each budget, per draw.
 
     flops : (budget,); params, tokens, loss : (draw, budget), loss being that at the optimum, without noise.
-    kind : `mean` carries parameter uncertainty only, `form` the law's own error too.
+    discrepancy : whether the draws include the discrepancy. stacked : whether they pool several laws.
     compute_range : compute of the smallest and largest run in the data, FLOP.
     """
 
@@ -59,7 +59,8 @@ class Frontier:
     tokens: np.ndarray
     loss: np.ndarray
     compute_range: tuple[float, float]
-    kind: str = "mean"
+    discrepancy: bool = False
+    stacked: bool = False
 
     @property
     def tokens_per_param(self) -> np.ndarray:
@@ -92,8 +93,7 @@ def frontier(
         blocks = [optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
-    kind = "mean" if paths is None else "form"
-    front = Frontier(flops, params, tokens_for_6nd(flops, params), loss, compute_range, kind)
+    front = Frontier(flops, params, tokens_for_6nd(flops, params), loss, compute_range, paths is not None)
     at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
     if at_end.any():
         raise QuestionError(

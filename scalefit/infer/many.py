@@ -72,9 +72,11 @@ class Fits(Sequence[Fit]):
         """(index, fit) of every table that has one."""
         return ((i, self[i]) for i in range(len(self)) if i not in self.failures)
 
-    def summary(self, prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
+    def summary(
+        self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None
+    ) -> "pd.DataFrame":
         """Rows: tables. Columns: (quantity, median/lower/upper), then verdict and failure."""
-        return fits_table(self, prob, budgets)
+        return fits_table(self, prob, budgets, discrepancy)
 
 
 def fit_many(
@@ -202,11 +204,14 @@ def _exchange(content: bytes) -> list[bytes]:
     return [row[:length].tobytes() for row, length in zip(gathered, lengths, strict=True)]
 
 
-def fits_table(fits: "Fits", prob: float = 0.9, budgets: Any = None) -> "pd.DataFrame":
-    """Rows: tables by index; columns: (quantity, median/lower/upper) of parameters and derived, verdict, failure."""
+def fits_table(
+    fits: "Fits", prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None
+) -> "pd.DataFrame":
+    """Rows: tables by index; columns: (quantity, median/lower/upper) of parameters and optima, verdict, failure."""
     rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(fits))}
     for i, fit in fits.fitted():
-        for name, draws in {**fit.draws, **fit.derived(budgets)}.items():
+        answers = {} if budgets is None else fit.optima(budgets, discrepancy)
+        for name, draws in {**fit.draws, **fit.law_derived, **answers}.items():
             rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
         rows[i]["verdict", ""] = fit.health.verdict
     for i in rows:

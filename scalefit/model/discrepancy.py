@@ -90,7 +90,7 @@ class Discrepancy:
         return (self.compute, self.compute_length, self.allocation, *self.allocation_lengths)
 
     @property
-    def card(self) -> Evidence | None:
+    def evidence(self) -> Evidence | None:
         """What these scales were found worth: known of the defaults only."""
         return LEARNED_EVIDENCE if self == Discrepancy() else None
 

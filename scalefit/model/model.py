@@ -77,9 +77,9 @@ class Model:
         return self.discrepancy.priors if self.discrepancy and same else {}
 
     @property
-    def card(self) -> Evidence | None:
+    def evidence(self) -> Evidence | None:
         """What intervals with the law's own error were found worth, where these scales were tested."""
-        return self.discrepancy.card if self.discrepancy else None
+        return self.discrepancy.evidence if self.discrepancy else None
 
     @property
     def has_discrepancy(self) -> bool:

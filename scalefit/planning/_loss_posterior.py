@@ -90,15 +90,15 @@ class LossPosterior:
 
 
 def loss_posterior(
-    fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({}), kind: str = "mean"
+    fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({}), discrepancy: bool = False
 ) -> LossPosterior:
     """The fit's draws, with `unique_tokens` (an amount) where they are limited; call inside `precision()`.
 
-    kind : "mean", or "form" with the law's own error. fixed : the law's inputs beyond params and tokens, as
+    discrepancy : whether the draws include it. fixed : the law's inputs beyond params and tokens, as
     `planning_draws` takes them. Raises `QuestionError` where the law does not trade parameters against tokens, or needs an
     input that is not given.
     """
-    law, (theta, paths) = fit.model.law, fit.draws_of_kind(kind)
+    law, (theta, paths) = fit.model.law, fit.joint_draws(discrepancy)
     if unique_tokens is None:
         return LossPosterior(law, planning_draws(law, theta, fixed, paths))
     unique = draws_of(unique_tokens, len(next(iter(theta.values()))), fit.seed)

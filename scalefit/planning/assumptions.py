@@ -17,7 +17,7 @@ class Assumptions:
 
     convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
-    interval : what intervals carry, "mean" or "form"; card : what the latter were found worth, where that is known.
+    discrepancy : whether intervals include it; evidence : what such intervals held on studies, where that is known.
     health : of the fit, or of both where two are compared.
     """
 
@@ -30,11 +30,11 @@ class Assumptions:
     health: Health
     convention: str | None = None
     wall: str = ""
-    interval: str = "mean"
-    card: Evidence | None = None
+    discrepancy: bool = False
+    evidence: Evidence | None = None
 
     @classmethod
-    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, interval: str = "mean") -> "Assumptions":
+    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, discrepancy: bool = False) -> "Assumptions":
         """The basis of an answer drawn from this fit at this cost."""
         law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
         ratios = float(per.min()), float(per.max())
@@ -45,7 +45,7 @@ class Assumptions:
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
         described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.health
-        return cls(*described, fit.runs.convention, wall, interval, fit.model.card)
+        return cls(*described, fit.runs.convention, wall, discrepancy, fit.model.evidence)
 
     def extrapolation_factor(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

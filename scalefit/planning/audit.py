@@ -39,7 +39,7 @@ class Audit:
     per token, had the fit's recipe trained it; `wasted_compute`, share of the budget; `overtraining`, tokens per
     parameter over the optimum's at equal compute; `token_ratio`, tokens over those that would make that size
     compute-optimal; `served`, the inference tokens that would justify the size (negative: none would). These two are
-    slopes at a point, and by the law without its own error, whatever the kind.
+    slopes at a point, and by the law alone.
     """
 
     models: tuple[TrainedModel, ...]
@@ -56,25 +56,24 @@ class Audit:
         return audit_table(self, prob)
 
 
-def audit(fit: Fit, models: Any = None, *, kind: str | None = None, **fixed: Any) -> Audit:
+def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fixed: Any) -> Audit:
     """Tokens per parameter, the optimum at the same budget, loss given up, compute wasted and implied inference.
 
     models : names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
     by default. All models and draws in one compiled call. The loss is what the fit's own recipe, data and tokenizer
-    would have reached. kind : "mean", or "form" with the law's own error, the default for all models where one lies
-    beyond the data. fixed : the law's further inputs.
+    would have reached. discrepancy : as for `Fit.predict`. fixed : the law's further inputs.
 
     Raises `QuestionError` where a name is unknown or the law has no allocation.
     """
     check_fit(fit)
     chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
-    kind = kind or fit.kind_at([flops_6nd(model.params, model.tokens) for model in chosen])
+    discrepancy = fit.resolve(discrepancy)
     rows = padded_rows(len(chosen), SHARED)
     with precision():
         log_n, log_d = (jnp.log(jnp.asarray([getattr(chosen[i], name) for i in rows])) for name in ("params", "tokens"))
-        judged = _judge(loss_posterior(fit, fixed=fixed, kind=kind), log_n, log_d)
+        judged = _judge(loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), log_n, log_d)
     draws = {name: np.asarray(values)[:, : len(chosen)] for name, values in judged.items()}
-    return Audit(chosen, draws, Assumptions.of(fit, SixND(), interval=kind))
+    return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy))
 
 
 def _listed(models: Any) -> Iterable[Any]:

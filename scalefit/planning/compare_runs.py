@@ -17,21 +17,20 @@ from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines, parse_share
 from scalefit.counting import flops_6nd
 from scalefit.diagnostics.checks import Health
-from scalefit.errors import QuestionError
+from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.io.published_models import TrainedModel, read_model
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._regret import bayes_log_params
 from scalefit.planning._solve import FURTHEST, least_log_budget, loss_at
 from scalefit.planning.assumptions import Assumptions
-from scalefit.units import format_flops
+from scalefit.units import format_flops, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 _BARE_COUNT = re.compile(r"[\d.,_]+\s*[kmbt]", re.IGNORECASE)
-_WITH_GAIN = re.compile(r"(?P<what>.+?)\s+-\s*(?P<gain>[\d.]+\s*%)\s*")
 
 
 @dataclass(frozen=True)
@@ -90,83 +89,73 @@ class RunComparison:
 
 
 def compare_runs(
+    fit: Fit | tuple[Fit, Fit],
     a: Any,
     b: Any,
     *,
-    fit: Fit | None = None,
-    budget: Any = None,
+    gains: tuple[Any, Any] = (0.0, 0.0),
     machines: Machines | None = None,
-    kind: str | None = None,
+    discrepancy: bool | None = None,
     **fixed: Any,
 ) -> RunComparison:
-    """Whether B beats A.
+    """Whether B has a lower loss than A, with what probability, and what that is in compute.
 
-    Under one `fit`, A and B are runs ("280B:300B", a published name, a pair) or budgets (5.76e23, "$2M"), each budget
-    spent at its plan; " - 2%" after either is a recipe that lowers its loss by 2 %, so that a better recipe can be held
-    against more compute. Two fits are two recipes, each at its own plan for `budget`: their draws are independent.
-    kind : "mean", or "form" with the law's own error, the default where either lies beyond the data; fixed : the law's
-    further inputs. Raises `QuestionError` where neither question is asked.
+    Parameters
+    ----------
+    fit
+        One fit for both; or a pair, A's recipe and B's, whose draws are independent of each other.
+    a, b
+        Runs ("280B:300B", a published name, a pair of numbers) or budgets (5.76e23, "$2M"), each budget spent at the
+        allocation of least expected loss.
+    gains
+        By what share a better recipe than the fit's lowers the loss of A and of B: 0.02 or "2%".
+    machines
+        What budgets in money and machine time are read with.
+    discrepancy
+        As for `Fit.predict`; None for a pair of fits includes it where both have one.
+    **fixed
+        The law's inputs beyond params and tokens.
+
+    Raises
+    ------
+    QuestionError
+        A or B is neither a run nor a budget, or a discrepancy is asked for, and there is none.
+    OptionError
+        A gain is not a share below 1.
     """
-    if isinstance(a, Fit) != isinstance(b, Fit) or (isinstance(a, Fit) and (budget is None or fit is not None)):
-        raise QuestionError("compare two runs or budgets under fit=..., or two fits at budget=...")
-    if isinstance(a, Fit):
-        fits, asked = (a, b), (read_budget(budget, machines),) * 2
-    elif fit is None:
-        raise QuestionError("two runs or budgets are compared under a fit: give fit=...")
-    else:
-        check_fit(fit)
-        fits, asked = (fit, fit), (a, b)
-    ask = Asking(machines, kind or _kind_for(fits, [_flops(value, machines) for value in asked]), fixed)
-    return _compare(ask, *fits, *(_candidate(ask, each, value) for each, value in zip(fits, asked, strict=True)))
-
-
-def _kind_for(fits: tuple[Fit, Fit], flops: list[float]) -> str:
-    """One interval kind for both: "form" where one of them should have it and both can."""
-    kinds = {fit.kind_at(flops) for fit in fits}
-    return "form" if "form" in kinds and all(fit.has_discrepancy for fit in fits) else "mean"
+    pair = fit if isinstance(fit, tuple) else (fit, fit)
+    for each in pair:
+        check_fit(each)
+    if discrepancy is None:
+        discrepancy = all(each.has_discrepancy for each in pair)
+    ask = Asking(machines, all([each.resolve(discrepancy) for each in pair]), fixed)
+    return _compare(ask, *pair, *(_candidate(ask, *each) for each in zip(pair, (a, b), gains, strict=True)))
 
 
 @dataclass(frozen=True)
 class Asking:
-    """How a fit is asked: machines that budgets are read with, kind of interval, the law's further inputs."""
+    """How a fit is asked: machines that budgets are read with, discrepancy or not, the law's further inputs."""
 
     machines: Machines | None
-    kind: str
+    discrepancy: bool
     fixed: Mapping[str, Any]
 
-    def belief(self, fit: Fit) -> LossPosterior:
-        """What the fit believes; inside `precision()`."""
-        return loss_posterior(fit, fixed=self.fixed, kind=self.kind)
+    def loss_posterior(self, fit: Fit) -> LossPosterior:
+        """The draws of a fit's loss; inside `precision()`."""
+        return loss_posterior(fit, fixed=self.fixed, discrepancy=self.discrepancy)
 
-    def observed(self, fit: Fit, loss: np.ndarray, seed: int) -> np.ndarray:
+    def add_noise(self, fit: Fit, loss: np.ndarray, seed: int) -> np.ndarray:
         """One run of each draw's loss, (draw,)."""
-        return fit.observed(loss, seed, self.kind)
+        return fit.add_noise(loss, seed, self.discrepancy)
 
 
-def _candidate(ask: Asking, fit: Fit, value: Any) -> Candidate:
-    what, gain = _parted(value)
-    if (model := _as_model(what)) is None:
-        plain = _planned(ask, fit, what)
-    else:
-        plain = Candidate(model.name, model.params, model.tokens)
-    return replace(plain, name=value.strip(), gain=gain) if gain else plain
-
-
-def _flops(value: Any, machines: Machines | None) -> float:
-    """Compute of a candidate, FLOP, before it is planned."""
-    what, _ = _parted(value)
-    model = _as_model(what)
-    return read_budget(what, machines).flops if model is None else float(flops_6nd(model.params, model.tokens))
-
-
-def _parted(value: Any) -> tuple[Any, float]:
-    """A candidate without the share by which its recipe is better, and that share."""
-    if isinstance(value, str) and (found := _WITH_GAIN.fullmatch(value)):
-        gain = parse_share(found["gain"].replace(" ", ""))
-        if gain >= 1:
-            raise QuestionError(f"a recipe lowers its loss by less than 100%, as in ' - 2%'; got {value!r}.")
-        return found["what"], gain
-    return value, 0.0
+def _candidate(ask: Asking, fit: Fit, value: Any, gain: Any) -> Candidate:
+    share = parse_share(gain)
+    if not 0 <= share < 1:
+        raise OptionError(f"a gain is a share of the loss from 0 to below 1, as in 2%; got {gain!r}.")
+    model = _as_model(value)
+    plain = _planned(ask, fit, value) if model is None else Candidate(model.name, model.params, model.tokens)
+    return replace(plain, name=f"{plain.name}, loss {percent(share)} lower", gain=share) if share else plain
 
 
 def _as_model(value: Any) -> TrainedModel | None:
@@ -188,24 +177,24 @@ def _planned(ask: Asking, fit: Fit, budget: Any) -> Candidate:
     flops = read_budget(budget, ask.machines).flops
     with precision():
         log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        n = float(np.exp(bayes_log_params(ask.belief(fit), SixND(), log_c)))
+        n = float(np.exp(bayes_log_params(ask.loss_posterior(fit), SixND(), log_c)))
     return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
 
 
 def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> RunComparison:
     with precision():
-        belief = ask.belief(fit_a)
-        loss_a, loss_b = _loss(belief, a), _loss(belief if fit_b is fit_a else ask.belief(fit_b), b)
-        one_a, one_b = ask.observed(fit_a, loss_a, fit_a.seed), ask.observed(fit_b, loss_b, fit_b.seed + 1)
+        belief = ask.loss_posterior(fit_a)
+        loss_a, loss_b = _loss(belief, a), _loss(belief if fit_b is fit_a else ask.loss_posterior(fit_b), b)
+        one_a, one_b = ask.add_noise(fit_a, loss_a, fit_a.seed), ask.add_noise(fit_b, loss_b, fit_b.seed + 1)
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
             pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(belief.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
         speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
     draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    basis = Assumptions.of(fit_a, SixND(), interval=ask.kind)
+    assumptions = Assumptions.of(fit_a, SixND(), discrepancy=ask.discrepancy)
     if fit_a is not fit_b:
-        basis = replace(basis, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
-    return RunComparison(a, b, draws, one_a - one_b, basis)
+        assumptions = replace(assumptions, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
+    return RunComparison(a, b, draws, one_a - one_b, assumptions)
 
 
 def _loss(belief: LossPosterior, candidate: Candidate) -> np.ndarray:

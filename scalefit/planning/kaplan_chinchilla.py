@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
+from scalefit._batching import padded_rows
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._roots import find_root
@@ -23,7 +24,7 @@ from scalefit._tables import INTERVAL
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for_6nd
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import LogLoss, elasticities, log_loss_of, planning_draws
+from scalefit.frontier.optimum import LogLoss, draw_axes, elasticities, log_loss_of, planning_draws
 from scalefit.laws import Law, find_law
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class Reconciliation:
 
 
 def reconcile(
-    source: Fit | Mapping[str, float] | None = None, sizes: Any = SIZES, omega: float = OMEGA
+    source: Fit | Mapping[str, float] | None = None,
+    sizes: Any = SIZES,
+    omega: float = OMEGA,
+    discrepancy: bool | None = None,
 ) -> Reconciliation:
     """Count one law with and without embeddings, as Kaplan et al. and Hoffmann et al. did.
 
@@ -74,17 +78,18 @@ def reconcile(
         first published ones by default.
     sizes : the models of the simulated study, non-embedding parameters, (size,).
     omega : `counting.embedding_scale` of the models; Pearce & Song's by default.
+    discrepancy : as for `Fit.predict`; constants have none.
 
     The study takes the best of `sizes` at each budget, as Pearce & Song's does, which moves its exponents by about
     0.005; `slope` is exact.
     Raises `DataError` for a fit to other parameters, `QuestionError` for a law that trades no parameters against tokens.
     """
-    law, theta = _law_and_draws(source)
+    law, theta, paths = _law_and_draws(source, discrepancy)
     sizes = np.sort(np.atleast_1d(np.asarray(sizes, dtype=float)))
     if len(sizes) < 3 or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise QuestionError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
     with precision():
-        draws = planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {})
+        draws = _one_axis(planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {}, paths))
         studied = _blockwise(partial(_study, law, sizes, omega), draws)
         path = _blockwise(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws)
     flops = {name: path[f"flops_{name}"] for name in COUNTED}
@@ -92,27 +97,36 @@ def reconcile(
     return Reconciliation(studied, PATH, flops, slope, (float(sizes[0]), float(sizes[-1])))
 
 
-def _law_and_draws(source: Fit | Mapping[str, float] | None) -> tuple[Law, Mapping[str, Any]]:
+def _law_and_draws(
+    source: Fit | Mapping[str, float] | None, discrepancy: bool | None
+) -> tuple[Law, Mapping[str, Any], Mapping[str, np.ndarray] | None]:
     if isinstance(source, Fit):
         refuse_mix("total", source.runs.convention, source.runs.name)
-        return source.model.law, source.theta
+        return source.model.law, *source.joint_draws(discrepancy)
     if not isinstance(source, Mapping | None):
         check_fit(source)
     law = find_law("chinchilla")
     theta = law.reference()[0].theta if source is None else source
     if missing := [p.name for p in law.params() if p.name not in theta]:
         raise QuestionError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
-    return law, theta
+    return law, theta, None
 
 
 def _blockwise(solve: Any, draws: dict[str, Array]) -> dict[str, np.ndarray]:
     """`solve` over blocks of draws, the last one padded: one compiled program; name -> (draw, ...)."""
     count = len(next(iter(draws.values())))
     size = min(BLOCK, count)
-    padded = {name: jnp.pad(values, (0, -count % size), mode="edge") for name, values in draws.items()}
+    rows = padded_rows(count, size)
     starts = range(0, count, size)
-    blocks = [solve({name: values[start : start + size] for name, values in padded.items()}) for start in starts]
+    blocks = [solve(jax.tree.map(lambda leaf: leaf[rows[start : start + size]], draws)) for start in starts]
     return {name: np.concatenate([np.asarray(block[name]) for block in blocks])[:count] for name in blocks[0]}
+
+
+def _one_axis(draws: dict[str, Any]) -> dict[str, Any]:
+    """The same with what all draws share repeated for each."""
+    count = len(next(iter(draws.values())))
+    every = lambda axis, leaf: leaf if axis == 0 else jnp.broadcast_to(leaf, (count, *leaf.shape))
+    return jax.tree.map(every, draw_axes(draws), draws, is_leaf=lambda axis: axis is None)
 
 
 def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
@@ -178,7 +192,8 @@ def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array]:
 
     def gap(log_n: Array, log_d: Array) -> Array:
         gain_n, gain_d = elasticities(loss, log_n, log_d)
-        return jnp.log(gain_d) - jnp.log(gain_n)
+        tiny = jnp.finfo(gain_n.dtype).tiny  # a discrepancy may turn a slope
+        return jnp.log(jnp.maximum(gain_d, tiny)) - jnp.log(jnp.maximum(gain_n, tiny))
 
     along = jax.value_and_grad(gap, argnums=1)
     log_d = find_root(lambda log_d: along(log_n, log_d), jnp.zeros_like(log_n), 90.0 + jnp.zeros_like(log_n), log_n)

@@ -93,6 +93,7 @@ def lifetime(
     params: Any = None,
     max_params: Any = None,
     machines: Machines | None = None,
+    discrepancy: bool | None = None,
     **fixed: Any,
 ) -> LifetimePlan:
     """The size whose training to a quality and inference afterwards cost least in expectation.
@@ -101,11 +102,12 @@ def lifetime(
         "13B:260B" or a published name. cost : a `Lifetime`, whose tokens may be uncertain. params, max_params : fix or
         cap the size. fixed : the law's further inputs. Raises `QuestionError` where no size reaches the quality.
 
-    Intervals are of kind mean: with an error of its own a law may put an equal quality out of a smaller size's reach.
+    discrepancy : as for `Fit.predict`.
     """
     check_fit(fit)
+    discrepancy = fit.resolve(discrepancy)
     with precision():
-        belief = loss_posterior(fit, fixed=fixed)
+        belief = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
         life = cost.sampled(belief.count, fit.seed)
         level, size = _quality(belief, quality)
         cheapest = _decide(belief, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
@@ -121,7 +123,7 @@ def lifetime(
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - least / total}
     kept = np.isfinite(needed[:-1]).all(axis=1)
     reference = float(np.exp(cheapest)), float(at_reference.mean())
-    basis = Assumptions.of(fit, cost)
+    basis = Assumptions.of(fit, cost, discrepancy=discrepancy)
     return LifetimePlan(n, draws, reference, sizes[kept], needed[:-1][kept].T, cost, machines or Machines(), basis)
 
 

@@ -11,7 +11,6 @@ from jax import Array
 from scalefit._aot import cached_jit
 from scalefit._intervals import interval
 from scalefit._precision import precision
-from scalefit.counting import flops_6nd
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
@@ -37,24 +36,24 @@ class Surface:
     lower: np.ndarray
     upper: np.ndarray
     prob: float
-    kind: str = "mean"
+    discrepancy: bool = False
 
 
 def loss_surface(
-    fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9, kind: str | None = None, **fixed: Any
+    fit: Fit, params_grid: Any, tokens_grid: Any, prob: float = 0.9, discrepancy: bool | None = None, **fixed: Any
 ) -> Surface:
     """Posterior of the loss for every pair of `params_grid` (row,) and `tokens_grid` (column,), raw counts.
 
     One compiled call; cells are taken a chunk at a time, so that memory stays bounded whatever the grid.
-    kind : "mean" (the law), or "form" with its own error, the default where a cell lies beyond the data. fixed : the
+    discrepancy : as for `Fit.predict`. fixed : the
     law's inputs beyond params and tokens. Raises `QuestionError` where a grid is empty or not positive, or the
     law has no allocation.
     """
     check_fit(fit)
     rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
-    kind = kind or fit.kind_at(flops_6nd(rows[[0, -1]], columns[[0, -1]]))
+    discrepancy = fit.resolve(discrepancy)
     with precision():
-        values, paths = fit.draws_of_kind(kind)
+        values, paths = fit.joint_draws(discrepancy)
         theta = planning_draws(fit.model.law, values, fixed, paths)
         cells = max(1, VALUES_AT_ONCE // len(next(iter(theta.values()))))
         wide = min(cells, len(columns))
@@ -63,7 +62,7 @@ def loss_surface(
             for tall in _chunks(rows, cells // wide)
         ]
     mean, median, lower, upper = np.concatenate([np.concatenate(row, axis=2) for row in parts], axis=1)
-    return Surface(rows, columns, mean, median, lower, upper, prob, kind)
+    return Surface(rows, columns, mean, median, lower, upper, prob, discrepancy)
 
 
 def _reduce(law: Law, theta: dict[str, Any], rows: np.ndarray, columns: np.ndarray, prob: float) -> np.ndarray:

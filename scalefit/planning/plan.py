@@ -30,7 +30,7 @@ class Plan:
 
     budget : in the units of `cost`, FLOP but for costs in money. params, tokens : what to train.
     loss : posterior expected loss there, nats per token.
-    draws : name -> (draw,): `loss` (of the law, with its own error in kind form), `loss_one_run` (with noise too),
+    draws : name -> (draw,): `loss` (expected), `loss_one_run` (with noise too),
         `regret` (nats), `wasted_compute` (share of the budget), both against the optimum of each draw without limits,
         and that optimum, `N_opt`, `D_opt`.
     near_optimal : smallest and largest N, within the limits, that waste at most 1 % of the budget more, on average.
@@ -118,7 +118,7 @@ def plan(
     max_params: Any = None,
     overtrain: Any = None,
     family: str | None = None,
-    kind: str | None = None,
+    discrepancy: bool | None = None,
     **fixed: Any,
 ) -> Plan:
     """The allocation of a budget that minimises posterior expected loss, never the mean of the optima.
@@ -129,17 +129,16 @@ def plan(
     params, tokens, max_params, overtrain : limits, one plan each; see `Constraints`. fixed : the law's further inputs.
     family : of `scalefit.counting.families()`; its deployable shape nearest to the plan is then named and priced.
 
-    kind : "mean" intervals carry parameter uncertainty (and noise, for one run), "form" the law's own error too: the
-        default where the budget's FLOP lie beyond the data. Raises `QuestionError` where the law has no allocation, or
+    discrepancy : as for `Fit.predict`. Raises `QuestionError` where the law has no allocation, or
         budget and limits leave no room.
     """
     check_fit(fit)
     found, cost = read_budget(budget, machines), cost or SixND()
-    kind = kind or fit.kind_at(found.flops)
+    discrepancy = fit.resolve(discrepancy)
     limits = Constraints.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
-        belief = loss_posterior(fit, unique, fixed, kind)
+        belief = loss_posterior(fit, unique, fixed, discrepancy)
         choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
         free, best = choice.decide(risk)
         draws = choice.price(best)
@@ -155,9 +154,9 @@ def plan(
         )
         built = None if family is None else nearest_deployment(family, choice, best, draws, fit.runs.convention)
     n = float(np.exp(best))
-    one_run = fit.observed(draws["loss"], kind=kind)
+    one_run = fit.add_noise(draws["loss"], discrepancy=discrepancy)
     draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
-    expected, basis = float(draws["loss"].mean()), Assumptions.of(fit, cost, unique, kind)
+    expected, basis = float(draws["loss"].mean()), Assumptions.of(fit, cost, unique, discrepancy)
     d = choice.useful_tokens(n)
     return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis, built)
 

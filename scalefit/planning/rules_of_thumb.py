@@ -65,32 +65,32 @@ def rules_of_thumb(
     *,
     point_fits: Mapping[str, Fit] | None = None,
     machines: Machines | None = None,
-    kind: str | None = None,
+    discrepancy: bool | None = None,
     **fixed: Any,
 ) -> RulesOfThumb:
     """What 20 tokens per parameter, Kaplan's allocation and the optimum of any point fits would waste at a budget.
 
     point_fits : name -> `Fit`; the plug-in optimum of each is the median of its draws'. Costs are C = 6 N D.
-    kind : "mean", or "form" with the law's own error, the default beyond the data. fixed : the law's further inputs.
+    discrepancy : as for `Fit.predict`. fixed : the law's further inputs.
     Raises `QuestionError` where a rule asks for more parameters than the budget can train on one token.
     """
     check_fit(fit)
     found, cost = read_budget(budget, machines), SixND()
-    kind = kind or fit.kind_at(found.flops)
+    discrepancy = fit.resolve(discrepancy)
     params = {"20 tokens per parameter": twenty_to_one(found.flops), "Kaplan 2020": kaplan(found.flops)}
     for name, other in (point_fits or {}).items():
-        params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], kind="mean").params))))
+        params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], discrepancy=False).params))))
     if too_large := [name for name, n in params.items() if tokens_for_6nd(found.flops, n) < 1]:
         raise QuestionError(
             f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more."
         )
     with precision():
-        belief, log_c = loss_posterior(fit, fixed=fixed, kind=kind), jnp.log(jnp.asarray(found.flops, dtype=float))
+        belief, log_c = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), jnp.log(jnp.asarray(found.flops, dtype=float))
         best = informed(belief, cost, log_c)
         sizes = {name: jnp.log(jnp.asarray(n, dtype=float)) for name, n in params.items()}
         priced = {name: price(belief, cost, best, log_n, log_c) for name, log_n in sizes.items()}
     draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in priced.items()}
-    return RulesOfThumb(found.flops, params, draws, found.machines, Assumptions.of(fit, cost, interval=kind))
+    return RulesOfThumb(found.flops, params, draws, found.machines, Assumptions.of(fit, cost, discrepancy=discrepancy))
 
 
 def rules_table(rules: "RulesOfThumb", prob: float = 0.9) -> "pd.DataFrame":

@@ -1,6 +1,6 @@
 """How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,23 +78,23 @@ def target(
     cost: Cost | None = None,
     machines: Machines | None = None,
     max_params: Any = None,
-    kind: str | None = None,
+    discrepancy: bool | None = None,
     **fixed: Any,
 ) -> Target:
     """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
-    the size for which this is cheapest. kind : "mean", or "form" with the law's own error, the default for a loss that
-    is unlikely at the largest run's compute. fixed : the law's further inputs. Raises `QuestionError` where too few draws
+    the size for which this is cheapest. discrepancy : as for
+    `Fit.predict`. fixed : the law's further inputs. Raises `QuestionError` where too few draws
     reach the loss at any budget.
     """
     check_fit(fit)
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)
-    kind = kind or _kind_for(fit, wanted, fixed)
+    discrepancy = fit.resolve(discrepancy)
     with precision():
-        belief, level = loss_posterior(fit, fixed=fixed, kind=kind), jnp.asarray(wanted, dtype=float)
+        belief, level = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), jnp.asarray(wanted, dtype=float)
         found = _informed(belief, cost, level)
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
@@ -105,18 +105,10 @@ def target(
                 f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
                 "whatever the budget: the irreducible loss is above it; ask for a higher loss or less confidence."
             )
-        one_run = partial(fit.observed, kind=kind)
+        one_run = partial(fit.add_noise, discrepancy=discrepancy)
         even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
-    basis = Assumptions.of(fit, cost, interval=kind)
+    basis = Assumptions.of(fit, cost, discrepancy=discrepancy)
     return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
-
-
-def _kind_for(fit: Fit, wanted: float, fixed: Mapping[str, Any]) -> str:
-    """The interval kind of a loss: that of compute beyond the data, where the data's best runs would not reach it."""
-    if not fit.has_discrepancy:
-        return "mean"
-    best = fit.frontier(fit.compute_range[1], kind="mean", **fixed).loss
-    return "form" if wanted < np.median(best) else "mean"
 
 
 def _cheapest(

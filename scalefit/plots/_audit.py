@@ -21,7 +21,7 @@ CLOSE = 25.0  # pixels between dots whose names could be taken for each other's
 def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Tokens per parameter of each model against its compute, coloured by what it wastes, and the optimum's band.
 
-    The end of the data is a vertical line: beyond it a band of kind mean leaves out the law's own error. Returns the
+    The end of the data is a vertical line. Returns the
     Axes.
     """
     check_fit(fit)
@@ -29,7 +29,7 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
     flops, largest = found.flops, fit.compute_range[1]
     per = np.array([model.tokens / model.params for model in found.models])
     budgets = np.geomspace(min(largest, flops.min()) / 3, 3 * flops.max(), 40)
-    median, lower, upper = interval(fit.frontier(budgets, kind=found.assumptions.interval).tokens_per_param, prob)
+    median, lower, upper = interval(fit.frontier(budgets, found.assumptions.discrepancy).tokens_per_param, prob)
     ax.fill_between(
         budgets,
         lower,

@@ -14,7 +14,7 @@ COLORS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#0f766e", "#a16207", "#be
 def calibration(result: Backtest, ax: Axes | None = None) -> Axes:
     """Share of held-out runs inside the central interval of each nominal probability, by method.
 
-    Solid: intervals for one run (with noise); dashed: the law alone (`mean`). On the diagonal a promise is kept, below
+    Solid: intervals for one run (with noise); dashed: without noise. On the diagonal a promise is kept, below
     it an interval is too narrow. Returns the Axes.
     """
     ax = ax or new_axes(size=(6.5, 6.0))
@@ -22,11 +22,11 @@ def calibration(result: Backtest, ax: Axes | None = None) -> Axes:
     methods = dict.fromkeys(result.records["method"])
     for index, method in enumerate(methods):
         chosen, color = result.records["method"] == method, COLORS[index % len(COLORS)]
-        for kind, style in (("run", "-"), ("mean", "--")):
-            pit = result.records[f"pit_{kind}"][chosen]
+        for name, style, label in (("pit", "-", ""), ("pit_without_noise", "--", ", without noise")):
+            pit = result.records[name][chosen]
             if not np.isnan(pit).any():
                 held = [inside(pit, level).mean() for level in LEVELS]
-                ax.plot(LEVELS, held, style, color=color, lw=1.5, label=f"{method}, {kind}")
+                ax.plot(LEVELS, held, style, color=color, lw=1.5, label=f"{method}{label}")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability", ylabel="share of held-out runs inside")
     ax.set_title(f"Held-out runs: {len(set(result.records['row']))}")
     ax.legend(fontsize=8, loc="upper left")

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from scalefit._intervals import interval
-from scalefit.fits.fit import Fit, check_fit
+from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
 from scalefit.units import format_flops, percent
 
-BANDS = {"mean": "interval (mean)", "form": "with the law's own error (form)"}
 PANELS = {
     "params": "parameters",
     "tokens": "tokens",
@@ -18,27 +17,30 @@ PANELS = {
 }
 
 
-def frontier(fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, kind: str | None = None) -> np.ndarray:
+def frontier(
+    fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, discrepancy: bool | None = None
+) -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
-    budgets : FLOP; from the smallest run to a hundred times the largest by default. kind : "mean", or "form" for a
-    second band with the law's own error, the default where a budget lies beyond the data. That region is shaded: there
-    a band of kind mean is too narrow. Returns the four Axes.
+    budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy : as for
+    `Fit.frontier`; where it is included the law alone is drawn beside. The region beyond the data is shaded. Returns
+    the four Axes.
     """
     check_fit(fit)
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
-    kinds = dict.fromkeys(["mean", kind or fit.kind_at(budgets)])
-    fronts = {each: fit.frontier(budgets, kind=each) for each in kinds}
+    shown = dict.fromkeys([False, fit.resolve(discrepancy)])
+    fronts = {included: fit.frontier(budgets, included) for included in shown}
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
-        for held, color in zip(fronts, (ACCENT, WIDER), strict=False):
-            median, lower, upper = interval(getattr(fronts[held], name), prob)
+        for included, color in zip(fronts, (ACCENT, WIDER), strict=False):
+            label = posterior_name(included)
+            median, lower, upper = interval(getattr(fronts[included], name), prob)
             ax.fill_between(
-                budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} {BANDS[held]}"
+                budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} interval, {label}"
             )
-            ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median ({held})")
+            ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median, {label}")
         if budgets.max() > high:
             ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
         count_axis(ax.xaxis, "training compute, FLOP")

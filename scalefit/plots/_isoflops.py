@@ -8,27 +8,29 @@ from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
 from scalefit.counting import tokens_for_6nd
-from scalefit.fits.fit import Fit, check_fit
+from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.approaches import NEAR, crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
 
 
-def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def isoflops(
+    fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None = None, discrepancy: bool | None = None
+) -> Axes:
     """Loss against parameters at each budget: median and band of the law, its optimum, and the runs near that budget.
 
     budgets : FLOP; up to eight that the runs crowd around by default. The bar at each optimum is the interval of
-    N_opt. Both hold the law's own error too where a budget lies beyond the data. Returns the Axes.
+    N_opt. discrepancy : as for `Fit.frontier`. Returns the Axes.
     """
     check_fit(fit)
     flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
-    front = fit.frontier(flops)
+    front = fit.frontier(flops, discrepancy)
     ax = ax or new_axes(size=(8.0, 5.5))
     colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
-        loss = fit.expected({"params": sizes, "tokens": tokens_for_6nd(budget, sizes)}, front.kind)
+        loss = fit.predict({"params": sizes, "tokens": tokens_for_6nd(budget, sizes)}, False, front.discrepancy)
         median, lower, upper = interval(loss, prob)
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")
@@ -39,7 +41,7 @@ def isoflops(fit: Fit, budgets: Any = None, prob: float = 0.9, ax: Axes | None =
     count_axis(ax.xaxis, "parameters")
     ax.set(
         ylabel="loss, nats per token",
-        title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands ({front.kind}); star: optimum",
+        title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands, {posterior_name(front.discrepancy)}; star: optimum",
     )
     ax.legend(fontsize=8, title="budget")
     return ax

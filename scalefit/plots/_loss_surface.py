@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 
 from scalefit._intervals import interval
 from scalefit.counting import flops_6nd, tokens_for_6nd
-from scalefit.fits.fit import Fit, check_fit
+from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent
@@ -18,14 +18,17 @@ CELLS = 60
 BEYOND = 10.0  # the default grid reaches this factor beyond the runs
 
 
-def surface(fit: Fit, grid: Surface | None = None, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def surface(
+    fit: Fit, grid: Surface | None = None, prob: float = 0.9, ax: Axes | None = None, discrepancy: bool | None = None
+) -> Axes:
     """Median posterior loss as contours, the runs in the same colours, isoFLOP lines, and the frontier with its band.
 
-    grid : a `loss_surface`; by default one from the smallest run to ten times the largest. The band is the
+    grid : a `loss_surface`; by default one from the smallest run to ten times the largest, with the discrepancy or
+    without as `loss_surface` has it. The band is the
     `prob` interval of the optimum along each isoFLOP line. Returns the Axes.
     """
     check_fit(fit)
-    grid = grid or _default_grid(fit)
+    grid = grid or _default_grid(fit, discrepancy)
     ax = ax or new_axes(size=(8.5, 6.5))
     norm = Normalize(grid.median.min(), float(np.quantile(grid.median, 0.98)))
     filled = ax.contourf(grid.params, grid.tokens, grid.median.T, 24, cmap=COLORS, norm=norm, extend="max")
@@ -43,12 +46,13 @@ def surface(fit: Fit, grid: Surface | None = None, prob: float = 0.9, ax: Axes |
     return ax
 
 
-def _default_grid(fit: Fit) -> Surface:
+def _default_grid(fit: Fit, discrepancy: bool | None) -> Surface:
     params, tokens = fit.runs.params, fit.runs.tokens
     return loss_surface(
         fit,
         np.geomspace(params.min() / 1.3, params.max() * BEYOND, CELLS),
         np.geomspace(tokens.min() / 1.3, tokens.max() * BEYOND, CELLS),
+        discrepancy=discrepancy,
     )
 
 
@@ -67,8 +71,8 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
 
 def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
-    median, lower, upper = interval(fit.frontier(flops, kind=grid.kind).params, prob)
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)} ({grid.kind})"}
+    median, lower, upper = interval(fit.frontier(flops, grid.discrepancy).params, prob)
+    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)} ({posterior_name(grid.discrepancy)})"}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([tokens_for_6nd(flops, lower), tokens_for_6nd(flops, upper)[::-1]]),

@@ -5,13 +5,12 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit.diagnostics.checks import Health
 from scalefit.frontier.frontier import Frontier, is_extrapolation
-from scalefit.model.discrepancy import LEARNED_EVIDENCE, Evidence
+from scalefit.model.discrepancy import Evidence
 from scalefit.text.phrases import ranged, ratio
 from scalefit.units import format_count, format_flops, percent
 
-COVERAGE_FOUND = (
-    "the law's own error is not in it: on held-out public sweeps, nominal 90% intervals of this kind held about a "
-    "third of the larger runs"
+LAW_ONLY_COVERAGE = (
+    "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
 )
 
 
@@ -28,42 +27,47 @@ def health_sentence(health: Health) -> str:
 
 
 def caution(
-    flops: float, compute_range: tuple[float, float], kind: str = "mean", card: Evidence | None = LEARNED_EVIDENCE
+    flops: float,
+    compute_range: tuple[float, float],
+    discrepancy: bool,
+    evidence: Evidence | None = None,
+    stacked: bool = False,
 ) -> str:
-    """How far a budget lies beyond the data, and what an interval of `kind` is worth there; empty inside the data.
+    """How far a budget lies beyond the data, and what its interval includes there; empty inside the data.
 
-    card : of the scales of the law's error, where it is known.
+    evidence : how often such intervals held on studies, where that is known.
     """
     smallest, largest = compute_range
     if not is_extrapolation(flops, compute_range):
         return ""
-    times, end = (
+    factor, end = (
         (ratio(flops / largest), "largest") if flops > largest else (f"1/{ratio(smallest / flops)}", "smallest")
     )
-    return (
-        f"{format_flops(flops)} FLOP is {times} times the compute of the {end} run: an extrapolation. "
-        f"{_carried(kind, card, flops / largest)}."
-    )
+    found = _stacked_sentence(discrepancy) if stacked else _coverage_found(discrepancy, evidence, flops / largest)
+    return f"{format_flops(flops)} FLOP is {factor} times the compute of the {end} run: an extrapolation. {found}"
 
 
-def _carried(kind: str, card: Evidence | None, times: float) -> str:
-    """What an interval holds, and what intervals of its kind were worth at that distance, or the furthest known."""
-    if times < 1 and not kind.startswith("stacked"):
-        held = "parameter uncertainty only" if kind == "mean" else "the law's own error too"
-        return f"Its interval carries {held}; no held-out sweep tested predictions to smaller runs"
-    if kind == "mean":
-        return f"Its interval carries parameter uncertainty only; {COVERAGE_FOUND}"
-    if kind.startswith("stacked"):
-        own = "and each law's own error" if kind == "stacked form" else "but no error that they share"
-        return f"Its interval carries uncertainty over parameters and over the laws compared, {own}"
-    if card is None:
-        return "Its interval carries the law's own error too, on scales that no held-out sweep has tested here"
-    index = min(int(np.searchsorted(card.times, times)), len(card.times) - 1)
-    further = f"; {ratio(times)} times is further than any of them" if times > 1.01 * card.times[-1] else ""
+def _stacked_sentence(discrepancy: bool) -> str:
+    each = "each law's discrepancy" if discrepancy else "no discrepancy"
+    return f"The interval includes the uncertainty of the parameters and of the choice of law, and {each}."
+
+
+def _coverage_found(discrepancy: bool, evidence: Evidence | None, factor: float) -> str:
+    """What an interval includes, and how often such intervals held at that distance, or at the furthest tested."""
+    included = "parameter uncertainty and the discrepancy" if discrepancy else "parameter uncertainty alone (law only)"
+    lead = f"The interval includes {included}."
+    if factor < 1:
+        return f"{lead} No held-out sweep has tested predictions for smaller runs."
+    if not discrepancy:
+        return f"{lead} {LAW_ONLY_COVERAGE}"
+    if evidence is None:
+        return f"{lead} No held-out sweep has tested these scales of the discrepancy."
+    index = min(int(np.searchsorted(evidence.times, factor)), len(evidence.times) - 1)
+    further = f" No test reached {ratio(factor)} times." if factor > 1.01 * evidence.times[-1] else ""
     return (
-        f"Its interval carries the law's own error too: in {card.studies} public sweeps, of runs with up to "
-        f"{ratio(card.times[index])} times the compute, nominal 90% intervals of this kind held "
-        f"{card.loss_90[index]:.0%} of the losses and {card.size_90[index]:.0%} of the best sizes{further}"
+        f"{lead} In {evidence.studies} public sweeps, nominal 90% intervals contained {evidence.loss_90[index]:.0%} of "
+        f"the losses and {evidence.size_90[index]:.0%} of the best sizes of runs with up to "
+        f"{ratio(evidence.times[index])} times the compute.{further}"
     )
 
 
@@ -79,16 +83,8 @@ def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
     )
 
 
-def fit_paragraph(
-    inside: Frontier, further: Frontier | None, prob: float, card: Evidence | None = LEARNED_EVIDENCE
-) -> str:
-    """The optimum at budgets inside the data, and at those beyond them, with what that is worth."""
-    listed = lambda front: [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
-    if further is None:
-        ending = ["Larger budgets are extrapolations: ask with --budget, and read its caution."]
-    else:
-        carried = "With the law's own error, which the table leaves out: " if further.kind == "form" else ""
-        first, *others = listed(further)
-        ending = [carried + first[0].lower() + first[1:] if carried else first, *others]
-        ending.append(caution(further.flops.max(), further.compute_range, further.kind, card))
-    return " ".join([*listed(inside), *ending])
+def fit_paragraph(front: Frontier, prob: float, evidence: Evidence | None = None) -> str:
+    """The optimum at each budget, and a caution about the furthest one beyond the data."""
+    words = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
+    warned = caution(front.flops.max(), front.compute_range, front.discrepancy, evidence)
+    return " ".join([*words, warned or "Ask for a larger budget with --budget; such an answer is an extrapolation."])

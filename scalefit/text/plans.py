@@ -19,16 +19,18 @@ TAIL = 0.95  # "one case of twenty"
 
 def assumptions_sentence(basis: Assumptions, prob: float) -> str:
     """The conventions that every number of an answer shares."""
-    source = {"posterior": "uncertainty of the law's parameters", "bootstrap": "resampling of the runs"}
-    drawn = source.get(basis.kind)
-    also = "and the law's own error" if basis.interval == "form" else "not the law's own error"
-    held = f"intervals are equal-tailed, {percent(prob)}, and hold {drawn}, {also}" if drawn else ""
-    wall = f"; {basis.wall}" if basis.wall else ""
+    drawn = {"posterior": "parameter uncertainty", "bootstrap": "resampling of the runs"}.get(basis.kind)
+    included = f"{drawn} and the discrepancy" if basis.discrepancy else f"{drawn} alone (law only)"
     counted = f"counts {basis.convention.replace('_', '-')} parameters" if basis.convention else "is counted as"
-    return (
-        f"N {counted} in {basis.table}; {basis.rule}; loss in nats per token of that table's data and tokenizer; "
-        f"{held or 'a point estimate has no interval'}{wall}."
-    )
+    words = [
+        f"N {counted} in {basis.table}; {basis.rule}.",
+        "Loss is in nats per token of that table's data and tokenizer.",
+        f"Intervals are {percent(prob)}, equal-tailed, and include {included}."
+        if drawn
+        else "A point estimate has no interval.",
+        f"{basis.wall[0].upper()}{basis.wall[1:]}." if basis.wall else "",
+    ]
+    return " ".join(filter(None, words))
 
 
 def bill_sentence(machines: Machines, flops: float) -> str:
@@ -180,5 +182,5 @@ def caution_about(runs: Sequence[tuple[float, float]], basis: Assumptions) -> st
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
-    far = caution(flops, basis.compute_range, basis.interval, basis.card)
+    far = caution(flops, basis.compute_range, basis.discrepancy, basis.evidence)
     return " ".join(filter(None, [health_sentence(basis.health), far, ends and f"{ends}: an extrapolation."]))

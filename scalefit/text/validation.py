@@ -13,9 +13,9 @@ def coverage_sentence(result: Backtest, prob: float = 0.9) -> str:
     records, kept = result.records, []
     for method in dict.fromkeys(records["method"]):
         chosen = records["method"] == method
-        mean_pit = records["pit_mean"][chosen]
+        mean_pit = records["pit_without_noise"][chosen]
         law = "" if np.isnan(mean_pit).any() else f" ({inside(mean_pit, prob).mean():.0%} without noise)"
-        kept.append(f"{method} {inside(records['pit_run'][chosen], prob).mean():.0%}{law}")
+        kept.append(f"{method} {inside(records['pit'][chosen], prob).mean():.0%}{law}")
     furthest = ratio(np.exp(records["distance"].max()))
     return (
         f"Of {len(set(records['row']))} held-out runs, up to {furthest} times the compute of the training runs, "

@@ -43,8 +43,8 @@ class Backtest:
     """One record a held-out run, split and method.
 
     records : name -> (record,): split, method, kind, row (from 1), flops; distance, ln(C / C_max of the training
-        runs); error, median ln loss minus observed; crps, log_score, interval_score (90 %); pit_run and pit_mean
-        (NaN for a point estimate, which has no mean interval).
+        runs); error, median ln loss minus observed; crps, log_score, interval_score (90 %); pit and pit_without_noise
+        (NaN for a point estimate, which has no interval without noise).
     sizes : name -> (minimum,): split, method, flops; error, median ln N_opt minus that at an isoFLOP minimum of the
         held-out runs; crps and pit of it, the minimum's own error included. Empty where no minimum shows.
     target : the budget of `drift`; drift : (split, method) -> draws of N_opt there.
@@ -99,15 +99,15 @@ def backtest(
         failures |= {(splits[i][0], method): why for i, why in fits.failures.items()}
         for i, fitted in fits.fitted():
             split, train = splits[i]
-            for name, kinds in _kinds(fitted, method).items():
+            for name, discrepancy in _methods(fitted, method).items():
                 try:
-                    score = _score(fitted, table, ~train, kinds) | _labels(split, name, fitted.kind, (~train).sum())
-                    optimum = fitted.frontier(budget, kind=kinds[1]).params[:, 0]
+                    score = _score(fitted, table, ~train, discrepancy) | _labels(split, name, fitted.kind, (~train).sum())
+                    optimum = fitted.frontier(budget, discrepancy).params[:, 0]
                 except ScalefitError as refusal:
                     failures[split, name] = str(refusal)
                     continue
                 parts.append(score)
-                sizes.append(_size_score(_replicated(fitted), table.subset(~train), kinds[1], split, name))
+                sizes.append(_size_score(_replicated(fitted), table.subset(~train), discrepancy, split, name))
                 drift[split, name] = optimum
     if not parts:
         raise FitError(f"no method could be fitted: {next(iter(failures.values()))}")
@@ -118,18 +118,17 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _kinds(fitted: Fit, method: str) -> dict[str, tuple[Any, Any]]:
-    """What is scored of a fit: name -> interval kinds of a run and of an optimum. A posterior also with its error."""
-    plain = {method: ("run", "mean")}
-    return plain | {f"{method}, form": ("form", "form")} if fitted.has_discrepancy else plain
+def _methods(fitted: Fit, method: str) -> dict[str, bool]:
+    """What is scored of a fit: name -> whether the discrepancy is included. One that has it is scored both ways."""
+    return {method: True, f"{method}, law only": False} if fitted.has_discrepancy else {method: False}
 
 
-def _size_score(fitted: Fit, held: Runs, kind: str, split: str, method: str) -> dict[str, np.ndarray]:
+def _size_score(fitted: Fit, held: Runs, discrepancy: bool, split: str, method: str) -> dict[str, np.ndarray]:
     """Records of one fit at the isoFLOP minima of the held-out runs, each (minimum,); none for a law without any."""
     if not trades(fitted.model.law):
         flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
     else:
-        flops, draws, best = sizes_at_minima(fitted, held, kind)
+        flops, draws, best = sizes_at_minima(fitted, held, discrepancy)
     labels = {n: np.full(len(best), v, dtype=object) for n, v in (("split", split), ("method", method))}
     scores = {"error": np.median(draws, axis=0) - best, "crps": crps(draws, best), "pit": pit(draws, best)}
     return labels | {"flops": flops} | scores
@@ -139,25 +138,24 @@ def _labels(split: str, method: str, kind: str, count: int) -> dict[str, np.ndar
     return {n: np.full(count, v, dtype=object) for n, v in (("split", split), ("method", method), ("kind", kind))}
 
 
-def _score(fitted: Fit, table: Runs, held: np.ndarray, kinds: tuple[Any, Any]) -> dict[str, np.ndarray]:
-    """Records of one fit on the held-out runs, each (run,); `mean` intervals are the law's alone, whatever the kind."""
+def _score(fitted: Fit, table: Runs, held: np.ndarray, discrepancy: bool) -> dict[str, np.ndarray]:
+    """Records of one fit on the held-out runs, each (run,)."""
     test = table.subset(held)
     full = _replicated(fitted)
     observed = np.log(test.loss)
-    run = log_losses(full.predict(test, kind=kinds[0]))
-    law = run if kinds[1] == "form" else log_losses(full.predict(test, kind="mean"))
-    bare = None if fitted.kind == "point" or kinds[1] == "form" else law
+    run = log_losses(full.predict(test, discrepancy=discrepancy))
+    expected = log_losses(full.predict(test, noise=False, discrepancy=discrepancy))
     lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
     return {
         "row": np.flatnonzero(held) + 1.0,
         "flops": test.flops,
         "distance": np.log(test.flops / fitted.compute_range[1]),
-        "error": np.median(law, axis=0) - observed,
+        "error": np.median(expected, axis=0) - observed,
         "crps": crps(run, observed),
-        "log_score": -full.log_density(test, kinds[0]),
+        "log_score": -full.log_density(test, discrepancy),
         "interval_score": interval_score(lower, upper, observed, 0.9),
-        "pit_run": pit(run, observed),
-        "pit_mean": np.full(len(test), np.nan) if bare is None else pit(bare, observed),
+        "pit": pit(run, observed),
+        "pit_without_noise": np.full(len(test), np.nan) if fitted.kind == "point" else pit(expected, observed),
     }
 
 
@@ -198,11 +196,11 @@ def _scored(group: "pd.DataFrame") -> dict[str, np.ndarray]:
     """Per run: error, its size, scores, and whether each interval held."""
     columns = {name: group[name].to_numpy() for name in ("error", "crps", "log_score", "interval_score")}
     found = {"bias": columns.pop("error"), "mae": group["error"].abs().to_numpy(), **columns}
-    for kind in ("mean", "run"):
-        values = group[f"pit_{kind}"].to_numpy()
+    for name, label in (("pit", "cover"), ("pit_without_noise", "cover_without_noise")):
+        values = group[name].to_numpy()
         for prob in PROBS:
             held = np.where(np.isnan(values), np.nan, inside(values, prob))
-            found[f"cover_{kind}_{100 * prob:.0f}"] = held
+            found[f"{label}_{100 * prob:.0f}"] = held
     return found
 
 
@@ -215,7 +213,7 @@ def distance_table(result: Backtest, edges: Any) -> "pd.DataFrame":
     rows = {}
     for key, group in records.groupby(["method", band], sort=False):
         scored = _scored(group)
-        names = ("bias", "crps", "cover_mean_90", "cover_run_90")
+        names = ("bias", "crps", "cover_90", "cover_without_noise_90")
         rows[key] = {"runs": len(group)} | {name: scored[name].mean() for name in names}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "distance"])
 

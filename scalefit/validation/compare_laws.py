@@ -78,28 +78,30 @@ class LawComparison:
         """
         return laws_table(self)
 
-    def predict(self, new_runs: Any, kind: str = "run", seed: int | None = None) -> np.ndarray:
+    def predict(
+        self, new_runs: Any, noise: bool = True, discrepancy: bool | None = None, seed: int | None = None
+    ) -> np.ndarray:
         """Draws of the loss of new runs, (draw, run), from all laws, each in proportion to its weight.
 
-        new_runs : as for `Fit.predict`. kind : "mean", "run", or "form", where each law errs by itself too. seed : of
+        new_runs : as for `Fit.predict`. noise, discrepancy : as there, of each law. seed : of
         the noise, and of how draws are dealt out; the comparison's own by default.
         """
         chosen = self.seed if seed is None else seed
         parts = [
-            fitted.predict(new_runs, kind, table_seed(chosen, index))[rows]
-            for index, (fitted, rows) in enumerate(self._dealt(list(self.fits), chosen, kind))
+            fitted.predict(new_runs, noise, discrepancy, table_seed(chosen, index))[rows]
+            for index, (fitted, rows) in enumerate(self._dealt(list(self.fits), chosen, discrepancy))
         ]
         return np.concatenate(parts)
 
-    def log_density(self, new_runs: Runs, kind: str = "run") -> np.ndarray:
+    def log_density(self, new_runs: Runs, discrepancy: bool | None = None) -> np.ndarray:
         """Log predictive density of each new run's ln loss under the mixture of all laws, (run,)."""
-        each = np.array([fitted.log_density(new_runs, kind) for fitted in self.fits.values()])
+        each = np.array([fitted.log_density(new_runs, discrepancy) for fitted in self.fits.values()])
         return mixture_log_density(np.array([self.weights[law] for law in self.fits]), each)
 
-    def frontier(self, budgets: Any, kind: str = "mean") -> Frontier:
+    def frontier(self, budgets: Any, discrepancy: bool | None = None) -> Frontier:
         """Compute-optimal N, D and loss at each budget (FLOP), draws of all laws pooled in proportion to weight.
 
-        kind : "mean" carries what the laws disagree on, "form" each law's own error too. Laws that do not trade N
+        discrepancy : as for `Fit.frontier`, of each law. Laws that do not trade N
         against D are left out, and the others' weights scaled up. Raises `QuestionError` where those have none.
         """
         usable = [law for law, fitted in self.fits.items() if trades(fitted.model.law)]
@@ -107,22 +109,21 @@ class LawComparison:
             raise QuestionError(
                 "no law with any weight trades parameters against tokens; compare such laws, as chinchilla."
             )
-        fronts = [(fitted.frontier(budgets, kind), rows) for fitted, rows in self._dealt(usable, self.seed, kind)]
+        fronts = [(fitted.frontier(budgets, discrepancy), rows) for fitted, rows in self._dealt(usable, self.seed, discrepancy)]
         params, tokens, loss = (
             np.concatenate([getattr(front, name)[rows] for front, rows in fronts])
             for name in ("params", "tokens", "loss")
         )
         first = fronts[0][0]
-        label = "stacked" if kind == "mean" else f"stacked {kind}"
-        return Frontier(first.flops, params, tokens, loss, first.compute_range, label)
+        included = all(front.discrepancy for front, _ in fronts)
+        return Frontier(first.flops, params, tokens, loss, first.compute_range, included, stacked=True)
 
-    def _dealt(self, laws: list[str], seed: int, kind: str) -> list[tuple[Fit, np.ndarray]]:
+    def _dealt(self, laws: list[str], seed: int, discrepancy: bool | None) -> list[tuple[Fit, np.ndarray]]:
         """Each law that gives any draws, and which of them."""
         counts = allocated(np.array([self.weights[law] for law in laws]), DRAWS, seed)
         fits = [self.fits[law] for law in laws]
-        of = "form" if kind == "form" else "mean"
         dealt = [(f, count) for f, count in zip(fits, counts, strict=True) if count]
-        return [(f, evenly(count, len(next(iter(f.draws_of_kind(of)[0].values()))))) for f, count in dealt]
+        return [(f, evenly(count, len(next(iter(f.joint_draws(discrepancy)[0].values()))))) for f, count in dealt]
 
 
 def compare_laws(
@@ -131,6 +132,7 @@ def compare_laws(
     *,
     holdout: Holdout | None = None,
     engine: Engine | str | None = None,
+    discrepancy: bool | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> LawComparison:
@@ -138,7 +140,8 @@ def compare_laws(
 
     laws : names, laws or models, or a mapping from names of your own; by default every law of N and D alone. holdout :
     as for `backtest`; by default cuts at a third, a tenth and a thirtieth of the largest compute, where enough runs lie
-    on both sides. engine : one that draws from posteriors, `Auto()` by default.
+    on both sides. engine : one that draws from posteriors, `Auto()` by default. discrepancy : of the predictions that are
+    scored, as for `Fit.predict`.
 
     The weights are stacking weights (Yao et al. 2018) on the log predictive density of held-out runs: of a mixture, not
     probabilities, so that a poor law keeps some where it alone foresaw a few runs; a law whose
@@ -153,7 +156,7 @@ def compare_laws(
     for law, model in models.items():
         try:
             found = fit_many(tables, model, engine=engine, seed=seed, progress=progress)
-            scores[law], fits[law] = _scored(found, table, splits), found[0]
+            scores[law], fits[law] = _scored(found, table, splits, discrepancy), found[0]
         except ScalefitError as refusal:
             failures[law] = str(refusal)
     if not fits:
@@ -222,7 +225,7 @@ def _default_cuts(parameters: int) -> Holdout:
     return splits
 
 
-def _scored(fits: Fits, table: Runs, splits: list[Split]) -> Scores:
+def _scored(fits: Fits, table: Runs, splits: list[Split], discrepancy: bool | None) -> Scores:
     """A law's scores from its fits to the whole table and below each cut; raises `FitError` where one is missing."""
     labels = ["the whole table", *(label for label, _ in splits)]
     for index, why in fits.failures.items():
@@ -230,8 +233,10 @@ def _scored(fits: Fits, table: Runs, splits: list[Split]) -> Scores:
     lpd, ranked = [], []
     for index, (_, train) in enumerate(splits, start=1):
         # The whole table is predicted, so that all splits share their compiled programs.
-        lpd.append(fits[index].log_density(table)[~train])
-        ranked.append(crps(log_losses(fits[index].predict(table, kind="run")[:, ~train]), np.log(table.loss[~train])))
+        fit = fits[index]
+        lpd.append(fit.log_density(table, discrepancy)[~train])
+        drawn = log_losses(fit.predict(table, discrepancy=discrepancy)[:, ~train])
+        ranked.append(crps(drawn, np.log(table.loss[~train])))
     return Scores(np.concatenate(lpd), np.concatenate(ranked), *leave_one_out(fits[0]))
 
 

@@ -12,6 +12,7 @@ from scalefit._tables import interval_columns, two_level
 from scalefit.errors import ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.approaches import PowerLawFrontier, envelope, isoflop
+from scalefit.frontier.optimum import trades
 from scalefit.infer import MAP, VPNLS, Auto, Bootstrap, Engine, Huber, LeastSquares, fit
 from scalefit.io.read import read_runs
 from scalefit.model.model import Model
@@ -67,6 +68,7 @@ def compare_methods(
     *,
     budget: Any = None,
     methods: Mapping[str, Method] | None = None,
+    discrepancy: bool | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Comparison:
@@ -80,7 +82,7 @@ def compare_methods(
     for name, method in (methods or default_methods()).items():
         start = time.perf_counter()
         try:
-            draws, kind = _ask(method, table, model, flops, seed, progress)
+            draws, kind = _ask(method, table, model, flops, discrepancy, seed, progress)
             entries[name] = Entry(draws, kind, time.perf_counter() - start)
         except ScalefitError as refusal:
             entries[name] = Entry({}, "none", time.perf_counter() - start, str(refusal))
@@ -88,16 +90,18 @@ def compare_methods(
 
 
 def _ask(
-    method: Method, table: Runs, model: Model, flops: np.ndarray, seed: int, progress: bool | None
+    method: Method, table: Runs, model: Model, flops: np.ndarray, discrepancy: bool | None, seed: int, progress: bool | None
 ) -> tuple[dict[str, np.ndarray], str]:
     if isinstance(method, Engine):
         fitted = fit(table, model, engine=method, seed=seed, progress=progress)
-        return _of_fit(fitted, flops), fitted.kind
+        return _of_fit(fitted, flops, discrepancy), fitted.kind
     return {name.split("[")[0]: values for name, values in method(table).quantities(flops).items()}, "bootstrap"
 
 
-def _of_fit(fitted: Fit, flops: np.ndarray) -> dict[str, np.ndarray]:
-    found = {**fitted.draws, **fitted.derived(flops)}
+def _of_fit(fitted: Fit, flops: np.ndarray, discrepancy: bool | None) -> dict[str, np.ndarray]:
+    found = {**fitted.draws, **fitted.law_derived}
+    if trades(fitted.model.law):
+        found |= fitted.optima(flops, discrepancy if fitted.has_discrepancy else False)
     return {name.split("[")[0]: values.reshape(-1) for name, values in found.items()}
 
 

@@ -60,24 +60,24 @@ def cases(studies: Mapping[str, Any], cuts: Iterable[float] = CUTS) -> list[Case
     return found
 
 
-def coverage_scores(fit: Fit, held: Runs, kind: str) -> dict[str, float]:
+def coverage_scores(fit: Fit, held: Runs, discrepancy: bool | None = None) -> dict[str, float]:
     """Coverage of 90 and 50 % intervals, CRPS and median absolute error, of ln loss and of ln N_opt of larger runs.
 
-    kind : "mean" (with noise for the losses) or "form". NaN for ln N_opt where the runs hold no isoFLOP minimum.
+    discrepancy : as for `Fit.predict`; losses are predicted with noise. NaN for ln N_opt where the runs hold no isoFLOP minimum.
     """
-    losses = log_losses(fit.predict(held, kind="run" if kind == "mean" else "form"))
-    return _coverage_scores("loss", losses, np.log(held.loss)) | size_coverage_scores(fit, held, kind)
+    losses = log_losses(fit.predict(held, discrepancy=discrepancy))
+    return _coverage_scores("loss", losses, np.log(held.loss)) | size_coverage_scores(fit, held, discrepancy)
 
 
-def size_coverage_scores(fit: Fit, held: Runs, kind: str) -> dict[str, float]:
+def size_coverage_scores(fit: Fit, held: Runs, discrepancy: bool | None = None) -> dict[str, float]:
     """Those of ln N_opt."""
-    _, draws, best = sizes_at_minima(fit, held, kind)
+    _, draws, best = sizes_at_minima(fit, held, discrepancy)
     if not len(best):
         return dict.fromkeys((f"size {name}" for name in ("90", "50", "crps", "mae")), float("nan"))
     return _coverage_scores("size", draws, best)
 
 
-def sizes_at_minima(fit: Fit, held: Runs, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sizes_at_minima(fit: Fit, held: Runs, discrepancy: bool | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """flops (minimum,), ln N_opt as predicted (draw, minimum) and as the runs show it (minimum,).
 
     Each predicted draw carries an error of the minimum's size, from the fit's seed.
@@ -86,7 +86,7 @@ def sizes_at_minima(fit: Fit, held: Runs, kind: str) -> tuple[np.ndarray, np.nda
     if not minima:
         return np.empty(0), np.empty((1, 0)), np.empty(0)
     flops, best, error = (np.array(values) for values in zip(*minima, strict=True))
-    found = np.log(fit.frontier(flops, kind=kind).params)
+    found = np.log(fit.frontier(flops, discrepancy).params)
     return flops, found + error * np.random.default_rng(fit.seed).normal(size=found.shape), best
 
 

@@ -51,7 +51,7 @@ class LearnedDiscrepancy:
     chosen: Mapping[str, str]
 
     @property
-    def card(self) -> Evidence:
+    def evidence(self) -> Evidence:
         """What was learned from, and what intervals were worth with each family left out, by distance."""
         scores, times = self.scores[LEFT_OUT], np.array([case.times for case in self.cases])
         distances = tuple(sorted(set(times.tolist())))
@@ -96,8 +96,8 @@ def learn_discrepancy(
         raise DataError(f"none of the studies could be fitted: {next(iter(fits.failures.values()))}")
     kept = tuple(listed[i] for i in fitted)
     candidates_by_name = dict(candidates or default_candidates())
-    scores = {LAW_ALONE: score(fitted, listed, "mean")}
-    scores |= {name: score(fitted, listed, "form", scales) for name, scales in candidates_by_name.items()}
+    scores = {LAW_ALONE: score(fitted, listed, False)}
+    scores |= {name: score(fitted, listed, True, scales) for name, scales in candidates_by_name.items()}
     chosen = {
         family: _best(scores, candidates_by_name, [case.family != family for case in kept])
         for family in _families(kept)
@@ -112,12 +112,12 @@ def learn_discrepancy(
     )
 
 
-def score(fits: Mapping[int, Fit], listed: list[Case], kind: str, scales: Discrepancy | None = None) -> Scores:
-    """What intervals of a kind are worth in every case that has a fit, under such scales of the law's error."""
+def score(fits: Mapping[int, Fit], listed: list[Case], discrepancy: bool, scales: Discrepancy | None = None) -> Scores:
+    """Coverage and scores in every case that has a fit, with the discrepancy on such scales or the law alone."""
     rows = []
     for i, fit in fits.items():
-        bent = replace(fit, model=replace(fit.model, discrepancy=scales))
-        rows.append(coverage_scores(bent, listed[i].held, kind))
+        rescaled = replace(fit, model=replace(fit.model, discrepancy=scales))
+        rows.append(coverage_scores(rescaled, listed[i].held, discrepancy))
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
