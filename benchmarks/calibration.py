@@ -55,7 +55,7 @@ def curves(listed: list[Case], method: str) -> dict[str, np.ndarray]:
     kind = METHODS[method]
     found: dict[str, list[np.ndarray]] = {"loss": [], "size": []}
     for case, fit in zip(listed, fitted(listed, method), strict=True):
-        losses = log_losses(fit.predict(case.held, kind="run" if kind == "mean" else kind))
+        losses = log_losses(fit.predict(case.held, discrepancy=False if kind == "mean" else kind))
         found["loss"].append(held(losses, np.log(case.held.loss)))
         _, draws, best = sizes_at_minima(fit, case.held, kind)
         found["size"].append(held(draws, best))

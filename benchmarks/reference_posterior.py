@@ -21,7 +21,7 @@ def main() -> None:
     table = fit.summary(0.9, [BUDGET])
     assert fit.health.verdict == "ok", fit.health
     assert table["r_hat"].max() < 1.001
-    draws = {**fit.draws, **fit.derived([BUDGET])}
+    draws = {**fit.draws, **fit.optima([BUDGET], discrepancy=False)}
     found = {
         name: dict(zip(("median", "q05", "q95"), np.quantile(values, [0.5, 0.05, 0.95]).tolist(), strict=True))
         | {"mean": float(values.mean()), "sd": float(values.std()), "ess": float(table.loc[name, "ess_bulk"])}

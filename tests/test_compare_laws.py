@@ -125,11 +125,11 @@ def test_the_stacked_frontier_pools_laws_that_trade(found):
     assert front.kind == "stacked"
     assert front.params.shape == (4000, 2)
     np.testing.assert_allclose(6 * front.params * front.tokens, np.broadcast_to([1e22, 1e23], (4000, 2)))
-    each = [found.fits[law].frontier([1e22], kind="mean").loss.mean() for law in LAWS]
+    each = [found.fits[law].frontier([1e22], discrepancy=False).loss.mean() for law in LAWS]
     assert front.loss[:, 0].mean() == pytest.approx(np.mean(each), rel=1e-3)
-    bent = mixed(found, chinchilla=1.0, kaplan=0.0).frontier([1e22], kind="form")
+    bent = mixed(found, chinchilla=1.0, kaplan=0.0).frontier([1e22], discrepancy=True)
     assert bent.kind == "stacked form"
-    assert set(bent.params[:, 0]) == set(found.fits["chinchilla"].frontier([1e22], kind="form").params[:, 0])
+    assert set(bent.params[:, 0]) == set(found.fits["chinchilla"].frontier([1e22], discrepancy=True).params[:, 0])
     with pytest.raises(sf.ScalefitError, match="no law with any weight"):
         mixed(found, chinchilla=0.0, kaplan=0.0).frontier(1e22)
 

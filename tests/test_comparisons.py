@@ -71,12 +71,12 @@ def test_llama_was_overtrained_on_purpose(law_fit):
 def test_chinchilla_beats_gopher(law_fit):
     """Difference .026 [.020, .033] nats (95 %); certain by the law, .93 as one run each. Monte Carlo error of a
     quantile is below .001; of the chance, .005 a standard error."""
-    found = sf.compare_runs("gopher", "chinchilla", fit=law_fit)
+    found = sf.compare_runs(law_fit, "gopher", "chinchilla")
     low, middle, high = np.quantile(found.draws["difference"], [0.025, 0.5, 0.975])
     assert (low, middle, high) == pytest.approx((0.020, 0.026, 0.033), abs=0.001)
     assert found.chance == 1.0
     assert found.chance_one_run == pytest.approx(0.93, abs=0.015)
-    reverse = sf.compare_runs("chinchilla", "gopher", fit=law_fit)
+    reverse = sf.compare_runs(law_fit, "chinchilla", "gopher")
     assert reverse.chance == 0.0
     np.testing.assert_allclose(reverse.draws["speedup"], 1 / found.draws["speedup"], rtol=1e-6)
 
@@ -100,20 +100,20 @@ def test_a_better_recipe_against_more_compute(point_fit):
     gamma = t["alpha"] * t["beta"] / (t["alpha"] + t["beta"])
     loss = fit.frontier([1e23]).loss[0, 0]
     worth = ((0.99 * loss - t["E"]) / (loss - t["E"])) ** (-1 / gamma)
-    found = sf.compare_runs("1e23", "1e23 - 1%", fit=fit)
+    found = sf.compare_runs(fit, "1e23", "1e23 - 1%")
     assert found.draws["speedup"][0] == pytest.approx(worth, rel=1e-6)
-    assert sf.compare_runs(f"{1.02 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 0.0
-    assert sf.compare_runs(f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%", fit=fit).chance == 1.0
+    assert sf.compare_runs(fit, f"{1.02 * worth * 1e23:.6e}", "1e23 - 1%").chance == 0.0
+    assert sf.compare_runs(fit, f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%").chance == 1.0
 
 
 def test_budgets_are_spent_at_their_plans(law_fit):
-    found = sf.compare_runs("1e23", "$1M", fit=law_fit)
+    found = sf.compare_runs(law_fit, "1e23", "$1M")
     assert found.a.params == pytest.approx(sf.plan(law_fit, 1e23).params, rel=1e-9)
     assert found.b.flops == pytest.approx(1e6 / 2 * 989.4e12 * 0.4 * 3600)
 
 
 def test_a_loss_no_compute_reaches_is_an_infinite_speedup(point_fit):
-    found = sf.compare_runs("1e23", "1e23 - 30%", fit=point_fit(**BESIROGLU))
+    found = sf.compare_runs(point_fit, "1e23", "1e23 - 30%"(**BESIROGLU))
     assert np.isinf(found.draws["speedup"]).all()
 
 
@@ -123,7 +123,7 @@ def test_questions_that_are_none(small_fit):
     with pytest.raises(sf.ScalefitError, match="two fits at budget"):
         sf.compare_runs(small_fit, small_fit)
     with pytest.raises(sf.ScalefitError, match="two fits at budget"):
-        sf.compare_runs(small_fit, "1e22", fit=small_fit)
+        sf.compare_runs(small_fit, small_fit, "1e22")
 
 
 def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):

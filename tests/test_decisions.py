@@ -367,7 +367,7 @@ def test_single_precision_decides_alike(law_fit):
         plan, found = sf.plan(law_fit, 5.76e23), sf.target(law_fit, 2.0)
         life = sf.lifetime(law_fit, "7B", sf.costs.Lifetime(2e12))
         audited = sf.audit(law_fit, ["70B:1.4T"]).draws
-        compared = sf.compare_runs("gopher", "chinchilla", fit=law_fit)
+        compared = sf.compare_runs(law_fit, "gopher", "chinchilla")
         numbers = {"params": plan.params, "waste": np.mean(plan.draws["wasted_compute"]), "least": found.even.cost}
         numbers |= {"life": life.params} | {name: np.median(values) for name, values in audited.items()}
         return numbers | {"speedup": np.median(compared.draws["speedup"])}

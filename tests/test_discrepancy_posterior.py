@@ -1,4 +1,4 @@
-"""The law's own error: its process, its posterior against a long joint run, and what answers of kind form carry."""
+"""The discrepancy: its process, its posterior against a long joint run, and what answers include of it."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from scalefit.model.discrepancy import (
     pivots,
     sample_paths,
 )
-from scalefit.model.model import noise
+from scalefit.model import noise
 
 SCALES = Discrepancy().scales
 
@@ -112,7 +112,7 @@ def test_normal_noise_leaves_nothing_to_correct():
         truth = bound.to_unit(TRUTH | {"sigma": 0.01})
         place = unconstrain_alr(model, {name: jnp.asarray(truth[name]) for name in truth})
         given = conditional(
-            model, bound.data, ConditionalWeights.unaware(basis), *law_residuals(model, bound.data, place)
+            model, bound.data, ConditionalWeights.uninformed(basis), *law_residuals(model, bound.data, place)
         )
         error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)
@@ -134,7 +134,7 @@ def test_noise_without_a_scale_leaves_the_error_out(small_fit):
     try:
         fit = replace(small_fit, model=sf.Model(noise=Wide()))
         assert not fit.has_discrepancy
-        assert fit.kind_at(1e25) == "mean"
+        assert not fit.resolve(None)
         with pytest.raises(sf.ScalefitError, match="noise with a sigma"):
             _ = fit.discrepancy_posterior
     finally:
@@ -145,7 +145,7 @@ def test_noise_and_paths_are_drawn_apart(small_fit):
     """One stream for both made a run's noise the amplitude of its draw's path."""
     normal = replace(small_fit, model=replace(small_fit.model, noise=sf.Normal()))
     loss = np.ones((small_fit.theta["E"].size, 96))
-    seen = np.log(normal.observed(loss)) / small_fit.theta["sigma"][:, None]
+    seen = np.log(normal.add_noise(loss, discrepancy=False)) / small_fit.theta["sigma"][:, None]
     path = np.random.default_rng(small_fit.seed).normal(size=loss.shape)
     assert abs(np.corrcoef(seen.ravel(), path.ravel())[0, 1]) < 0.02  # four standard errors of 48,000 draws at least
 
@@ -166,32 +166,34 @@ def test_a_quadratic_is_found_and_ends_where_the_places_do():
         assert float(found(found.mean + 100 * far)) == pytest.approx(float(found(found.mean + 1000 * far)), rel=1e-9)
 
 
-def test_beyond_the_data_form_is_wider_and_inside_it_is_not_much(chinchilla_fit):
+def test_beyond_the_data_the_discrepancy_widens_and_inside_it_does_little(chinchilla_fit):
     inside, beyond = {"params": [2e9], "tokens": [4e10]}, {"params": [7e10], "tokens": [1.4e12]}
-    width = lambda x, kind: np.ptp(np.quantile(np.log(chinchilla_fit.predict(x, kind=kind)), [0.05, 0.95]))
-    assert width(beyond, "form") > 2 * width(beyond, "run")
-    assert width(inside, "form") < 1.5 * width(inside, "run")
+    width = lambda x, included: np.ptp(
+        np.quantile(np.log(chinchilla_fit.predict(x, discrepancy=included)), [0.05, 0.95])
+    )
+    assert width(beyond, True) > 2 * width(beyond, False)
+    assert width(inside, True) < 1.5 * width(inside, False)
     assert chinchilla_fit.discrepancy_posterior.pareto_k < 0.7
 
 
-def test_a_simulated_law_is_not_bent_by_an_error_it_does_not_have(quick):
+def test_a_simulated_law_is_not_moved_by_a_discrepancy_it_does_not_have(quick):
     """Runs of the law itself, predicted 10 times beyond their compute: no farther off than the interval, and inside the
     data at most half as wide again. False-alarm rate: 1 % for the interval."""
     fit = sf.fit(simulated(3), engine=quick)
     x = {"params": np.array([9e9]), "tokens": np.array([1.85e11])}
-    low, high = np.quantile(fit.predict(x, kind="form"), [0.005, 0.995])
+    low, high = np.quantile(fit.predict(x, discrepancy=True), [0.005, 0.995])
     truth = TRUTH["E"] + TRUTH["A"] * x["params"] ** -TRUTH["alpha"] + TRUTH["B"] * x["tokens"] ** -TRUTH["beta"]
     assert low < truth[0] < high
     middle = {name: values[40:41] for name, values in isoflop_design().items()}
-    width = lambda kind: np.ptp(np.quantile(np.log(fit.predict(middle, kind=kind)), [0.05, 0.95]))
-    assert width("form") < 1.5 * width("run")
+    width = lambda included: np.ptp(np.quantile(np.log(fit.predict(middle, discrepancy=included)), [0.05, 0.95]))
+    assert width(True) < 1.5 * width(False)
 
 
 def test_outliers_do_not_bend_it(chinchilla_fit):
     """The five runs that published fits drop by hand move what is expected far out by a part of its own uncertainty."""
     every = sf.fit(sf.datasets.load("chinchilla", outliers="keep"))
     x = {"params": [7e10], "tokens": [1.4e12]}
-    kept, dropped = (np.log(fit.predict(x, kind="form")) for fit in (every, chinchilla_fit))
+    kept, dropped = (np.log(fit.predict(x, discrepancy=True)) for fit in (every, chinchilla_fit))
     assert abs(np.median(kept) - np.median(dropped)) < 0.5 * dropped.std()
 
 
@@ -201,12 +203,12 @@ def one_of(draws, index):
     return {name: path if name == "paths" else v[index] for name, v in draws.items()}
 
 
-def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
+def test_the_optimum_with_discrepancy_is_the_best_of_a_dense_grid(chinchilla_fit):
     from scalefit.frontier.optimum import log_loss_of, planning_draws
 
-    front = chinchilla_fit.frontier([1e22, 5.76e23], kind="form")
-    assert front.kind == "form"
-    theta, paths = chinchilla_fit.draws_of_kind("form")
+    front = chinchilla_fit.frontier([1e22, 5.76e23], discrepancy=True)
+    assert front.discrepancy
+    theta, paths = chinchilla_fit.joint_draws(True)
     with precision():
         draws = planning_draws(chinchilla_fit.model.law, theta, {}, paths)
         log_k = np.log(5.76e23 / 6)
@@ -218,67 +220,77 @@ def test_the_optimum_of_a_bent_loss_is_the_best_of_a_dense_grid(chinchilla_fit):
             assert front.loss[draw, 1] <= float(values.min()) * (1 + 1e-9)
 
 
-def test_beyond_the_data_answers_carry_the_laws_error_unless_told_otherwise(chinchilla_fit, law_fit):
-    """One rule for every question; inside the data, without a posterior or without an error they hold the law's own."""
-    near, far = {"params": [1e9], "tokens": [2e10]}, {"params": [1e9, 7e10], "tokens": [2e10, 1.4e12]}
-    assert chinchilla_fit.frontier([1e20, 1e22]).kind == "mean"
-    assert chinchilla_fit.frontier([1e20, 5e22]).kind == "form"
+def test_every_answer_includes_the_discrepancy_unless_asked_not_to(chinchilla_fit, law_fit):
+    """Inside the data and beyond: there is no edge at which an answer changes. Without a posterior or without a
+    discrepancy in the model answers are the law's."""
+    x = {"params": [1e9, 7e10], "tokens": [2e10, 1.4e12]}
     same = np.testing.assert_array_equal
-    same(chinchilla_fit.predict(near), chinchilla_fit.predict(near, kind="run"))
-    same(chinchilla_fit.predict(far), chinchilla_fit.predict(far, kind="form"))
-    for budget, kind in ((1e21, "mean"), (5e22, "form")):
-        assert sf.plan(chinchilla_fit, budget).basis.interval == kind
-        assert sf.rules_of_thumb(chinchilla_fit, budget).basis.interval == kind
-        assert sf.compare_runs(budget / 2, budget, fit=chinchilla_fit).basis.interval == kind
-    assert sf.target(chinchilla_fit, 2.2).basis.interval == "mean"
-    assert sf.target(chinchilla_fit, 2.1).basis.interval == "form"
-    assert sf.audit(chinchilla_fit, "1B:20B").basis.interval == "mean"
-    assert sf.audit(chinchilla_fit, ["1B:20B", "70B:1.4T"]).basis.interval == "form"
-    assert law_fit.frontier([5e22]).kind == "mean"
-    assert replace(chinchilla_fit, kind="bootstrap").frontier([5e22]).kind == "mean"
-    same(law_fit.predict(far), law_fit.predict(far, kind="run"))
+    same(chinchilla_fit.predict(x), chinchilla_fit.predict(x, discrepancy=True))
+    assert len(chinchilla_fit.predict(x, discrepancy=False)) == 4000
+    for budget in (1e21, 5e22):
+        assert chinchilla_fit.frontier([budget]).discrepancy
+        for answer in (
+            sf.plan(chinchilla_fit, budget),
+            sf.rules_of_thumb(chinchilla_fit, budget),
+            sf.compare_runs(chinchilla_fit, budget / 2, budget),
+        ):
+            assert answer.assumptions.discrepancy
+    for answer in (sf.target(chinchilla_fit, 2.2), sf.target(chinchilla_fit, 2.1), sf.audit(chinchilla_fit, "1B:20B")):
+        assert answer.assumptions.discrepancy
+    assert sf.lifetime(chinchilla_fit, "7B", sf.costs.Lifetime(1e12)).assumptions.discrepancy
+    assert not law_fit.frontier([5e22]).discrepancy
+    assert not replace(chinchilla_fit, kind="bootstrap").frontier([5e22]).discrepancy
+    same(law_fit.predict(x), law_fit.predict(x, discrepancy=False))
+    same(law_fit.predict(x), chinchilla_fit.predict(x, discrepancy=False))
 
 
-def test_a_surface_beyond_the_data_carries_it_too(chinchilla_fit):
-    """Cell by cell the median of the from_alr law, as `expected` has it run by run."""
+def test_answers_do_not_jump_at_the_edge_of_the_data(chinchilla_fit):
+    """Plans a hair inside and a hair outside the largest run's compute agree; they were a third of N apart."""
+    largest = chinchilla_fit.compute_range[1]
+    inside, outside = (sf.plan(chinchilla_fit, factor * largest).params for factor in (1.004, 1.006))
+    assert inside == pytest.approx(outside, rel=0.01)
+
+
+def test_a_surface_includes_it_too(chinchilla_fit):
+    """Cell by cell the median of the predictions, run by run."""
     found = sf.loss_surface(chinchilla_fit, [1e9, 7e10], [2e10, 1.4e12])
-    assert found.kind == "form"
+    assert found.discrepancy
     runs = {"params": [1e9, 1e9, 7e10, 7e10], "tokens": [2e10, 1.4e12, 2e10, 1.4e12]}
-    expected = np.median(chinchilla_fit.expected(runs, "form"), axis=0)
+    expected = np.median(chinchilla_fit.predict(runs, noise=False, discrepancy=True), axis=0)
     np.testing.assert_allclose(found.median.ravel(), expected, rtol=1e-12)
-    assert sf.loss_surface(chinchilla_fit, [1e9], [2e10]).kind == "mean"
+    assert not sf.loss_surface(chinchilla_fit, [1e9], [2e10], discrepancy=False).discrepancy
 
 
-def test_a_plan_of_kind_form_prices_the_laws_error(chinchilla_fit):
+def test_a_plan_prices_the_discrepancy(chinchilla_fit):
     """A wide optimum and a cheap mistake, at 44 times the compute of the largest run."""
-    bare, form = (sf.plan(chinchilla_fit, 5.76e23, kind=kind) for kind in ("mean", "form"))
+    law_only, both = (sf.plan(chinchilla_fit, 5.76e23, discrepancy=included) for included in (False, True))
     spread = lambda plan: np.ptp(np.log(np.quantile(plan.draws["N_opt"], [0.05, 0.95])))
-    assert spread(form) > 2 * spread(bare)
-    assert bare.regret < form.regret < 0.01
-    assert np.all(form.draws["regret"] >= 0)
+    assert spread(both) > 2 * spread(law_only)
+    assert law_only.regret < both.regret < 0.01
+    assert np.all(both.draws["regret"] >= 0)
 
 
-def test_decisions_can_carry_the_laws_error(chinchilla_fit):
+def test_decisions_widen_with_the_discrepancy(chinchilla_fit):
     """Wider beyond the data, and labelled as what it is."""
     questions = {
-        "audit": lambda kind: sf.audit(chinchilla_fit, "70B:1.4T", kind=kind),
-        "versus": lambda kind: sf.compare_runs("280B:300B", "70B:1.4T", fit=chinchilla_fit, kind=kind),
+        "audit": lambda included: sf.audit(chinchilla_fit, "70B:1.4T", discrepancy=included),
+        "compare_runs": lambda included: sf.compare_runs(chinchilla_fit, "280B:300B", "70B:1.4T", discrepancy=included),
     }
-    looked_at = {"audit": "loss", "versus": "difference"}
+    looked_at = {"audit": "loss", "compare_runs": "difference"}
     for name, ask in questions.items():
-        mean, form = ask("mean"), ask("form")
-        width = [np.ptp(np.quantile(np.log(1 + each.draws[looked_at[name]]), [0.05, 0.95])) for each in (mean, form)]
+        law_only, both = ask(False), ask(True)
+        width = [np.ptp(np.quantile(np.log(1 + each.draws[looked_at[name]]), [0.05, 0.95])) for each in (law_only, both)]
         assert width[1] > 1.3 * width[0], name
-        assert (mean.basis.interval, form.basis.interval) == ("mean", "form")
+        assert (law_only.assumptions.discrepancy, both.assumptions.discrepancy) == (False, True)
 
 
-def test_a_target_is_reached_by_the_bent_law(chinchilla_fit):
+def test_a_target_is_reached_with_the_discrepancy(chinchilla_fit):
     """The budget of each draw reaches the loss at its own optimum, and a plan as often as its chance says."""
-    found = sf.target(chinchilla_fit, 2.05, kind="form")
-    front = chinchilla_fit.frontier(found.draws["budget"][[0, 500, 999]], kind="form")
+    found = sf.target(chinchilla_fit, 2.05, discrepancy=True)
+    front = chinchilla_fit.frontier(found.draws["budget"][[0, 500, 999]], discrepancy=True)
     np.testing.assert_allclose(front.loss[[0, 500, 999], [0, 1, 2]], 2.05, atol=1e-6)
     run = {"params": [found.sure.params], "tokens": [found.sure.tokens]}
-    one_run = chinchilla_fit.predict(run, kind="form")
+    one_run = chinchilla_fit.predict(run, discrepancy=True)
     assert found.sure.chance_one_run == pytest.approx((one_run <= 2.05).mean(), abs=0.03)
     assert found.even.chance == pytest.approx(0.5, abs=0.01)
     assert found.sure.chance == pytest.approx(0.9, abs=0.01)
@@ -290,17 +302,27 @@ def test_the_same_seed_gives_the_same_paths(quick):
     assert (first.paths["pull"] != other.paths["pull"]).any()
 
 
-def test_without_a_discrepancy_there_is_no_form(small_fit, quick):
+def test_a_discrepancy_that_is_not_there_is_refused(quick):
     fit = sf.fit(simulated(), sf.Model(discrepancy=None), engine=quick)
-    with pytest.raises(sf.errors.OptionError, match="has no error of its own"):
-        fit.frontier([1e22], kind="form")
-    with pytest.raises(sf.errors.QuestionError, match="no interval kind"):
-        small_fit.frontier([1e22], kind="run")
-    with pytest.raises(sf.errors.OptionError, match="is positive"):
+    with pytest.raises(sf.QuestionError, match="has no discrepancy"):
+        fit.frontier([1e22], discrepancy=True)
+    with pytest.raises(sf.ScalefitError, match="is positive"):
         sf.Discrepancy(compute=0.0)
 
 
-def test_a_saved_fit_keeps_its_scales(quick, tmp_path):
-    model = sf.Model(discrepancy=sf.Discrepancy(compute=0.03))
-    fit = sf.fit(simulated(), model, engine=quick)
-    assert sf.load(fit.save(tmp_path / "fit.nc")).model == model
+def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fit, monkeypatch):
+    """The retry with a larger schedule, and the warning where that fails too."""
+    from scalefit.sampling import discrepancy_posterior as module
+
+    asked = []
+
+    def doubting(stats, real=module.doubt):
+        asked.append(real(stats))
+        return "Pareto k is planted"
+
+    monkeypatch.setattr(module, "doubt", doubting)
+    with pytest.warns(sf.FitWarning, match="Pareto k is planted"):
+        found = module.sample_discrepancy_posterior(small_fit.bound, small_fit.theta, small_fit.seed)
+    assert len(asked) == len(module.SCHEDULES)
+    assert found.doubt == "Pareto k is planted"
+    assert np.isfinite(found.theta["E"]).all()

@@ -24,7 +24,7 @@ def agrees(draws, median, lower, upper):
 
 
 def test_the_240_runs_give_the_known_posterior(chinchilla_fit):
-    draws = {**chinchilla_fit.draws, **chinchilla_fit.derived([5.76e23])}
+    draws = {**chinchilla_fit.draws, **chinchilla_fit.optima([5.76e23], discrepancy=False)}
     agrees(draws["E"], 1.807, 1.781, 1.833)
     agrees(draws["alpha"], 0.3455, 0.3295, 0.3607)
     agrees(draws["beta"], 0.3607, 0.3436, 0.3773)
@@ -45,9 +45,9 @@ def test_the_240_runs_mix_well(chinchilla_fit):
 
 def test_five_outliers_do_not_move_a_student_t_but_do_move_a_normal():
     every = sf.datasets.load("chinchilla", outliers="keep")
-    robust = sf.fit(every).derived([5.76e23])["tokens_per_param[5.76e23]"]
+    robust = sf.fit(every).optima([5.76e23], discrepancy=False)["tokens_per_param[5.76e23]"]
     agrees(np.log(robust), *np.log([17.5, 11.8, 25.7]))
-    fragile = sf.fit(every, sf.Model(noise=sf.Normal()), engine=sf.MAP()).derived([5.76e23])
+    fragile = sf.fit(every, sf.Model(noise=sf.Normal()), engine=sf.MAP()).optima([5.76e23], discrepancy=False)
     assert np.median(fragile["tokens_per_param[5.76e23]"]) < 5
 
 
@@ -67,7 +67,7 @@ def test_probabilities_are_checked(small_fit, prob):
 
 def test_prediction_of_the_law_is_the_law(small_fit):
     x = {"N": [1e9, 2e9], "D": ["20B", "40B"]}
-    mean = small_fit.predict(x, kind="mean")
+    mean = small_fit.predict(x, noise=False, discrepancy=False)
     t = {name: values[:, None] for name, values in small_fit.theta.items()}
     n, d = np.array([1e9, 2e9]), np.array([2e10, 4e10])
     np.testing.assert_allclose(mean, t["E"] + t["A"] * n ** -t["alpha"] + t["B"] * d ** -t["beta"], rtol=1e-10)
@@ -79,7 +79,7 @@ def test_prediction_of_a_run_adds_noise_and_repeats(small_fit):
     np.testing.assert_array_equal(run, again)
     assert (run != other).all()
     assert run.shape == (2000, len(x))
-    assert np.ptp(run, axis=0).min() > np.ptp(small_fit.predict(x, kind="mean"), axis=0).max()
+    assert np.ptp(run, axis=0).min() > np.ptp(small_fit.predict(x, noise=False, discrepancy=False), axis=0).max()
 
 
 def test_in_sample_run_intervals_cover(small_fit):
@@ -106,7 +106,7 @@ ASKED_OF_A_FIT = {
     "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.costs.Lifetime(1e12)),
     "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
     "audit": lambda fit: sf.audit(fit, "gpt-3"),
-    "versus": lambda fit: sf.compare_runs("gopher", "chinchilla", fit=fit),
+    "versus": lambda fit: sf.compare_runs(fit, "gopher", "chinchilla"),
     "loss_surface": lambda fit: sf.loss_surface(fit, [1e9], [1e10]),
     "reconcile": lambda fit: sf.reconcile(fit),
     "plots.frontier": lambda fit: sf.plots.frontier(fit),
@@ -125,7 +125,7 @@ def test_what_is_no_fit_is_refused_in_words(ask, chinchilla):
 
 def test_planned_runs_need_only_their_inputs(small_fit):
     planned = {"N": [1e9], "D": [2e10], "loss": [np.nan], "val_loss": [np.nan], "note": ["later"]}
-    assert small_fit.predict(planned, kind="mean").shape == (2000, 1)
+    assert small_fit.predict(planned, noise=False, discrepancy=False).shape == (2000, 1)
 
 
 def test_names_will_do_and_seeds_are_checked(quick):

@@ -135,7 +135,7 @@ def test_a_budget_too_small_for_any_model_is_refused():
 
 
 def test_summary_has_flops_for_rows_and_intervals_for_columns(small_fit):
-    table = small_fit.frontier([1e21, 1e22], kind="mean").summary(prob=0.8)
+    table = small_fit.frontier([1e21, 1e22], discrepancy=False).summary(prob=0.8)
     assert table.index.tolist() == [1e21, 1e22]
     assert table.index.name == "flops"
     for name in ("params", "tokens", "tokens_per_param", "loss"):

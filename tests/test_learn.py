@@ -71,7 +71,7 @@ def test_an_absurd_candidate_is_not_chosen(learned):
 def test_worth_is_coverage_crps_and_error(learned, small_fit):
     held = learned.cases[0].held
     found = coverage_scores(small_fit, held, "mean")
-    draws = np.log(small_fit.predict(held, kind="run"))
+    draws = np.log(small_fit.predict(held, discrepancy=False))
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     inside = (low <= np.log(held.loss)) & (np.log(held.loss) <= high)
     assert found["loss 90"] == pytest.approx(inside.mean(), abs=1 / len(held))

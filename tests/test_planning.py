@@ -14,7 +14,7 @@ def plan(law_fit):
 def test_the_plan_minimises_expected_loss(plan, law_fit):
     """No allocation on a fine grid is better; the plug-in and the mean of the optima are not."""
     sizes = plan.params * np.exp(np.linspace(-0.5, 0.5, 101))
-    expected = law_fit.predict({"params": sizes, "tokens": 5.76e23 / 6 / sizes}, kind="mean").mean(0)
+    expected = law_fit.predict({"params": sizes, "tokens": 5.76e23 / 6 / sizes}, noise=False, discrepancy=False).mean(0)
     assert expected.argmin() == 50
     assert plan.loss == pytest.approx(expected.min(), abs=1e-12)
     assert 6 * plan.params * plan.tokens == pytest.approx(5.76e23, rel=1e-12)
@@ -87,10 +87,10 @@ def test_one_budget_a_plan(small_fit):
 
 def test_the_surface_is_the_posterior_of_the_law(small_fit):
     params, tokens = np.geomspace(1e8, 1e10, 3), np.geomspace(1e9, 1e11, 4)
-    surface = sf.loss_surface(small_fit, params, tokens, prob=0.8, kind="mean")
+    surface = sf.loss_surface(small_fit, params, tokens, prob=0.8, discrepancy=False)
     assert surface.median.shape == (3, 4)
     for i, n in enumerate(params):
-        draws = small_fit.predict({"params": np.full(4, n), "tokens": tokens}, kind="mean")
+        draws = small_fit.predict({"params": np.full(4, n), "tokens": tokens}, noise=False, discrepancy=False)
         np.testing.assert_allclose(surface.mean[i], draws.mean(0), rtol=1e-12)
         np.testing.assert_allclose(surface.lower[i], np.quantile(draws, 0.1, axis=0), rtol=1e-12)
         np.testing.assert_allclose(surface.upper[i], np.quantile(draws, 0.9, axis=0), rtol=1e-12)
@@ -100,10 +100,10 @@ def test_the_surface_does_not_depend_on_its_chunks(small_fit, monkeypatch):
     from scalefit.planning import loss_surface as module
 
     grid = np.geomspace(1e8, 1e10, 7), np.geomspace(1e9, 1e11, 5)
-    whole = sf.loss_surface(small_fit, *grid, kind="mean")
+    whole = sf.loss_surface(small_fit, *grid, discrepancy=False)
     for cells in (1, 3, 10):
         monkeypatch.setattr(module, "VALUES_AT_ONCE", cells * 2000)
-        np.testing.assert_array_equal(sf.loss_surface(small_fit, *grid, kind="mean").median, whole.median)
+        np.testing.assert_array_equal(sf.loss_surface(small_fit, *grid, discrepancy=False).median, whole.median)
 
 
 def test_a_surface_needs_positive_grids(small_fit):
