@@ -30,6 +30,8 @@ def loss_at(belief: LossPosterior, log_n: Array, log_d: Array) -> Array:
 LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
 CLOSE = 1e-4  # in ln of a budget, where the law's own error leaves few digits to be had and each step is dear
 POINTS = 33  # of one round of a search
+TOKEN_REACH, TOKEN_GRID = 5.0, 27  # in ln D: a discrepancy's shortest length there is about 2, a step .4
+MOST_RATIO = 14.0  # in ln D/N: a million tokens per parameter
 
 
 def tokens_along(cost: Cost, log_budget: Array) -> Callable[[Array], Array]:
@@ -74,6 +76,21 @@ def log_tokens_for(loss: LogLoss, log_n: Array, target: Array) -> Array:
     high = jnp.full_like(target, LARGEST)
     found = _root(lambda log_d: loss(log_n, log_d) - target, jnp.zeros_like(high), high, 0.35 * high)
     return jnp.where(loss(log_n, high) > target, jnp.inf, found)
+
+
+def first_log_tokens_for(loss: LogLoss, law: LogLoss, log_n: Array, target: Array) -> Array:
+    """The same for a loss with discrepancy, which need not fall everywhere: the first ln D that reaches the target.
+
+    It is sought on a grid within `TOKEN_REACH` of the ln D at which the law alone reaches it, or of the most tokens per
+    parameter there are where the law alone does not, then as a root between two points of the grid.
+    """
+    middle = jnp.minimum(log_tokens_for(law, log_n, target), log_n + MOST_RATIO)
+    grid = jnp.maximum(middle + jnp.linspace(-TOKEN_REACH, TOKEN_REACH, TOKEN_GRID), 0.0)
+    reached = jax.vmap(lambda log_d: loss(log_n, log_d))(grid) <= target
+    first = jnp.argmax(reached)
+    low, high = grid[jnp.maximum(first - 1, 0)], grid[first]
+    found = _root(lambda log_d: loss(log_n, log_d) - target, low, high, 0.5 * (low + high))
+    return jnp.where(reached.any(), found, jnp.inf)
 
 
 def balanced_log_tokens(loss: LogLoss, log_n: Array) -> Array:

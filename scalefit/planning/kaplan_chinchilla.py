@@ -21,7 +21,7 @@ from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._roots import find_root
 from scalefit._tables import INTERVAL
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for_6nd
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import LogLoss, draw_axes, elasticities, log_loss_of, planning_draws
@@ -136,7 +136,7 @@ def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -
         budgets = BUDGETS[name][:, None]
         # At each budget every model is seen at the noted tokens nearest to what the budget buys; NaN before the first.
         nearest = TOKENS[np.abs(flops_6nd(counted, TOKENS[:, None, None]) - budgets).argmin(axis=0)]
-        tokens = np.where(tokens_for_6nd(budgets, counted) < TOKENS[0], np.nan, nearest)
+        tokens = np.where(tokens_for(budgets, counted) < TOKENS[0], np.nan, nearest)
         best_log_n, best_loss = _best(law, draws, *(jnp.log(jnp.asarray(v)) for v in (total, tokens, counted)))
         found[name] = _slope(np.log(BUDGETS[name]), best_log_n)
         if name == "non_embedding":
