@@ -10,7 +10,7 @@ class DataError(ScalefitError, ValueError):
 
 
 class OptionError(ScalefitError, ValueError):
-    """An argument or option is not one of those there are, or options contradict each other."""
+    """An argument or option is unknown or out of range, or options contradict each other."""
 
 
 class FitError(ScalefitError, ValueError):
@@ -18,7 +18,7 @@ class FitError(ScalefitError, ValueError):
 
 
 class StorageError(ScalefitError, ValueError):
-    """A file or folder cannot be written, cannot be read, or does not hold what it should."""
+    """A file or folder cannot be written, cannot be read, or has other contents than it should."""
 
 
 class QuestionError(ScalefitError, ValueError):
@@ -26,11 +26,11 @@ class QuestionError(ScalefitError, ValueError):
 
 
 class NoMinimumError(DataError):
-    """Runs at one budget show no best model size between the smallest and the largest."""
+    """The best model size at one budget is not between the smallest and the largest size of its runs."""
 
 
 class TooFewRunsError(DataError):
-    """There are fewer than three model sizes at a budget."""
+    """A budget has runs of fewer than three model sizes."""
 
 
 class DataWarning(UserWarning):

@@ -12,9 +12,24 @@ from scalefit._precision import precision_in_force
 class Devices:
     """The devices that fits are spread over.
 
-    platform : "cpu", "gpu" or "tpu"; kind : the maker's name. local, total : devices of this process, and of all
-    processes of a cluster. processes, process : how many there are, and which this is. memory : bytes of one device,
-    None where it does not say. precision : of the numbers.
+    Parameters
+    ----------
+    platform
+        "cpu", "gpu" or "tpu".
+    kind
+        The maker's name of a device; of a CPU, its number of cores.
+    local
+        Number of devices of this process.
+    total
+        Number of devices of all processes of the cluster.
+    processes
+        Number of processes of the cluster.
+    process
+        Index of this process.
+    memory
+        Bytes of one device, None where the device does not report them.
+    precision
+        "float32" or "float64", the precision of fits.
     """
 
     platform: str
@@ -34,12 +49,16 @@ class Devices:
 
 
 def devices() -> Devices:
-    """What `fit` and `fit_many` will use, as JAX sees it now."""
+    """The devices that `fit` and `fit_many` use, as JAX sees them now."""
     local = jax.local_devices()
     first = local[0]
-    kind = f"{os.cpu_count()} cores" if first.platform == "cpu" else first.device_kind
-    memory = (first.memory_stats() or {}).get("bytes_limit")
     return Devices(
-        first.platform, kind, len(local), jax.device_count(), jax.process_count(), jax.process_index(), memory,
-        precision_in_force(),
-    )  # fmt: skip
+        platform=first.platform,
+        kind=f"{os.cpu_count()} cores" if first.platform == "cpu" else first.device_kind,
+        local=len(local),
+        total=jax.device_count(),
+        processes=jax.process_count(),
+        process=jax.process_index(),
+        memory=(first.memory_stats() or {}).get("bytes_limit"),
+        precision=precision_in_force(),
+    )

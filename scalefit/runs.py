@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
@@ -15,33 +16,69 @@ from scalefit.units import format_count, format_flops
 POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens")
 # A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
 LARGEST_PLAUSIBLE_LOSS = 14.0
+SHOWN = 20  # bad cells that an error describes; of further ones it lists the rows
 
 
 class BadCell(NamedTuple):
-    """One value that cannot be used. `row` counts from 1, below the header."""
+    """One value of a table that cannot be used.
+
+    Parameters
+    ----------
+    row
+        Counted from 1, below the header.
+    column
+        Canonical name.
+    reason
+        A predicate for the error: "is missing (NaN)".
+    """
 
     row: int
     column: str
     reason: str
 
 
-def bad_cells(columns: Mapping[str, np.ndarray]) -> list[BadCell]:
-    """Every missing, infinite, non-positive or implausible value of the columns that must be positive."""
+def bad_cells(columns: Mapping[str, Any]) -> list[BadCell]:
+    """Find every missing, infinite, non-positive or implausible value of the columns that must be positive.
+
+    Parameters
+    ----------
+    columns
+        Name -> numbers (run,); columns that need not be positive are not looked at.
+
+    Returns
+    -------
+    list of BadCell
+        In the order of their rows.
+    """
     found = []
     for column in (c for c in POSITIVE_COLUMNS if c in columns):
         values = np.asarray(columns[column], dtype=float)
-        for index in np.flatnonzero(~_plausible(column, values)):
-            found.append(BadCell(int(index) + 1, column, _reason(column, values[index])))
+        ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
+        for index in np.flatnonzero(~(np.isfinite(values) & (values > 0) & (values <= ceiling))):
+            found.append(BadCell(int(index) + 1, column, _reason(values[index])))
     return sorted(found)
 
 
 def refuse(cells: Iterable[BadCell], table: str) -> None:
-    """Raise one `DataError` that names every bad row; do nothing where there is none."""
+    """Raise one error that names every bad row; do nothing where there is none.
+
+    Parameters
+    ----------
+    cells
+        The values that cannot be used.
+    table
+        What the table is called.
+
+    Raises
+    ------
+    DataError
+        There is a bad cell.
+    """
     cells = sorted(cells)
     if not cells:
         return
-    shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:20])
-    others = sorted({c.row for c in cells[20:]} - {c.row for c in cells[:20]})
+    shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:SHOWN])
+    others = sorted({c.row for c in cells[SHOWN:]} - {c.row for c in cells[:SHOWN]})
     more = f"; and rows {', '.join(map(str, others))}" if others else ""
     raise DataError(
         f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
@@ -49,12 +86,7 @@ def refuse(cells: Iterable[BadCell], table: str) -> None:
     )
 
 
-def _plausible(column: str, values: np.ndarray) -> np.ndarray:
-    ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
-    return np.isfinite(values) & (values > 0) & (values <= ceiling)
-
-
-def _reason(column: str, value: float) -> str:
+def _reason(value: float) -> str:
     if np.isnan(value):
         return "is missing (NaN)"
     if np.isinf(value):
@@ -68,16 +100,27 @@ def _reason(column: str, value: float) -> str:
 class Runs:
     """A table of training runs, one row a run, under canonical names.
 
-    columns : name -> array (run,). `params` and `tokens` are raw counts, `flops` FLOP, `loss` nats per token;
-        further columns (`unique_tokens`, `group`, ...) are kept for the laws that ask for them.
-    name : what the table is called in messages.
-    notes : what the reader derived or doubted, a sentence each.
-    convention : what `params` count: "total", "non_embedding" or "active" ones; None where nobody said.
+    Parameters
+    ----------
+    columns
+        Name -> values (run,). `params` and `tokens` are raw counts, `flops` is in FLOP, `loss` in nats per token;
+        further columns (`unique_tokens`, `group`, ...) are kept for the laws that take them.
+    name
+        What the table is called in messages.
+    notes
+        What was derived or looks doubtful, a sentence each.
+    convention
+        What `params` counts: "total", "non_embedding" or "active" parameters; None where it is not stated.
 
-    Raises `DataError` that names every bad row.
+    Raises
+    ------
+    DataError
+        A value cannot be used, columns differ in length, or there is no run. The sentence names every bad row.
+    OptionError
+        The convention is unknown.
     """
 
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Any]
     name: str = "runs"
     notes: tuple[str, ...] = field(default=())
     convention: str | None = None
@@ -88,9 +131,9 @@ class Runs:
         columns = {name: _frozen(name, values) for name, values in self.columns.items()}
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"{self.name}: columns differ in length: {lengths}; give every run one row.")
-        if "loss" not in columns or not lengths["loss"]:
-            raise DataError(f"{self.name}: there is no run in it; give a table with a loss for every run.")
+            raise DataError(f"{self.name}: the columns differ in length: {lengths}. Give one row for every run.")
+        if not lengths.get("loss"):
+            raise DataError(f"{self.name}: the table has no runs. Give a table with a loss for every run.")
         refuse(bad_cells(columns), self.name)
         object.__setattr__(self, "columns", MappingProxyType(columns))
 
@@ -100,38 +143,38 @@ class Runs:
     def __len__(self) -> int:
         return len(self.columns["loss"])
 
-    def __getitem__(self, column: str) -> np.ndarray:
+    def __getitem__(self, column: str) -> Shaped[np.ndarray, " run"]:
         if column not in self.columns:
-            have = ", ".join(self.columns)
-            raise DataError(f"{self.name} has no column {column!r}, only {have}; add it, or map another to it.")
+            known = ", ".join(self.columns)
+            raise DataError(f"{self.name} has no column {column!r}, only {known}. Add it, or map another column to it.")
         return self.columns[column]
 
     def __repr__(self) -> str:
         return f"<Runs {self.describe()}>"
 
     @property
-    def params(self) -> np.ndarray:
+    def params(self) -> Float[np.ndarray, " run"]:
         """Parameters N of each run, (run,)."""
         return self["params"]
 
     @property
-    def tokens(self) -> np.ndarray:
+    def tokens(self) -> Float[np.ndarray, " run"]:
         """Training tokens D of each run, (run,)."""
         return self["tokens"]
 
     @property
-    def loss(self) -> np.ndarray:
+    def loss(self) -> Float[np.ndarray, " run"]:
         """Final loss of each run in nats per token, (run,)."""
         return self["loss"]
 
     @property
-    def flops(self) -> np.ndarray:
+    def flops(self) -> Float[np.ndarray, " run"]:
         """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D."""
         return self.columns["flops"] if "flops" in self.columns else flops_6nd(self.params, self.tokens)
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 of names, values and stated convention, the same for one table whatever it is called."""
+        """A SHA-256 of column names, values and stated convention, the same for one table whatever its name."""
         digest = hashlib.sha256((self.convention or "").encode())
         for name in sorted(self.columns):
             values = self.columns[name]
@@ -139,45 +182,80 @@ class Runs:
             digest.update(f"{name}:{len(values)}:".encode() + raw)
         return digest.hexdigest()
 
-    def subset(self, keep: np.ndarray) -> Self:
-        """The runs where `keep` (a mask or indices) holds, in this order."""
+    def subset(self, keep: Any) -> Self:
+        """The runs that `keep` selects, a mask (run,) or an array of indices, in this order."""
         return replace(self, columns={name: values[keep] for name, values in self.columns.items()})
 
-    def split(self, first: np.ndarray) -> tuple[Self, Self]:
-        """The runs where the mask `first` holds, and the others."""
+    def split(self, first: Any) -> tuple[Self, Self]:
+        """The runs that the mask `first` (run,) selects, and the others."""
         first = np.asarray(first, dtype=bool)
         return self.subset(first), self.subset(~first)
 
     def joined(self, *others: Self) -> Self:
-        """These runs and then those of other tables, with the columns that all have.
+        """These runs and then those of other tables.
 
-        Raises `DataError` where the tables count N by different conventions, or one says how and another does not.
+        Parameters
+        ----------
+        *others
+            Tables that count N by the same convention.
+
+        Returns
+        -------
+        Runs
+            All runs, with the columns that every table has.
+
+        Raises
+        ------
+        DataError
+            The tables count N by different conventions, or one states a convention and another does not.
         """
         tables = (self, *others)
         for other in others:
             refuse_mix(self.convention, other.convention, other.name)
             if self.convention != other.convention:
                 raise DataError(
-                    f"of {self.name} and {other.name} only one says what its params count; "
-                    "say it of both, as in read_runs(..., convention='total')."
+                    f"only one of {self.name} and {other.name} states what its params count. "
+                    "State it for both, as in read_runs(..., convention='total')."
                 )
         shared = [name for name in self.columns if all(name in table.columns for table in others)]
         columns = {name: np.concatenate([table[name] for table in tables]) for name in shared}
         return replace(self, columns=columns, name=" + ".join(table.name for table in tables))
 
     def with_convention(self, convention: str, omega: float = OMEGA) -> Self:
-        """The same runs with N counted otherwise, by N_T = N_E + omega N_E^(1/3) (see `counting.to_total`).
+        """Count N by another convention, by N_T = N_E + omega N_E^(1/3).
 
-        omega : `counting.embedding_scale(vocabulary, aspect)` of these models. Tokens and loss stay; compute that was
-        6 N D is counted again with the new N, measured compute stays. Raises `DataError` where the table does not say
-        what it counts, or for active parameters, which depend on the routing.
+        Parameters
+        ----------
+        convention
+            "total" or "non_embedding".
+        omega
+            `counting.embedding_scale(vocabulary, aspect)` of these models.
+
+        Returns
+        -------
+        Runs
+            The same runs with the other N. Tokens and loss stay; compute that was 6 N D is counted again with the new
+            N, measured compute stays.
+
+        Raises
+        ------
+        DataError
+            The table does not state what it counts, or one of the two is "active", which depends on the routing.
+        OptionError
+            The convention is unknown.
+
+        References
+        ----------
+        Pearce & Song 2024 (arXiv 2406.12907), see `counting.to_total`.
         """
         if self.convention is None:
-            raise DataError(f"{self.name} does not say what its params count; read it with convention='total', say.")
+            raise DataError(
+                f"{self.name} does not state what its params count. State it, as in read_runs(..., convention='total')."
+            )
         if check_convention(convention) == self.convention:
             return self
         if "active" in (self.convention, convention):
-            raise DataError(f"{self.name}: active parameters depend on the routing; count each model's shape.")
+            raise DataError(f"{self.name}: active parameters depend on the routing. Count the shape of each model.")
         params = (to_total if convention == "total" else to_non_embedding)(self.params, omega)
         columns = {**self.columns, "params": params}
         if "flops" in columns and np.allclose(self.flops, flops_6nd(self.params, self.tokens), rtol=1e-6):
@@ -187,10 +265,10 @@ class Runs:
 
     def describe(self) -> str:
         """One line: how many runs, and the range of each count and of the loss."""
-        counted = f" ({self.convention.replace('_', '-')})" if self.convention else ""
+        stated = {"params": f" ({self.convention.replace('_', '-')})" if self.convention else ""}
         counts = [
-            f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}{said}"
-            for symbol, name, said in (("N", "params", counted), ("D", "tokens", ""))
+            f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}{stated.get(name, '')}"
+            for symbol, name in (("N", "params"), ("D", "tokens"))
             if name in self.columns
         ]
         if {"params", "tokens"} <= set(self.columns):
@@ -199,12 +277,13 @@ class Runs:
         return f"{self.name}: {len(self)} runs; {ranges}"
 
 
-def _frozen(name: str, values: object) -> np.ndarray:
+def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:
+    """A read-only column of floats, or of texts where its values are not numbers."""
     array = np.array(values)
     if array.ndim != 1:
-        raise DataError(f"column {name!r} has shape {array.shape}; give one value a run.")
+        raise DataError(f"column {name!r} has shape {array.shape}. Give one value for every run.")
     if name in POSITIVE_COLUMNS and array.size and array.dtype.kind not in "fiu":
-        raise DataError(f"column {name!r} holds {array.dtype}, not numbers; read the table with `read_runs`.")
+        raise DataError(f"column {name!r} has values of type {array.dtype}. Read the table with `read_runs`.")
     array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
     array.flags.writeable = False
     return array

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from scalefit.errors import DataError
+from scalefit.errors import OptionError
 
 _SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _DIGITS = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"  # separators only between thousands: 1,5 may be meant as 1.5
@@ -14,51 +15,128 @@ _QUANTITY = re.compile(rf"([+-]?(?:{_DIGITS}\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmb
 
 
 def parse_quantity(text: object) -> float:
-    """Read a count such as 7e9, "7e9", "7B", "1.4 T", "1,000" or "1_000" as a float.
+    """Read a count such as 7e9, "7e9", "7B", "1.4 T", "1,000" or "1_000".
 
-    Suffixes, in either case: K 1e3, M 1e6, B 1e9, T 1e12. Raises `DataError` on anything else.
+    Parameters
+    ----------
+    text
+        A number, or its text with an optional suffix in either case: K for 1e3, M for 1e6, B for 1e9, T for 1e12.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    OptionError
+        The text is not a quantity.
     """
     if isinstance(text, (float, np.number)):
         return float(text)
     match = _QUANTITY.fullmatch(str(text).strip())
     if match is None:
-        raise DataError(f"cannot read {str(text)[:40]!r} as a quantity; write it like 70B, 1.4T or 5.76e23")
+        raise OptionError(f"{str(text)[:40]!r} is not a quantity. Write it like 70B, 1.4T or 5.76e23.")
     return float(re.sub("[,_]", "", match[1])) * _SUFFIX[match[2].lower()]
 
 
 def is_quantity(text: str) -> bool:
-    """Whether `parse_quantity` can read it."""
+    """Whether `parse_quantity` can read the text."""
     return _QUANTITY.fullmatch(text.strip()) is not None
 
 
-def parse_budgets(text: str) -> np.ndarray:
+def parse_budgets(text: str) -> Float[np.ndarray, " budget"]:
     """Read budgets from "5.76e23", a list "1e21,1e22", or a grid "1e21:1e25:9" even in log compute.
 
-    Returns a float array (budget,) in FLOP. Raises `DataError` on anything else.
+    Parameters
+    ----------
+    text
+        FLOP, as `parse_quantity` reads them. A grid is its lowest budget, its highest, and how many there are.
+
+    Returns
+    -------
+    array (budget,)
+        FLOP.
+
+    Raises
+    ------
+    OptionError
+        The text is not a budget, a list or a grid, or a budget is not positive.
     """
     if ":" not in text:
-        return positive_budgets([parse_quantity(part) for part in text.split(",")])
+        return positive_budgets(text.split(","))
     parts = text.split(":")
     if len(parts) != 3 or not parts[2].strip().isdigit() or int(parts[2]) < 1:
-        raise DataError(f"cannot read {text!r} as budgets; write lowest:highest:how_many, as in 1e21:1e25:9")
-    low, high = positive_budgets([parse_quantity(part) for part in parts[:2]])
+        raise OptionError(f"{text!r} is not a grid of budgets. Write lowest:highest:how_many, as in 1e21:1e25:9.")
+    low, high = positive_budgets(parts[:2])
     return np.geomspace(low, high, int(parts[2]))
 
 
-def positive_budgets(budgets: Any) -> np.ndarray:
-    """Budgets as a float array (budget,) in FLOP; a number, a text, or a list or array of either.
+def positive_budgets(budgets: Any) -> Float[np.ndarray, " budget"]:
+    """Read budgets that are each a positive number of FLOP.
 
-    Raises `DataError` where a budget is not a positive, finite number, or there is none.
+    Parameters
+    ----------
+    budgets
+        A number, a text, or a list or array of either.
+
+    Returns
+    -------
+    array (budget,)
+        FLOP.
+
+    Raises
+    ------
+    OptionError
+        A budget is not a positive, finite number, or there are no budgets.
     """
-    items = np.atleast_1d(np.asarray(budgets, dtype=object))
-    values = np.array([parse_quantity(item) for item in items.tolist()], dtype=float)
-    if values.size == 0 or not np.all(np.isfinite(values) & (values > 0)):
-        raise DataError(f"a budget must be a positive number of FLOP, as in 5.76e23; got {budgets!r}")
-    return values
+    return positive_quantities(budgets, "budget", "a positive number of FLOP, as in 5.76e23")
+
+
+def positive_quantities(values: Any, what: str, example: str = "a positive number") -> Float[np.ndarray, " value"]:
+    """Read quantities that are each positive and finite.
+
+    Parameters
+    ----------
+    values
+        A number, a text, or a list or array of either.
+    what
+        The noun for the error: "number of days".
+    example
+        What a good value is, for the error.
+
+    Returns
+    -------
+    array (value,)
+        The numbers, in their order.
+
+    Raises
+    ------
+    OptionError
+        A value is not a positive, finite number, or there are no values.
+    """
+    items = np.atleast_1d(np.asarray(values, dtype=object))
+    numbers = np.array([parse_quantity(item) for item in items.tolist()], dtype=float)
+    if numbers.size == 0:
+        raise OptionError(f"there is no {what}. Give {example}.")
+    if (wrong := numbers[~(np.isfinite(numbers) & (numbers > 0))]).size:
+        raise OptionError(f"the {what} {wrong[0]:g} is out of range. Give {example}.")
+    return numbers
 
 
 def format_count(value: float) -> str:
-    """Write a count with three digits and a suffix: 7.12e10 as "71.2B"; beyond 1e15 as a power of ten."""
+    """Write a count with three digits and a suffix.
+
+    Parameters
+    ----------
+    value
+        A count such as 7.12e10.
+
+    Returns
+    -------
+    str
+        The count as in "71.2B"; beyond 1e15 as a power of ten.
+    """
     if not np.isfinite(value):
         return str(value)
     value = float(f"{value:.3g}")  # round first, so that 999.9e6 becomes 1B and not 1000M
@@ -69,7 +147,20 @@ def format_count(value: float) -> str:
 
 
 def format_flops(value: float, digits: int = 3) -> str:
-    """Write compute as people do: 5.76e23, without a plus sign or trailing zeros."""
+    """Write compute as people do.
+
+    Parameters
+    ----------
+    value
+        FLOP.
+    digits
+        Significant digits.
+
+    Returns
+    -------
+    str
+        The number as in "5.76e23", without a plus sign or trailing zeros.
+    """
     mantissa, exponent = f"{value:.{digits}g}".partition("e")[::2]
     if not exponent:
         return mantissa
@@ -78,7 +169,7 @@ def format_flops(value: float, digits: int = 3) -> str:
 
 
 def distinct_labels(budgets: Iterable[float]) -> list[str]:
-    """Each budget as `format_flops` writes it, with as many digits as it takes to tell them apart."""
+    """Each budget as `format_flops` writes it, with as many digits as it takes to tell different budgets apart."""
     values = [float(budget) for budget in budgets]
     for digits in range(3, 18):
         labels = [format_flops(value, digits) for value in values]

@@ -68,9 +68,9 @@ def test_compute_counted_over_a_family_is_exact_at_its_shapes():
 def test_shapes_of_ones_own_are_counted_too():
     shape = family_shapes("gpt")[0]
     assert sf.costs.Counted.of([shape], "megatron").per_token(float(shape.total)) == flops_per_token(shape, "megatron")
-    with pytest.raises(sf.errors.QuestionError, match="at least"):
+    with pytest.raises(sf.OptionError, match="shapes"):
         sf.costs.Counted.of([])
-    with pytest.raises(sf.errors.OptionError, match="no family 'lama'"):
+    with pytest.raises(sf.OptionError, match="'lama'"):
         sf.costs.Counted.of("lama")
 
 
@@ -80,7 +80,7 @@ def test_a_mixture_pays_for_what_a_token_meets():
     cost = sf.costs.SixND(active=shape.active / shape.total)
     assert cost.per_token(shape.total) == pytest.approx(flops_per_token(shape, "6nd"))
     assert sf.costs.Lifetime(1e12, compute=cost).serving(shape.total) == pytest.approx(2 * shape.active * 1e12)
-    with pytest.raises(sf.errors.QuestionError, match="share"):
+    with pytest.raises(sf.OptionError, match="share"):
         sf.costs.SixND(active=28)
 
 
@@ -140,16 +140,16 @@ def test_days_on_a_cluster():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lots", "as a budget"),
-        ("512 Z9 x 30 days", "no accelerator 'Z9'"),
-        ("512 H100 x days", "as a budget"),
-        ("H100 x 3 days @ 400%", "MFU is a share"),
-        ("-1", "positive number of FLOP"),
-        ("$0", "positive number"),
+        ("lots", "not a budget"),
+        ("512 Z9 x 30 days", "'Z9'"),
+        ("512 H100 x days", "not a budget"),
+        ("H100 x 3 days @ 400%", "MFU"),
+        ("-1", "FLOP"),
+        ("$0", "money"),
     ],
 )
 def test_bad_budgets_are_one_clear_sentence(text, words):
-    with pytest.raises(sf.ScalefitError, match=words):
+    with pytest.raises(sf.OptionError, match=words):
         read_budget(text)
 
 

@@ -37,5 +37,5 @@ def test_every_table_has_its_provenance():
 def test_unknown_names_are_refused_with_the_list():
     with pytest.raises(sf.errors.OptionError, match="choose from chinchilla"):
         sf.datasets.load("nope")
-    with pytest.raises(sf.DataError, match="'drop' or 'keep'"):
+    with pytest.raises(sf.OptionError, match="'drop' or 'keep'"):
         sf.datasets.load("chinchilla", outliers="both")

@@ -147,5 +147,5 @@ def test_summary_has_flops_for_rows_and_intervals_for_columns(small_fit):
 
 def test_budgets_must_be_positive(small_fit):
     for bad in ([], [-1e21], [np.nan], "x"):
-        with pytest.raises(sf.DataError, match=r"budget|quantity"):
+        with pytest.raises(sf.OptionError, match=r"budget|quantity"):
             small_fit.frontier(bad)

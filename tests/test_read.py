@@ -41,7 +41,7 @@ def test_counts_may_be_written_as_people_do(tmp_path):
 
 
 def test_two_candidates_are_an_error_that_names_them():
-    with pytest.raises(sf.DataError, match="'loss' and 'val_loss' could each be loss"):
+    with pytest.raises(sf.DataError, match="'loss' and 'val_loss'"):
         sf.read_runs({**TABLE, "val_loss": TABLE["loss"]})
 
 
@@ -57,23 +57,24 @@ def test_any_column_can_be_mapped():
 
 
 def test_a_mapping_to_a_column_that_is_not_there():
-    with pytest.raises(sf.DataError, match="no column 'nope' for loss, only params, tokens, loss"):
+    with pytest.raises(sf.DataError, match="'nope'.*only params, tokens, loss"):
         sf.read_runs(TABLE, loss="nope")
 
 
 def test_a_column_cannot_be_two_quantities():
-    with pytest.raises(sf.DataError, match="mapped to two"):
+    with pytest.raises(sf.DataError, match="Map it once"):
         sf.read_runs(TABLE, params="loss", loss="loss")
 
 
 def test_no_loss_column_is_said():
-    with pytest.raises(sf.DataError, match=r"no column is a loss among sz, tokens; .* \(--loss on the command line\)"):
+    with pytest.raises(sf.DataError, match="sz, tokens.*--loss"):
         sf.read_runs({"sz": [1e8], "tokens": [1e9]}, params="sz")
 
 
-def test_perplexity_by_name_is_refused():
-    with pytest.raises(sf.DataError, match="logarithm"):
-        sf.read_runs({"N": [1e8, 2e8], "D": [1e9, 2e9], "ppl": [8.1, 9.2]}, loss="ppl")
+@pytest.mark.parametrize(("column", "word"), [("ppl", "logarithm"), ("val_acc", "accuracy")])
+def test_a_column_of_another_metric_is_no_loss(column, word):
+    with pytest.raises(sf.DataError, match=word):
+        sf.read_runs({"N": [1e8, 2e8], "D": [1e9, 2e9], column: [8.1, 9.2]}, loss=column)
 
 
 @pytest.mark.parametrize("absent", ["params", "tokens", "flops"])
@@ -88,10 +89,9 @@ def test_two_of_three_give_the_third_and_say_so(absent):
 def test_compute_far_from_6nd_is_said():
     flops = [6 * n * d for n, d in zip(TABLE["params"], TABLE["tokens"], strict=True)]
     assert not sf.read_runs({**TABLE, "flops": [1.7 * c for c in flops]}).notes
-    assert (
-        "3 to 3 times 6 N D in 1 row(s) (2)"
-        in sf.read_runs({**TABLE, "flops": [flops[0], 3 * flops[1], flops[2]]}).notes[0]
-    )
+    (note,) = sf.read_runs({**TABLE, "flops": [flops[0], 3 * flops[1], flops[2]]}).notes
+    assert "3 to 3 times 6 N D" in note
+    assert "(2)" in note
 
 
 def test_every_bad_row_in_one_message(tmp_path):
@@ -99,28 +99,28 @@ def test_every_bad_row_in_one_message(tmp_path):
     with pytest.raises(sf.DataError) as caught:
         sf.read_runs(path)
     words = str(caught.value)
-    assert "runs.csv: 5 bad row(s)" in words
-    for row in ("row 2: params is text ('big')", "row 3: tokens is missing", "row 4: loss is missing",
-                "row 5: tokens is not positive", "row 6: loss 61 looks like a percentage"):  # fmt: skip
+    assert "runs.csv: 5 bad row" in words
+    for row in ("row 2: params", "row 3: tokens", "row 4: loss", "row 5: tokens", "row 6: loss"):
         assert row in words
+    assert "'big'" in words
 
 
 def test_duplicates_warn():
     doubled = {name: [*values, values[0]] for name, values in TABLE.items()}
-    with pytest.warns(sf.DataWarning, match=r"repeat an earlier one exactly \(4\)"):
+    with pytest.warns(sf.DataWarning, match=r"repeat.*\(4\)"):
         runs = sf.read_runs(doubled)
     assert "repeat" in runs.notes[-1]
 
 
 def test_counts_in_billions_warn():
-    with pytest.warns(sf.DataWarning, match="params are all below 1000"):
+    with pytest.warns(sf.DataWarning, match="params.*billions"):
         sf.read_runs({**TABLE, "params": [0.1, 0.2, 0.4]})
 
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
-    [("runs.csv", "", "not a readable table"), ("runs.csv", 'a,"b\n1,2', "not a readable table"),
-     ("runs.parquet", "not parquet", "not a readable table"), ("runs.xlsx", "", "cannot tell what")],
+    [("runs.csv", "", "readable"), ("runs.csv", 'a,"b\n1,2', "readable"),
+     ("runs.parquet", "not parquet", "readable"), ("runs.xlsx", "", "format")],
 )  # fmt: skip
 def test_files_that_are_no_tables(tmp_path, name, text, words):
     with pytest.raises(sf.DataError, match=words):
@@ -128,22 +128,22 @@ def test_files_that_are_no_tables(tmp_path, name, text, words):
 
 
 def test_absent_files_and_foreign_objects():
-    with pytest.raises(sf.DataError, match="no file"):
+    with pytest.raises(sf.DataError, match="exist"):
         sf.read_runs("nowhere.csv")
-    with pytest.raises(sf.DataError, match="from a int"):
+    with pytest.raises(sf.DataError, match="int"):
         sf.read_runs(3)
-    with pytest.raises(sf.DataError, match="differ in length"):
+    with pytest.raises(sf.DataError, match="length"):
         sf.read_runs({**TABLE, "loss": [1.0]})
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("N,D,loss\n1e8,2e9,3,7\n2e8,4e9,2.9,8\n", "more fields than its header"),
-        ("N,D,loss,loss\n1e8,2e9,3,7\n", "names loss more than once"),
-        ("N,D,loss\n", "no run in it"),
-        ('N,D,loss\n"1,5e9",2e9,3\n2e8,4e9,2.9\n', r"row 1: params is text \('1,5e9'\)"),
-        ("N,D,loss\n1e8,2e9,True\n2e8,4e9,False\n", "row 1: loss is text"),
+        ("N,D,loss\n1e8,2e9,3,7\n2e8,4e9,2.9,8\n", "more fields"),
+        ("N,D,loss,loss\n1e8,2e9,3,7\n", "repeats loss"),
+        ("N,D,loss\n", "no runs"),
+        ('N,D,loss\n"1,5e9",2e9,3\n2e8,4e9,2.9\n', "row 1: params.*1,5e9"),
+        ("N,D,loss\n1e8,2e9,True\n2e8,4e9,False\n", "row 1: loss"),
     ],
     ids=["shifted", "repeated", "empty", "decimal-comma", "bool"],
 )
@@ -163,9 +163,9 @@ def test_semicolons_and_an_index_column_are_read(tmp_path):
 def test_missing_values_of_every_library_are_missing():
     frame = pd.DataFrame(TABLE).astype({"params": "Int64"})
     frame.loc[1, "params"] = pd.NA
-    with pytest.raises(sf.DataError, match="row 2: params is missing"):
+    with pytest.raises(sf.DataError, match="row 2: params.*missing"):
         sf.read_runs(frame)
-    with pytest.raises(sf.DataError, match="row 2: loss is missing"):
+    with pytest.raises(sf.DataError, match="row 2: loss.*missing"):
         sf.read_runs(pl.DataFrame({**TABLE, "loss": [3.0, None, 2.6]}))
 
 
@@ -178,7 +178,7 @@ def test_every_bad_row_is_named_however_many():
 
 def test_frames_that_cannot_be_a_table():
     frame = pd.DataFrame(TABLE)
-    with pytest.raises(sf.DataError, match="plain and different"):
+    with pytest.raises(sf.DataError, match="different"):
         sf.read_runs(pd.concat([frame, frame[["loss"]]], axis=1))
-    with pytest.raises(sf.DataError, match="one value a run"):
+    with pytest.raises(sf.DataError, match="shape"):
         sf.read_runs({**TABLE, "note": np.zeros((3, 2))})

@@ -70,7 +70,7 @@ def test_a_fit_gives_intervals(small_fit):
 
 def test_what_cannot_be_reconciled_is_refused(chinchilla, quick):
     without = sf.fit(chinchilla.with_convention("non_embedding"), engine=quick)
-    with pytest.raises(sf.DataError, match="where total ones are meant"):
+    with pytest.raises(sf.DataError, match="total params are meant"):
         sf.reconcile(without)
     with pytest.raises(sf.ScalefitError, match="lack beta"):
         sf.reconcile({name: value for name, value in BESIROGLU.items() if name != "beta"})

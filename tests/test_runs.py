@@ -26,7 +26,7 @@ def test_compute_never_wraps_around():
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [("loss", np.nan, "missing"), ("loss", np.inf, "infinite"), ("params", 0, "not positive"), ("tokens", -5, "-5")]
-    + [("loss", 65.2, "percentage or a perplexity")],
+    + [("loss", 65.2, "percentage")],
 )
 def test_every_kind_of_bad_cell_is_named_by_row(column, value, words):
     bad = {**COLUMNS, column: [COLUMNS[column][0], value, COLUMNS[column][2]]}
@@ -41,14 +41,14 @@ def test_all_bad_rows_come_in_one_message():
 
 def test_empty_ragged_or_lossless_tables_are_refused():
     for columns in ({"params": [], "tokens": [], "loss": []}, {"params": [1e8], "tokens": [1e9]}):
-        with pytest.raises(sf.DataError, match="no run in it"):
+        with pytest.raises(sf.DataError, match="no runs"):
             sf.Runs(columns)
-    with pytest.raises(sf.DataError, match="differ in length"):
+    with pytest.raises(sf.DataError, match="length"):
         sf.Runs({**COLUMNS, "loss": [3.0]})
 
 
 def test_a_missing_column_is_named():
-    with pytest.raises(sf.DataError, match="no column 'tokens'"):
+    with pytest.raises(sf.DataError, match="'tokens'"):
         _ = sf.Runs({"params": [1e8], "loss": [3.0]}).tokens
 
 
@@ -70,5 +70,5 @@ def test_runs_can_be_pickled_and_hold_only_numbers_and_text():
     back = pickle.loads(pickle.dumps(runs))
     assert back.fingerprint == runs.fingerprint
     assert runs["when"].dtype.kind == "U"
-    with pytest.raises(sf.DataError, match="not numbers"):
+    with pytest.raises(sf.DataError, match="type"):
         sf.Runs({**COLUMNS, "loss": ["3", "2.8", "2.6"]})

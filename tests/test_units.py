@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalefit.errors import DataError
+from scalefit.errors import OptionError
 from scalefit.units import (
     chance,
     distinct_labels,
@@ -13,6 +13,7 @@ from scalefit.units import (
     parse_quantity,
     percent,
     positive_budgets,
+    positive_quantities,
 )
 
 
@@ -29,7 +30,7 @@ def test_quantities_people_write(text, value):
     "text", ["", "big", "7Q", "1.2.3", "1,5", "1,5e9", "1_0", "nan", "inf", None, True, "7 billion"]
 )
 def test_other_text_is_refused_by_name(text):
-    with pytest.raises(DataError, match="as a quantity"):
+    with pytest.raises(OptionError, match="quantity"):
         parse_quantity(text)
 
 
@@ -60,8 +61,15 @@ def test_budgets_one_list_or_grid():
 
 @pytest.mark.parametrize("text", ["1e21:1e25", "1e21:1e25:x", "1e21:1e25:0", "-1e21", "0", "1e999", ""])
 def test_bad_budgets_are_refused(text):
-    with pytest.raises(DataError):
+    with pytest.raises(OptionError, match="budget|quantity"):
         parse_budgets(text)
+
+
+def test_quantities_name_what_is_out_of_range():
+    assert positive_quantities(["1k", 2], "number of days").tolist() == [1e3, 2.0]
+    for wrong in ([1.0, -2.0], [], np.inf):
+        with pytest.raises(OptionError, match="number of days"):
+            positive_quantities(wrong, "number of days")
 
 
 def test_labels_take_as_many_digits_as_they_need():

@@ -1,6 +1,8 @@
 """What a run costs: FLOP or money, machines, budgets, uncertain amounts. Nothing here knows a fit."""
 
-from scalefit.costs.cost import Compute, Cost, Counted, Lifetime, SixND
+from scalefit.costs.cost import Compute, Cost, SixND
+from scalefit.costs.counted import Counted
+from scalefit.costs.lifetime import Lifetime
 from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import Between
 

@@ -5,15 +5,27 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from scalefit._registry import lookup
-from scalefit.errors import DataError
-from scalefit.units import parse_quantity
+from scalefit.errors import OptionError
+from scalefit.units import is_quantity, parse_quantity
 
 HOUR = 3600.0
+PLAUSIBLE_PEAK = (1e9, 1e18)  # FLOP/s of one device
+_SPEC = re.compile(r"\s*(?:([\d.,_]+k?)\s*(?:[x×*]\s*|\s))?\s*([a-z][\w -]*|[\d.]+e\d+)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One device. peak : dense (not sparse) bf16 FLOP/s, as its vendor states it in `source`."""
+    """One device.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    peak
+        Dense (not sparse) bf16 FLOP/s.
+    source
+        Where its vendor states the peak.
+    """
 
     name: str
     peak: float
@@ -38,15 +50,25 @@ ACCELERATORS = (
 
 
 def find_accelerator(name: str) -> Accelerator:
-    """A device of the table by name, whatever its case and hyphens, or one given by its peak: "989e12" FLOP/s.
+    """Look up a device.
 
-    Raises `OptionError` that suggests names or lists the table.
+    Parameters
+    ----------
+    name
+        A name of `ACCELERATORS`, whatever its case and hyphens, or a peak in FLOP/s such as "989e12".
+
+    Returns
+    -------
+    Accelerator
+        The device of that name or peak.
+
+    Raises
+    ------
+    OptionError
+        The name is unknown, or the peak is implausible; the sentence suggests names or lists the table.
     """
-    try:
-        peak = parse_quantity(name)
-    except DataError:
-        peak = 0.0
-    if 1e9 < peak < 1e18:
+    peak = parse_quantity(name) if is_quantity(name) else 0.0
+    if PLAUSIBLE_PEAK[0] < peak < PLAUSIBLE_PEAK[1]:
         return Accelerator(f"{peak / 1e12:g} TFLOP/s accelerator", peak, "given by its peak")
     known = {device.name: device for device in ACCELERATORS}
     return lookup(name, known, "accelerator", loose=True, remedy="give its peak FLOP/s, as in 989e12")
@@ -54,10 +76,23 @@ def find_accelerator(name: str) -> Accelerator:
 
 @dataclass(frozen=True)
 class Machines:
-    """What a run is computed on. count : devices; mfu : share of the peak that reaches the model's own FLOP;
-    price : money for one device for one hour. The defaults are assumptions, to be replaced by the reader's own.
+    """What a run is computed on. The defaults are assumptions, to be replaced by the reader's own.
 
-    Raises `DataError` where a number makes no sense.
+    Parameters
+    ----------
+    accelerator
+        The device.
+    count
+        Number of devices.
+    mfu
+        Model FLOP utilisation: the share of the peak that reaches the model's own FLOP.
+    price
+        Money for one device for one hour.
+
+    Raises
+    ------
+    OptionError
+        A number is out of range.
     """
 
     accelerator: Accelerator = ACCELERATORS[1]
@@ -67,35 +102,74 @@ class Machines:
 
     def __post_init__(self) -> None:
         if not 0 < self.mfu <= 1:
-            raise DataError(f"MFU is a share of the peak between 0 and 1, as in 40%; got {self.mfu:g}.")
-        if not (self.count > 0 and self.price > 0):
-            raise DataError(f"machines need a positive count and price; got {self.count:g} at {self.price:g} an hour.")
+            raise OptionError(f"an MFU of {self.mfu:g} is out of range. Give a share of the peak, as in 40%.")
+        if not self.count > 0:
+            raise OptionError(f"{self.count:g} devices are out of range. Give a positive number of devices.")
+        if not self.price > 0:
+            raise OptionError(f"a price of {self.price:g} an hour is out of range. Give a positive price.")
 
     @classmethod
     def read(cls, spec: str | None = None, mfu: Any = None, price: Any = None) -> Self:
-        """From "512 H100", "TPU-v5p" or "64 x 400e12", an MFU as 0.4 or "40%", and a price as 2 or "$2"."""
-        machines = cls() if spec is None else cls()._devices(spec)
+        """Read machines as people write them; what is not given stays at its default.
+
+        Parameters
+        ----------
+        spec
+            "512 H100", "TPU-v5p" or "64 x 400e12".
+        mfu
+            0.4 or "40%".
+        price
+            2 or "$2", for one device for one hour.
+
+        Returns
+        -------
+        Machines
+            The machines.
+
+        Raises
+        ------
+        OptionError
+            A text cannot be read, or a number is out of range.
+        """
+        machines = cls() if spec is None else cls().with_devices(spec)
         if mfu is not None:
             machines = replace(machines, mfu=parse_share(mfu))
         return machines if price is None else replace(machines, price=parse_money(price))
 
-    def _devices(self, spec: str) -> Self:
-        found = re.fullmatch(r"\s*(?:([\d.,_]+k?)\s*(?:[x×*]\s*|\s))?\s*([a-z][\w -]*|[\d.]+e\d+)\s*", spec, re.I)
+    def with_devices(self, spec: str) -> Self:
+        """The same MFU and price on other devices.
+
+        Parameters
+        ----------
+        spec
+            "512 H100", "TPU-v5p" or "64 x 400e12"; without a number, as many devices as before.
+
+        Returns
+        -------
+        Machines
+            The machines.
+
+        Raises
+        ------
+        OptionError
+            The text cannot be read.
+        """
+        found = _SPEC.fullmatch(spec)
         if found is None:
-            raise DataError(f"cannot read {spec!r} as accelerators; write it like H100, 512 H100 or 64 x 400e12.")
+            raise OptionError(f"{spec!r} names no accelerators. Write it like H100, 512 H100 or 64 x 400e12.")
         count = self.count if found[1] is None else parse_quantity(found[1])
         return replace(self, accelerator=find_accelerator(found[2].strip()), count=count)
 
     def hours(self, flops: Any) -> Any:
-        """Accelerator-hours for `flops` of the model's own FLOP."""
+        """Accelerator-hours for `flops` of the model's own FLOP, elementwise over floats or arrays."""
         return flops / (self.accelerator.peak * self.mfu * HOUR)
 
     def days(self, flops: Any) -> Any:
-        """Days on all of them."""
+        """Days for `flops` on all devices, elementwise over floats or arrays."""
         return self.hours(flops) / self.count / 24
 
     def money(self, flops: Any) -> Any:
-        """What that costs, in the currency of the price."""
+        """Money for `flops`, in the currency of the price, elementwise over floats or arrays."""
         return self.hours(flops) * self.price
 
     @property
@@ -104,20 +178,20 @@ class Machines:
         return float(self.money(1.0))
 
     def flops(self, days: float) -> float:
-        """What they compute in so many days, FLOP."""
+        """FLOP that all devices compute in so many days."""
         return days / float(self.days(1.0))
 
     def describe(self) -> str:
-        """In words: "1,024 H100 at 40% MFU, $2 an hour each"."""
+        """The machines in words: "1,024 H100 at 40% MFU, $2 an hour each"."""
         return f"{self.count:,.0f} {self.accelerator.name} at {100 * self.mfu:g}% MFU, ${self.price:g} an hour each"
 
 
 def parse_share(value: Any) -> float:
-    """A share from 0.4, "0.4" or "40%". Raises `DataError` on anything else."""
+    """Read a share from 0.4, "0.4" or "40%"; raises `OptionError` on anything else."""
     text = str(value).strip()
     return parse_quantity(text[:-1]) / 100 if text.endswith("%") else parse_quantity(text)
 
 
 def parse_money(value: Any) -> float:
-    """An amount of money from 2e6, "2M" or "$2M". Raises `DataError` on anything else."""
+    """Read an amount of money from 2e6, "2M" or "$2M"; raises `OptionError` on anything else."""
     return parse_quantity(re.sub(r"^\s*(?:US)?\$|\$\s*$", "", str(value)))

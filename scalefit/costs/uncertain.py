@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from scalefit._intervals import check_prob
 from scalefit.errors import OptionError
@@ -12,9 +13,19 @@ from scalefit.units import format_count, parse_quantity
 
 @dataclass(frozen=True)
 class Between:
-    """An amount known only roughly: log-normal, with probability `prob` between `low` and `high`, tails alike.
+    """An amount known only roughly: log-normal, between two ends with a probability, tails alike.
 
-    Written "1T..10T" on the command line. Raises `OptionError` unless 0 < low < high.
+    Parameters
+    ----------
+    low, high
+        The ends; "1T..10T" on the command line.
+    prob
+        Probability that the amount lies between them.
+
+    Raises
+    ------
+    OptionError
+        Not 0 < low < high, or `prob` is not between 0 and 1.
     """
 
     low: float
@@ -24,25 +35,38 @@ class Between:
     def __post_init__(self) -> None:
         check_prob(self.prob)
         if not 0 < self.low < self.high < np.inf:
-            raise OptionError(f"a rough amount goes from low to high, as in 1T..10T; got {self.low:g}..{self.high:g}.")
+            raise OptionError(f"the range {self.low:g}..{self.high:g} is not a range. Write low..high, as in 1T..10T.")
 
     def __str__(self) -> str:
         return f"{format_count(self.low)}..{format_count(self.high)}"
 
     @property
     def log_sd(self) -> float:
-        """Standard deviation of its logarithm."""
+        """Standard deviation of the logarithm of the amount."""
         from scipy.special import ndtri
 
         return float(np.log(self.high / self.low) / 2 / ndtri((1 + self.prob) / 2))
 
     @property
     def mean(self) -> float:
-        """Its expectation, above its median sqrt(low high)."""
+        """Expectation of the amount, above its median sqrt(low high)."""
         return float(np.sqrt(self.low * self.high) * np.exp(self.log_sd**2 / 2))
 
-    def draws(self, count: int, seed: int = 0) -> np.ndarray:
-        """Draws (count,): one in every slice of equal probability, in an order independent of anything else."""
+    def draws(self, count: int, seed: int = 0) -> Float[np.ndarray, " draw"]:
+        """Draw the amount, one draw in every slice of equal probability.
+
+        Parameters
+        ----------
+        count
+            Number of draws.
+        seed
+            Of their order and of their places in the slices.
+
+        Returns
+        -------
+        array (draw,)
+            Draws in an order that is independent of anything else.
+        """
         from scipy.special import ndtri
 
         rng = np.random.default_rng(seed)
@@ -55,9 +79,24 @@ Amount = Any
 
 
 def read_amount(value: Any, what: str) -> Amount:
-    """An amount from 2e12, "2T", "1T..10T", (1e12, 1e13) or an array of draws.
+    """Read an amount that may be uncertain.
 
-    Raises `DataError` where a text is no quantity, `OptionError` where an amount is not positive and finite.
+    Parameters
+    ----------
+    value
+        2e12, "2T", "1T..10T", (1e12, 1e13), a `Between`, or an array of draws (draw,).
+    what
+        The noun for the error.
+
+    Returns
+    -------
+    float, Between or array (draw,)
+        The amount.
+
+    Raises
+    ------
+    OptionError
+        A text is not a quantity, or the amount is not positive and finite.
     """
     if isinstance(value, Between):
         return value
@@ -67,12 +106,27 @@ def read_amount(value: Any, what: str) -> Amount:
         return Between(parse_quantity(value[0]), parse_quantity(value[1]))
     found = np.asarray(value, dtype=float) if np.ndim(value) else parse_quantity(value)
     if not (np.size(found) and np.all(np.isfinite(found)) and np.all(found > 0)):
-        raise OptionError(f"{what} must be a positive number, as in 2T, or a range, as in 1T..10T; got {value!r}.")
+        raise OptionError(f"{what} {value!r} is out of range. Give a positive number, as in 2T, or a range 1T..10T.")
     return found
 
 
-def draws_of(amount: Amount, count: int, seed: int = 0) -> np.ndarray:
-    """Draws of the amount, (count,)."""
+def draws_of(amount: Amount, count: int, seed: int = 0) -> Float[np.ndarray, " draw"]:
+    """Draw an amount.
+
+    Parameters
+    ----------
+    amount
+        A number, which is repeated; a `Between`; or draws (draw,), which are drawn from again unless there are `count`.
+    count
+        Number of draws.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    array (draw,)
+        `count` draws.
+    """
     if isinstance(amount, Between):
         return amount.draws(count, seed)
     values = np.atleast_1d(np.asarray(amount, dtype=float))
@@ -82,12 +136,12 @@ def draws_of(amount: Amount, count: int, seed: int = 0) -> np.ndarray:
 
 
 def expected(amount: Amount) -> float:
-    """The amount's expectation."""
+    """Expectation of an amount."""
     return amount.mean if isinstance(amount, Between) else float(np.mean(amount))
 
 
 def describe_amount(amount: Amount) -> str:
-    """As it was given: "2T", "1T..10T", or the mean of its draws."""
+    """An amount in words: "2T", "1T..10T (90%)", or the mean of its draws."""
     if isinstance(amount, Between):
         return f"{amount} ({100 * amount.prob:g}%)"
     return format_count(expected(amount)) + (" on average" if np.size(amount) > 1 else "")

@@ -1,7 +1,7 @@
 """Counting parameters and compute: what N and C mean, exactly, for a transformer of a given shape."""
 
 from scalefit.counting.architectures import ARCHITECTURES, Architecture, architecture
-from scalefit.counting.compute import FLOPS_PER_PARAM_TOKEN, PF_DAY, flops_6nd, pf_days, tokens_for_6nd
+from scalefit.counting.compute import FLOPS_PER_PARAM_TOKEN, PF_DAY, flops_6nd, params_for, pf_days, tokens_for
 from scalefit.counting.convention import (
     CONVENTIONS,
     OMEGA,
@@ -13,7 +13,8 @@ from scalefit.counting.convention import (
 )
 from scalefit.counting.flops import RULES, flops_per_token, training_days, training_flops
 from scalefit.counting.nearest import families, family_shapes, nearest_shape
-from scalefit.counting.shape import Shape, gopher, gpt, llama
+from scalefit.counting.shape import Shape
+from scalefit.counting.styles import gopher, gpt, llama
 
 __all__ = [
     "ARCHITECTURES",
@@ -35,11 +36,12 @@ __all__ = [
     "gpt",
     "llama",
     "nearest_shape",
+    "params_for",
     "pf_days",
     "refuse_mix",
     "to_non_embedding",
     "to_total",
-    "tokens_for_6nd",
+    "tokens_for",
     "training_days",
     "training_flops",
 ]

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from scalefit._registry import lookup
-from scalefit.counting.shape import Shape, gopher, gpt, llama
+from scalefit.counting.shape import Shape
+from scalefit.counting.styles import gopher, gpt, llama
 
 GPT2 = "Radford et al. 2019, Table 2, and the released models"
 GPT3 = "Brown et al. 2020 (arXiv 2005.14165), Table 2.1"
@@ -16,7 +17,17 @@ HOFFMANN = "Hoffmann et al. 2022 (arXiv 2203.15556), Table A4"
 
 
 class Architecture(NamedTuple):
-    """A published shape, the family it belongs to, and where it stands."""
+    """A published shape.
+
+    Parameters
+    ----------
+    shape
+        The transformer.
+    family
+        The name that models of its paper share.
+    source
+        Where the shape is published.
+    """
 
     shape: Shape
     family: str
@@ -27,7 +38,7 @@ def _llama1(layers: int, width: int, heads: int, mlp: int) -> Architecture:
     return Architecture(llama(layers, width, heads, mlp, vocabulary=32000, context=2048), "llama-1", LLAMA1)
 
 
-def _llama2(layers: int, width: int, heads: int, mlp: int, kv_heads: int = 0) -> Architecture:
+def _llama2(layers: int, width: int, heads: int, mlp: int, kv_heads: int | None = None) -> Architecture:
     shape = llama(layers, width, heads, mlp, vocabulary=32000, context=4096, kv_heads=kv_heads)
     return Architecture(shape, "llama-2", LLAMA2)
 
@@ -70,5 +81,21 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Shape:
-    """The published shape of that name. Raises `OptionError` that suggests one."""
+    """Look up a published shape.
+
+    Parameters
+    ----------
+    name
+        One of `ARCHITECTURES`, whatever its case and hyphens.
+
+    Returns
+    -------
+    Shape
+        The transformer of that name.
+
+    Raises
+    ------
+    OptionError
+        The name is unknown; the sentence suggests close ones.
+    """
     return lookup(name, ARCHITECTURES, "shape", loose=True).shape

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from scalefit._registry import lookup
 from scalefit.errors import DataError
 
 CONVENTIONS = ("total", "non_embedding", "active")
@@ -12,41 +13,107 @@ OMEGA = 47491.0
 
 
 def check_convention(convention: str) -> str:
-    """The convention, if it is one of `CONVENTIONS`; raises `DataError` otherwise."""
-    if convention not in CONVENTIONS:
-        raise DataError(f"N is counted as {', '.join(CONVENTIONS)}; not as {convention!r}.")
-    return convention
+    """Check that a convention of counting N is known.
+
+    Parameters
+    ----------
+    convention
+        One of `CONVENTIONS`.
+
+    Returns
+    -------
+    str
+        The same convention.
+
+    Raises
+    ------
+    OptionError
+        It is another.
+    """
+    return lookup(convention, {known: known for known in CONVENTIONS}, "convention of counting N")
 
 
 def refuse_mix(ours: str | None, theirs: str | None, what: str) -> None:
-    """Raise `DataError` where both sides say how they count N, and differ; what nobody said cannot be checked."""
+    """Refuse to mix two conventions of counting N; a convention that is not stated cannot be checked.
+
+    Parameters
+    ----------
+    ours, theirs
+        The two conventions, None where one is not stated.
+    what
+        What `theirs` belongs to, the subject of the error.
+
+    Raises
+    ------
+    DataError
+        Both are stated, and differ.
+    """
     if ours and theirs and ours != theirs:
         raise DataError(
-            f"{what}: params are {theirs} ones, where {ours} ones are meant; convert them first, "
-            f"as in runs.with_convention({ours!r}), or name a column that counts so."
+            f"{what} counts {theirs} params where {ours} params are meant. Convert them first, as in "
+            f"runs.with_convention({ours!r}), or map a column that counts {ours} params."
         )
 
 
 def embedding_scale(vocabulary: float, aspect: float) -> float:
-    """omega of N_T = N_E + omega N_E^(1/3) for a vocabulary and an aspect ratio d / L.
+    """The omega of N_T = N_E + omega N_E^(1/3).
 
-    From N_E = 12 L d^2, embeddings are V d = V (aspect / 12)^(1/3) N_E^(1/3) (Pearce & Song 2024, arXiv 2406.12907).
+    Parameters
+    ----------
+    vocabulary
+        Entries V.
+    aspect
+        Width over layers, d / L.
+
+    Returns
+    -------
+    float
+        omega = V (aspect / 12)^(1/3): from N_E = 12 L d^2, embeddings are V d = omega N_E^(1/3).
+
+    References
+    ----------
+    Pearce & Song 2024 (arXiv 2406.12907).
     """
     return vocabulary * (aspect / 12) ** (1 / 3)
 
 
 def to_total(non_embedding: Any, omega: Any = OMEGA) -> Any:
-    """All parameters of models with `non_embedding` of them outside their embeddings; floats or arrays.
+    """All parameters of models, from those outside their embeddings: N_T = N_E + omega N_E^(1/3).
 
-    N_T = N_E + omega N_E^(1/3), Pearce & Song 2024 (arXiv 2406.12907).
+    Parameters
+    ----------
+    non_embedding
+        N_E; a float or an array.
+    omega
+        `embedding_scale` of the models; a float or an array.
+
+    Returns
+    -------
+    float or array
+        N_T, elementwise.
+
+    References
+    ----------
+    Pearce & Song 2024 (arXiv 2406.12907).
     """
     return non_embedding + omega * non_embedding ** (1 / 3)
 
 
 def to_non_embedding(total: Any, omega: Any = OMEGA) -> Any:
-    """The inverse of `to_total`, in closed form; floats or arrays.
+    """Parameters of models outside their embeddings, from all of them: the inverse of `to_total`, in closed form.
 
-    x = N_E^(1/3) is the one real root of x^3 + omega x = N_T, by the hyperbolic form of Cardano's formula.
+    Parameters
+    ----------
+    total
+        N_T; a float or an array.
+    omega
+        `embedding_scale` of the models; a float or an array.
+
+    Returns
+    -------
+    float or array
+        N_E, elementwise: x = N_E^(1/3) is the one real root of x^3 + omega x = N_T, by the hyperbolic form of
+        Cardano's formula.
     """
     scale = np.sqrt(omega / 3)
     return (2 * scale * np.sinh(np.arcsinh(total / (2 * scale**3)) / 3)) ** 3

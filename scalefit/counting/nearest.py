@@ -32,16 +32,31 @@ def families() -> list[str]:
 
 
 def family_shapes(family: str, *, vocabulary: int | None = None, context: int | None = None) -> tuple[Shape, ...]:
-    """The published shapes of a family by size, with another vocabulary and context where given.
+    """The published shapes of a family.
 
-    Raises `OptionError` on an unknown family.
+    Parameters
+    ----------
+    family
+        One of `families()`.
+    vocabulary, context
+        Those of the returned shapes; as published by default.
+
+    Returns
+    -------
+    tuple of Shape
+        By size.
+
+    Raises
+    ------
+    OptionError
+        The family is unknown.
     """
     known = {name: [e.shape for e in ARCHITECTURES.values() if e.family == name] for name in families()}
-    asked = [
+    adapted = [
         replace(shape, vocabulary=vocabulary or shape.vocabulary, context=context or shape.context)
         for shape in lookup(family, known, "family")
     ]
-    return tuple(sorted(asked, key=lambda shape: shape.total))
+    return tuple(sorted(adapted, key=lambda shape: shape.total))
 
 
 def nearest_shape(
@@ -53,11 +68,31 @@ def nearest_shape(
     width_multiple: int = 64,
     context: int | None = None,
 ) -> Shape:
-    """The deployable shape of a family whose parameters, counted by `convention`, come nearest to `params`.
+    """The deployable shape of a family that comes nearest to a number of parameters.
 
-    Its width is a multiple of `width_multiple` and of the head size, its MLP of 256, its heads of the key-value heads.
-    vocabulary, context : the family's unless given. Ask the shape for its exact count: `.total`, `.count(convention)`.
-    Raises `OptionError` on an unknown family, and where it has nothing within a factor 1.5.
+    Parameters
+    ----------
+    family
+        One of `families()`.
+    params
+        The wanted N.
+    convention
+        What N counts, one of `CONVENTIONS`.
+    vocabulary, context
+        Those of the shape; the family's by default.
+    width_multiple
+        The width is a multiple of this and of the head size.
+
+    Returns
+    -------
+    Shape
+        Its MLP is a multiple of 256 wide, and its key-value heads divide its heads. `.count(convention)` is its exact
+        number of parameters.
+
+    Raises
+    ------
+    OptionError
+        The family or the convention is unknown, or the family has no shape within a factor 1.5.
     """
     check_convention(convention)
     known = family_shapes(family, vocabulary=vocabulary, context=context)
@@ -75,14 +110,14 @@ def nearest_shape(
     best = min(_candidates(template, exp(wanted), convention, width_multiple), key=cost)
     if miss(best) > LARGEST_MISS:
         raise OptionError(
-            f"no {family} shape has about {format_count(params)} {convention} parameters: the nearest has "
-            f"{format_count(best.count(convention))}; ask for more, or give a smaller vocabulary."
+            f"the nearest {family} shape to {format_count(params)} {convention} parameters has "
+            f"{format_count(best.count(convention))}. Give more parameters, or a smaller vocabulary."
         )
     return best
 
 
 def _candidates(template: Shape, wanted: float, convention: str, multiple: int) -> Iterator[Shape]:
-    """For each width, the two numbers of layers whose counts enclose what is wanted."""
+    """Shapes of each width with the two numbers of layers whose counts enclose the wanted one."""
     step = lcm(multiple, _fewest_heads(template) * template.head_size)
     width, smallest = step, 0
     while width == step or smallest < wanted:
@@ -95,7 +130,7 @@ def _candidates(template: Shape, wanted: float, convention: str, multiple: int) 
 
 
 def _fewest_heads(template: Shape) -> int:
-    """Heads come in multiples of a quarter of the key-value heads at least, so that these can be shared evenly."""
+    """What heads are a multiple of: a quarter of the key-value heads at least, so that these can be shared evenly."""
     return max(1, template.kv_heads // 4) if _sharing(template) > 1 else 1
 
 
@@ -105,6 +140,7 @@ def _sharing(shape: Shape) -> float:
 
 
 def _scaled(template: Shape, width: int, layers: int) -> Shape:
+    """The template in another size: the same head size, MLP ratio and kind of attention."""
     heads = width // template.head_size
     mlp = max(1, round(template.mlp / template.width * width / MLP_MULTIPLE)) * MLP_MULTIPLE
     kv_heads = gcd(heads, template.kv_heads) if _sharing(template) > 1 else heads

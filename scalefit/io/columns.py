@@ -1,22 +1,17 @@
-"""From a file, a DataFrame or a dict of arrays to `Runs`. pandas lives here.
+"""Names of columns: which column of a table is params, tokens, flops or loss, and which convention N is counted by.
 
-Column names. A column is taken for what it is called, whatever its case, with spaces and dashes read as
-underscores, if it is one of `COMMON_NAMES`; two candidates for one quantity are an error, a mapping by argument
-decides. Two of params, tokens and flops give the third by C = 6 N D. A column called `params_non_embedding` (or
-another of `CONVENTION_NAMES`) says what it counts: it is N where nothing else is, or where that is asked for.
+A column is recognised by its name if that is one of `COMMON_NAMES`, whatever its case, with spaces and dashes as
+underscores. Two candidates for one quantity are an error; a mapping given by argument decides. A column whose name is
+one of `CONVENTION_NAMES`, such as `params_non_embedding`, states what it counts: it is N where no column is plainly N,
+or where its convention is chosen.
 """
 
 import re
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scalefit.counting import CONVENTIONS, check_convention, flops_6nd, refuse_mix, tokens_for_6nd
-from scalefit.errors import DataError, DataWarning
-from scalefit.runs import POSITIVE_COLUMNS, BadCell, bad_cells
-from scalefit.units import parse_quantity
+from scalefit.counting import CONVENTIONS, check_convention, refuse_mix
+from scalefit.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,166 +26,136 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Canonical column -> the names it is recognised by (compared in lower case, spaces and dashes as underscores)."""
 CONVENTION_NAMES: dict[str, tuple[str, ...]] = {
-    kind: tuple(
-        form.format(kind)
-        for form in ("params_{}", "{}_params", "n_{}", "n_params_{}", "{}_parameters", "parameters_{}")
+    convention: tuple(
+        pattern.format(convention)
+        for pattern in ("params_{}", "{}_params", "n_{}", "n_params_{}", "{}_parameters", "parameters_{}")
     )
-    for kind in CONVENTIONS
+    for convention in CONVENTIONS
 }
-"""N convention -> the names of columns of parameters that say so."""
+"""Convention of counting N -> the names of columns of parameters that state it."""
 
 
-def _counted(
-    frame: "pd.DataFrame", mapping: Mapping[str, str], name: str, convention: str | None
+def choose_params(
+    frame: "pd.DataFrame", mapping: Mapping[str, str], convention: str | None, table: str
 ) -> tuple[dict[str, str], str | None]:
-    """The mapping with the column of N in it where its name says what it counts, and the convention that holds."""
+    """Choose the column that is N, and the convention it is counted by.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    mapping
+        Canonical column -> the table's own name, where the user gave one.
+    convention
+        What N is to count; None leaves it to the names of the columns.
+    table
+        What the table is called.
+
+    Returns
+    -------
+    mapping : dict
+        As given, with "params" added where the name of its column states the convention.
+    convention : str or None
+        What N counts; None where it is not stated.
+
+    Raises
+    ------
+    DataError
+        Several columns could be N, or the chosen one counts by another convention.
+    OptionError
+        The convention is unknown.
+    """
     if convention is not None:
         check_convention(convention)
-    if "params" in mapping:
-        said = _says(mapping["params"])
-        refuse_mix(convention, said, f"column {mapping['params']!r} of {name}")
-        return dict(mapping), convention or said
-    wanted = [c for c in frame.columns if _says(c) is not None and _says(c) == convention]
-    plain = [c for c in frame.columns if _plain(c) in COMMON_NAMES["params"]]
-    telling = wanted or ([] if plain else [c for c in frame.columns if _says(c) is not None])
-    if len(telling) > 1:
-        raise DataError(
-            f"{name}: columns {' and '.join(map(repr, telling))} could each be params; "
-            f"say which, as in params={telling[0]!r} (--params on the command line)."
-        )
-    return (
-        _counted(frame, {**mapping, "params": telling[0]}, name, convention) if telling else (dict(mapping), convention)
-    )
+    chosen = dict(mapping)
+    if "params" not in chosen and (telling := _telling_column(frame, convention, table)):
+        chosen["params"] = telling
+    if "params" not in chosen:
+        return chosen, convention
+    stated = _stated_convention(chosen["params"])
+    refuse_mix(convention, stated, f"column {chosen['params']!r} of {table}")
+    return chosen, convention or stated
 
 
-def _says(column: str) -> str | None:
-    """The convention that a column of parameters has in its name."""
-    return next((kind for kind, names in CONVENTION_NAMES.items() if _plain(column) in names), None)
+def _telling_column(frame: "pd.DataFrame", convention: str | None, table: str) -> str | None:
+    """The column that is N because its name states the convention, None where there is no need of one."""
+    telling = [c for c in frame.columns if _stated_convention(c) is not None]
+    if wanted := [c for c in telling if _stated_convention(c) == convention]:
+        telling = wanted
+    elif any(_normalised(c) in COMMON_NAMES["params"] for c in frame.columns):
+        return None
+    return _only_candidate(telling, "params", table)
 
 
-def _rename(frame: "pd.DataFrame", mapping: Mapping[str, str], name: str, wanted: set[str]) -> "pd.DataFrame":
-    """The frame with the `wanted` columns it has under their canonical names."""
-    chosen = {canonical: _choose(frame, canonical, mapping, name) for canonical in sorted(wanted)}
-    sources = {column: canonical for canonical, column in chosen.items() if column is not None}
-    if len(sources) < sum(column is not None for column in chosen.values()):
-        raise DataError(f"{name}: one column is mapped to two quantities ({dict(mapping)}); map each once.")
+def _stated_convention(column: str) -> str | None:
+    return next((kind for kind, names in CONVENTION_NAMES.items() if _normalised(column) in names), None)
+
+
+def rename(frame: "pd.DataFrame", mapping: Mapping[str, str], wanted: set[str], table: str) -> "pd.DataFrame":
+    """Give columns their canonical names.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    mapping
+        Canonical column -> the table's own name, where the user gave one.
+    wanted
+        Canonical columns to look for.
+    table
+        What the table is called.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The frame with the wanted columns that it has under their canonical names.
+
+    Raises
+    ------
+    DataError
+        A mapped column is absent or no loss, a column is mapped twice, or several columns could be one quantity.
+    """
+    sources: dict[str, str] = {}
+    for canonical in sorted(wanted):
+        column = _choose(frame, canonical, mapping, table)
+        if column is None:
+            continue
+        if column in sources:
+            raise DataError(
+                f"{table}: column {column!r} is mapped to {sources[column]} and to {canonical}. Map it once."
+            )
+        sources[column] = canonical
     # A column that only shares a canonical name, while another was mapped to it, would otherwise come twice.
-    shadowed = [c for c in frame.columns if c in chosen and c not in sources and chosen[c] is not None]
+    shadowed = [c for c in frame.columns if c in sources.values() and c not in sources]
     return frame.drop(columns=shadowed).rename(columns=sources)
 
 
-def _choose(frame: "pd.DataFrame", canonical: str, mapping: Mapping[str, str], name: str) -> str | None:
-    if canonical in mapping:
-        if mapping[canonical] not in frame.columns:
-            raise DataError(f"{name} has no column {mapping[canonical]!r} for {canonical}, only {_listed(frame)}.")
-        _refuse_other_metric(canonical, mapping[canonical], name)
-        return mapping[canonical]
-    taken = set(mapping.values())
-    names = COMMON_NAMES.get(canonical, (canonical,))
-    candidates = [c for c in frame.columns if _plain(c) in names and c not in taken]
+def _choose(frame: "pd.DataFrame", canonical: str, mapping: Mapping[str, str], table: str) -> str | None:
+    """The table's own name of a canonical column, None where it has no such column."""
+    if canonical not in mapping:
+        names = COMMON_NAMES.get(canonical, (canonical,))
+        candidates = [c for c in frame.columns if _normalised(c) in names and c not in mapping.values()]
+        return _only_candidate(candidates, canonical, table)
+    column = mapping[canonical]
+    if column not in frame.columns:
+        raise DataError(
+            f"{table} has no column {column!r} for {canonical}, only {', '.join(frame.columns)}. Correct the name."
+        )
+    if canonical == "loss" and re.search("ppl|perplexity", _normalised(column)):
+        raise DataError(f"{table}: column {column!r} is a perplexity. Take its logarithm, which is the loss in nats.")
+    if canonical == "loss" and re.search("accuracy|acc$", _normalised(column)):
+        raise DataError(f"{table}: column {column!r} is an accuracy. Give a loss in nats per token.")
+    return column
+
+
+def _only_candidate(candidates: list[str], canonical: str, table: str) -> str | None:
     if len(candidates) > 1:
         raise DataError(
-            f"{name}: columns {' and '.join(map(repr, candidates))} could each be {canonical}; "
-            f"say which, as in {canonical}={candidates[0]!r} (--{canonical} on the command line)."
+            f"{table}: columns {' and '.join(map(repr, candidates))} could each be {canonical}. "
+            f"Choose one, as in {canonical}={candidates[0]!r} (--{canonical} on the command line)."
         )
     return candidates[0] if candidates else None
 
 
-def _refuse_other_metric(canonical: str, column: str, name: str) -> None:
-    if canonical == "loss" and re.search("ppl|perplexity|accuracy|acc$", _plain(column)):
-        raise DataError(
-            f"{name}: column {column!r} is by its name no loss in nats per token; "
-            "take the logarithm of a perplexity; an accuracy has no place in this table."
-        )
-
-
-def _plain(column: str) -> str:
+def _normalised(column: str) -> str:
     return column.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def _listed(frame: "pd.DataFrame") -> str:
-    return ", ".join(map(str, frame.columns))
-
-
-def _parse(frame: "pd.DataFrame") -> tuple[dict[str, np.ndarray], list[BadCell]]:
-    """Columns as arrays, and every cell that cannot be used; the value of one that is text becomes NaN."""
-    columns: dict[str, np.ndarray] = {}
-    problems: list[BadCell] = []
-    for name in frame.columns:
-        values = frame[name].to_numpy()
-        if name in POSITIVE_COLUMNS and values.dtype.kind not in "fiu":
-            values, bad = _parse_text(name, values)
-            problems += bad
-        columns[name] = values.astype(float) if values.dtype.kind in "fiub" else np.array([str(v) for v in values])
-    known = {(cell.row, cell.column) for cell in problems}
-    missing = [cell for cell in bad_cells(columns) if (cell.row, cell.column) not in known]
-    return columns, problems + missing
-
-
-def _parse_text(name: str, values: np.ndarray) -> tuple[np.ndarray, list[BadCell]]:
-    import pandas as pd
-
-    numbers, problems = np.full(len(values), np.nan), []
-    for index, value in enumerate(values):
-        if value is None or value is pd.NA or value != value or not str(value).strip():
-            continue  # missing: reported as such with the other numbers
-        try:
-            numbers[index] = parse_quantity(value)
-        except DataError:
-            problems.append(BadCell(index + 1, name, f"is text ({str(value)!r})"))
-    return numbers, problems
-
-
-def complete_6nd(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The one column of params, tokens and flops that is absent, from the other two, with a note that says so.
-
-    Where all three are there, nothing is added; the note then says if C leaves [0.5, 2] times 6 N D.
-    """
-    have = {"params", "tokens", "flops"} & set(columns)
-    if have == {"params", "tokens", "flops"}:
-        return {}, _mismatch(columns["flops"] / flops_6nd(columns["params"], columns["tokens"]))
-    if have == {"params", "tokens"}:
-        flops = flops_6nd(columns["params"], columns["tokens"])
-        return {"flops": flops}, ["flops were computed as 6 N D"]
-    if "flops" in have and len(have) == 2:
-        (given,) = have - {"flops"}
-        (absent,) = {"params", "tokens"} - {given}
-        return {absent: tokens_for_6nd(columns["flops"], columns[given])}, [f"{absent} were computed from C = 6 N D"]
-    return {}, []
-
-
-def _mismatch(ratio: np.ndarray) -> list[str]:
-    off = np.flatnonzero((ratio < 0.5) | (ratio > 2))
-    if not off.size:
-        return []
-    rows = ", ".join(str(index + 1) for index in off[:10]) + (", ..." if off.size > 10 else "")
-    return [
-        f"flops are {ratio[off].min():.3g} to {ratio[off].max():.3g} times 6 N D in {off.size} row(s) ({rows}); "
-        "check that params and tokens are counted as the compute is"
-    ]
-
-
-def _doubts(columns: Mapping[str, np.ndarray], name: str) -> list[str]:
-    """What looks like a mistake but can be used: a sentence each, also given as a `DataWarning`."""
-    doubts = [*_duplicates(columns), *_small_counts(columns)]
-    for doubt in doubts:
-        warnings.warn(f"{name}: {doubt}", DataWarning, stacklevel=5)
-    return doubts
-
-
-def _duplicates(columns: Mapping[str, np.ndarray]) -> list[str]:
-    import pandas as pd
-
-    rows = np.flatnonzero(pd.DataFrame(columns).duplicated().to_numpy())
-    if not rows.size:
-        return []
-    listed = ", ".join(str(row + 1) for row in rows[:10]) + (", ..." if rows.size > 10 else "")
-    return [f"{rows.size} row(s) repeat an earlier one exactly ({listed}): they count twice; remove copies"]
-
-
-def _small_counts(columns: Mapping[str, np.ndarray]) -> list[str]:
-    return [
-        f"{name} are all below 1000: they look like millions or billions; write them out, or as 70B"
-        for name in ("params", "tokens")
-        if name in columns and columns[name].max() < 1e3
-    ]

@@ -3,21 +3,32 @@
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool
 
 from scalefit._registry import lookup
-from scalefit.errors import DataError
+from scalefit.errors import DataError, OptionError
 from scalefit.io.read import read_runs
 from scalefit.runs import Runs
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A shipped table: its name, what it holds, where its figures come from, and under which licence.
+    """A table that is shipped with scalefit.
 
-    convention : what its params count, where that is known.
+    Parameters
+    ----------
+    name
+        What `load` and the command line know it by.
+    about
+        What its rows are.
+    source
+        The paper its figures come from.
+    licence
+        The licence its figures are under.
+    convention
+        What its params count, None where that is not known.
     """
 
     name: str
@@ -62,38 +73,69 @@ def names() -> list[str]:
 
 
 def path(name: str) -> Path:
-    """The CSV file of a shipped table. Raises `OptionError` where there is none of that name."""
+    """The CSV file of a shipped table.
+
+    Parameters
+    ----------
+    name
+        One of `names()`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OptionError
+        There is no shipped table of that name.
+    """
     lookup(name, {known: known for known in names()}, "shipped table", remedy="give the path of a file")
     packaged = Path(str(files("scalefit"))) / "data"
     folder = packaged if packaged.is_dir() else packaged.parents[1] / "data"  # a checkout keeps it at the top
     return folder / f"{name}.csv"
 
 
-def load(name: str, outliers: Literal["drop", "keep"] = "drop", **columns: str) -> Runs:
-    """Training runs of a shipped table; **columns are mapped as by `read_runs`.
+def load(name: str, outliers: str = "drop", **columns: str) -> Runs:
+    """Read the training runs of a shipped table.
 
-    outliers : "drop" leaves out the runs that published fits leave out (chinchilla: the five highest losses;
-    repeated_data: all but the official fit set), "keep" gives every run.
-    Raises `OptionError` where there is no such table, `DataError` where it holds no runs.
+    Parameters
+    ----------
+    name
+        "chinchilla" or "repeated_data".
+    outliers
+        "drop" leaves out the runs that published fits leave out (chinchilla: the five highest losses; repeated_data:
+        all but the official fit set), "keep" gives every run.
+    **columns
+        The table's own names of canonical columns, as for `read_runs`.
+
+    Returns
+    -------
+    Runs
+        The table; a note says how many runs are left out.
+
+    Raises
+    ------
+    OptionError
+        The name or `outliers` is unknown.
+    DataError
+        The table has no runs.
     """
     if outliers not in ("drop", "keep"):
-        raise DataError(f"outliers is 'drop' or 'keep', not {outliers!r}.")
+        raise OptionError(f"outliers {outliers!r} is unknown. Choose 'drop' or 'keep'.")
     if name in ("hoffmann_tables", "published_models"):
-        raise DataError(f"{name} holds published allocations, not runs; read its CSV at datasets.path(...).")
+        raise DataError(f"{name} lists published allocations, not runs. Read its CSV at datasets.path({name!r}).")
     file = path(name)
     convention = next(dataset.convention for dataset in CATALOGUE if dataset.name == name)
     runs = read_runs(file, name=name, convention=convention, **columns)
     if outliers == "keep":
         return runs
-    kept = runs.subset(_published(name, runs))
-    left_out = (
-        f"{len(runs) - len(kept)} runs that published fits leave out are left out here (outliers='keep' keeps them)"
-    )
-    return replace(kept, notes=(*kept.notes, left_out))
+    kept = runs.subset(_in_published_fits(name, runs))
+    note = f"{len(runs) - len(kept)} runs that published fits leave out are left out; outliers='keep' keeps them"
+    return replace(kept, notes=(*kept.notes, note))
 
 
-def _published(name: str, runs: Runs) -> np.ndarray:
-    """The runs that the table's published fits use."""
+def _in_published_fits(name: str, runs: Runs) -> Bool[np.ndarray, " run"]:
     if name == "chinchilla":
         return runs["outlier"] == 0
     return (runs["in_official_fit"] == 1) & (runs["variant"] != "dedup")

@@ -13,7 +13,24 @@ from scalefit.units import format_count, parse_quantity
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model of params parameters trained on tokens tokens; source : where both are from."""
+    """A model that was trained, or could be: its size and its data.
+
+    Parameters
+    ----------
+    name
+        What the model is called.
+    params
+        Parameters, a count.
+    tokens
+        Training tokens, a count.
+    source
+        Where both figures are from.
+
+    Raises
+    ------
+    OptionError
+        A count is below 1 or implausibly large.
+    """
 
     name: str
     params: float
@@ -22,21 +39,34 @@ class TrainedModel:
 
     def __post_init__(self) -> None:
         if not (1 <= self.params < 1e18 and 1 <= self.tokens < 1e18):
-            raise OptionError(f"{self.name}: parameters and tokens must be counts, as in 70B:1.4T.")
+            raise OptionError(f"{self.name}: params or tokens are out of range. Give two counts, as in 70B:1.4T.")
 
 
 @cache
 def published_models() -> tuple[TrainedModel, ...]:
-    """The shipped table of published models; `data/published_models.csv` says where each figure is from."""
+    """The shipped table of published models; `data/published_models.csv` names the source of each figure."""
     with path("published_models").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return tuple(TrainedModel(r["name"], float(r["params"]), float(r["tokens"]), r["source"]) for r in rows)
 
 
 def read_model(value: Any) -> TrainedModel:
-    """A model from "70B:1.4T", (70e9, 1.4e12) or a published name such as "llama-3-8b"; hyphens and case do not matter.
+    """Read a model as people write it.
 
-    Raises `OptionError` that lists the names.
+    Parameters
+    ----------
+    value
+        "70B:1.4T", (70e9, 1.4e12), or a published name such as "llama-3-8b", whatever its hyphens and case.
+
+    Returns
+    -------
+    TrainedModel
+        Its params and tokens.
+
+    Raises
+    ------
+    OptionError
+        The name is unknown, or the value is not a pair of counts.
     """
     if isinstance(value, TrainedModel):
         return value
@@ -45,6 +75,6 @@ def read_model(value: Any) -> TrainedModel:
         return lookup(value, known, "published model", loose=True, remedy="give 70B:1.4T")
     pair = value.split(":") if isinstance(value, str) else list(value)
     if len(pair) != 2:
-        raise OptionError(f"a run is its parameters and tokens, as in 70B:1.4T; got {value!r}.")
+        raise OptionError(f"{value!r} is not a run. Give its params and tokens, as in 70B:1.4T.")
     params, tokens = (parse_quantity(part) for part in pair)
     return TrainedModel(f"{format_count(params)}:{format_count(tokens)}", params, tokens)

@@ -17,7 +17,8 @@ from scalefit._aot import cached_jit
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._tables import interval_columns
-from scalefit.costs.cost import Cost, Lifetime
+from scalefit.costs.cost import Cost
+from scalefit.costs.lifetime import Lifetime
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit

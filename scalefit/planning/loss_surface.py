@@ -11,12 +11,11 @@ from jax import Array
 from scalefit._aot import cached_jit
 from scalefit._intervals import interval
 from scalefit._precision import precision
-from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
 from scalefit.model.discrepancy import discrepancies_at
-from scalefit.units import positive_budgets
+from scalefit.units import positive_quantities
 
 VALUES_AT_ONCE = 4_000_000  # draws x cells held in memory together: 32 MB in float64
 
@@ -50,7 +49,9 @@ def loss_surface(
     law has no allocation.
     """
     check_fit(fit)
-    rows, columns = _grid("params_grid", params_grid), _grid("tokens_grid", tokens_grid)
+    example = "positive counts, as in np.geomspace(1e8, 1e11, 50)"
+    rows = positive_quantities(params_grid, "value of params_grid", example)
+    columns = positive_quantities(tokens_grid, "value of tokens_grid", example)
     discrepancy = fit.resolve(discrepancy)
     with precision():
         values, paths = fit.joint_draws(discrepancy)
@@ -86,10 +87,3 @@ def _losses(law: Law, theta: dict[str, Any], rows: Array, columns: Array) -> Arr
 
 def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:
     return [values[start : start + size] for start in range(0, len(values), size)]
-
-
-def _grid(name: str, values: Any) -> np.ndarray:
-    try:
-        return positive_budgets(values)
-    except ValueError as problem:
-        raise QuestionError(f"{name} must hold positive counts, as in np.geomspace(1e8, 1e11, 50).") from problem

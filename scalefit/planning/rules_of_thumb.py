@@ -13,7 +13,7 @@ from scalefit._tables import two_level
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines
-from scalefit.counting import pf_days, tokens_for_6nd
+from scalefit.counting import pf_days, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning._loss_posterior import loss_posterior
@@ -56,7 +56,7 @@ class RulesOfThumb:
 
     def tokens(self, rule: str) -> float:
         """Training tokens under a rule."""
-        return float(tokens_for_6nd(self.budget, self.params[rule]))
+        return float(tokens_for(self.budget, self.params[rule]))
 
 
 def rules_of_thumb(
@@ -80,7 +80,7 @@ def rules_of_thumb(
     params = {"20 tokens per parameter": twenty_to_one(found.flops), "Kaplan 2020": kaplan(found.flops)}
     for name, other in (point_fits or {}).items():
         params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], discrepancy=False).params))))
-    if too_large := [name for name, n in params.items() if tokens_for_6nd(found.flops, n) < 1]:
+    if too_large := [name for name, n in params.items() if tokens_for(found.flops, n) < 1]:
         raise QuestionError(
             f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more."
         )

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
-from scalefit.counting import tokens_for_6nd
+from scalefit.counting import tokens_for
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.approaches import NEAR, crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
@@ -30,7 +30,7 @@ def isoflops(
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
-        loss = fit.predict({"params": sizes, "tokens": tokens_for_6nd(budget, sizes)}, False, front.discrepancy)
+        loss = fit.predict({"params": sizes, "tokens": tokens_for(budget, sizes)}, False, front.discrepancy)
         median, lower, upper = interval(loss, prob)
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from scalefit._intervals import interval
-from scalefit.counting import flops_6nd, tokens_for_6nd
+from scalefit.counting import flops_6nd, tokens_for
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
@@ -60,7 +60,7 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
     low, high = (np.log10(flops_6nd(grid.params[end], grid.tokens[end])) for end in (0, -1))
     outline: Any = [effects.withStroke(linewidth=2, foreground="black", alpha=0.6)]
     for exponent in range(int(np.ceil(low)) + 1, int(np.floor(high))):
-        tokens = tokens_for_6nd(np.full_like(grid.params, 10.0**exponent), grid.params)
+        tokens = tokens_for(np.full_like(grid.params, 10.0**exponent), grid.params)
         ax.plot(grid.params, tokens, color="white", lw=0.8, ls=(0, (4, 3)))
         inside = np.flatnonzero((tokens < grid.tokens[-1] / 1.5) & (tokens > grid.tokens[0]))
         if inside.size:
@@ -75,7 +75,7 @@ def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)} ({posterior_name(grid.discrepancy)})"}
     outline = (
         np.concatenate([lower, upper[::-1]]),
-        np.concatenate([tokens_for_6nd(flops, lower), tokens_for_6nd(flops, upper)[::-1]]),
+        np.concatenate([tokens_for(flops, lower), tokens_for(flops, upper)[::-1]]),
     )
     ax.fill(*outline, **band)
-    ax.plot(median, tokens_for_6nd(flops, median), color=ACCENT, lw=1.8, label="optimum, median")
+    ax.plot(median, tokens_for(flops, median), color=ACCENT, lw=1.8, label="optimum, median")
