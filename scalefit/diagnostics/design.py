@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from scalefit.counting import tokens_for_6nd
+from scalefit.counting import tokens_for
 from scalefit.diagnostics.checks import Check
 from scalefit.model.model import BoundModel
 from scalefit.units import format_count, format_flops
@@ -49,7 +49,7 @@ def _ray(bound: BoundModel) -> Check:
         )
         return Check("one ray", "review", factor, sentence)
     n, d = np.exp(log_n.mean()), np.exp(log_d.mean())
-    off = format_count(n * 3), format_count(tokens_for_6nd(6 * n * d, n * 3))
+    off = format_count(n * 3), format_count(tokens_for(6 * n * d, n * 3))
     sentence = (
         f"all runs lie on one path of tokens against parameters (about {d / n:.3g} tokens per parameter in the "
         f"middle), so alpha, beta and the allocation are not identified; add runs off it, such as "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalefit._tables import estimate_table
-from scalefit.counting import tokens_for_6nd
+from scalefit.counting import tokens_for
 from scalefit.errors import DataError, NoMinimumError, TooFewRunsError
 from scalefit.runs import Runs
 from scalefit.units import format_flops, positive_budgets
@@ -54,7 +54,7 @@ class PowerLawFrontier:
         """a, b, and the optimum at each budget, name -> (1 + resample,)."""
         found = {"a": self.a, "b": self.b}
         for budget, params in zip(budgets, self.optimal_params(budgets).T, strict=True):
-            tokens, label = tokens_for_6nd(budget, params), format_flops(budget)
+            tokens, label = tokens_for(budget, params), format_flops(budget)
             found |= {
                 f"N_opt[{label}]": params,
                 f"D_opt[{label}]": tokens,

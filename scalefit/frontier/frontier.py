@@ -18,7 +18,7 @@ from scalefit._aot import cached_jit
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._tables import INTERVAL
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for_6nd
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import draw_axes, log_loss_of, optimal_log_params, planning_draws
 from scalefit.laws import Law
@@ -93,7 +93,7 @@ def frontier(
         blocks = [optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
         log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
     params = np.exp(log_n)
-    front = Frontier(flops, params, tokens_for_6nd(flops, params), loss, compute_range, paths is not None)
+    front = Frontier(flops, params, tokens_for(flops, params), loss, compute_range, paths is not None)
     at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
     if at_end.any():
         raise QuestionError(
