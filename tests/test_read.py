@@ -128,7 +128,7 @@ def test_files_that_are_no_tables(tmp_path, name, text, words):
 
 
 def test_absent_files_and_foreign_objects():
-    with pytest.raises(sf.DataError, match="exist"):
+    with pytest.raises(sf.DataError, match="no file"):
         sf.read_runs("nowhere.csv")
     with pytest.raises(sf.DataError, match="int"):
         sf.read_runs(3)

@@ -97,9 +97,7 @@ def _read_file(path: Path) -> "pd.DataFrame":
     if path.suffix.lower() not in readers:
         raise DataError(f"the format of {path.name} is unknown. Give a .csv, .tsv or .parquet file.")
     if not path.is_file():
-        raise DataError(
-            f"the file {path} does not exist. Correct the path, or choose a shipped table from `scalefit data`."
-        )
+        raise DataError(f"there is no file {path}. Correct the path, or choose a shipped table from `scalefit data`.")
     try:
         return readers[path.suffix.lower()](path)
     except (ValueError, OSError) as problem:  # pandas' and pyarrow's parsers raise subclasses of these
