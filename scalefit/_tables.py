@@ -22,14 +22,17 @@ def draws_table(draws: dict[str, np.ndarray], prob: float = 0.9, mean: bool = Fa
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 
+def estimate(values: np.ndarray, prob: float) -> np.ndarray:
+    """The first entry of (1 + resample,) and the interval of all: (3,) as `interval` gives them."""
+    return np.append(values[0], interval(values, prob)[1:])
+
+
 def estimate_table(quantities: dict[str, np.ndarray], prob: float = 0.9) -> "pd.DataFrame":
     """Rows: quantities, first entry the estimate, the others its resamples; columns estimate, lower, upper."""
     import pandas as pd
 
-    rows = {
-        name: {"estimate": values[0], "lower": interval(values, prob)[1], "upper": interval(values, prob)[2]}
-        for name, values in quantities.items()
-    }
+    columns = ("estimate", "lower", "upper")
+    rows = {name: dict(zip(columns, estimate(values, prob), strict=True)) for name, values in quantities.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 

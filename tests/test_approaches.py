@@ -41,7 +41,7 @@ def test_published_exponents_of_the_chinchilla_runs(chinchilla):
     """Hoffmann et al. 2022, Table 2: a = .50 (Approach 1), .49 (Approach 2)."""
     for approach, a in ((sf.approaches.envelope, 0.50), (sf.approaches.isoflop, 0.49)):
         path = approach(chinchilla, resamples=200)
-        table = path.summary([5.76e23])
+        table = path.summary(budgets=[5.76e23])
         assert path.a[0] == pytest.approx(a, abs=0.02)
         assert table.loc["a", "lower"] < path.a[0] < table.loc["a", "upper"]
         assert table.loc["tokens_per_param[5.76e23]", "estimate"] == pytest.approx(23, abs=4)

@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # From the ground up: a room may import from those before it, and from itself.
 ROOMS = (
     "errors", "_registry", "_atomic", "_aot", "units", "_precision", "_random", "_roots", "_batching", "_intervals",
-    "_tables", "hardware",
+    "_tables", "_quantities", "_labelled", "_display", "_results", "hardware",
     "counting", "runs", "io", "laws", "costs", "model", "numerics", "diagnostics", "sampling", "frontier", "fits",
     "infer", "planning", "recipes", "downstream", "validation", "text", "plots", "report", "cli",
 )  # fmt: skip
@@ -44,14 +44,14 @@ BUILT_OF = {
 }
 FENCES = {
     "pandas": {
-        "io", "_tables", "cli", "runs", "frontier", "fits", "infer", "planning", "downstream", "validation",
+        "io", "_tables", "_display", "hardware", "cli", "runs", "frontier", "fits", "infer", "planning", "downstream", "validation",
         "diagnostics",
     },
     "numpyro": {"laws", "model", "infer", "sampling", "diagnostics", "downstream"},
     "blackjax": {"numerics", "infer"},
     "arviz_stats": {"fits", "validation"},
     "arviz_base": {"fits", "validation"},
-    "xarray": {"fits", "validation", "frontier", "planning", "infer", "_tables"},
+    "xarray": {"fits", "validation", "frontier", "planning", "infer", "_labelled"},
     "matplotlib": {"plots"},
     "plotly": {"report"},
     "jinja2": {"report"},

@@ -1,76 +1,63 @@
-"""Fit: draws of a model's parameters, where they came from, and what can be asked of them."""
+"""Fit: what can be asked of draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
+from scalefit._display import Table
+from scalefit._intervals import interval
 from scalefit._precision import precision
-from scalefit.diagnostics.checks import Health
+from scalefit._quantities import at_budget, posterior_name, ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import draws_table
 from scalefit.diagnostics.convergence import chain_table, superchains
-from scalefit.errors import OptionError, QuestionError
-from scalefit.fits.predictive import log_loss_draws, log_predictive_density
+from scalefit.errors import OptionError
+from scalefit.fits._draws import Draws, Kind
+from scalefit.fits.predictive import label_losses, log_loss_draws, log_predictive_density
 from scalefit.frontier.frontier import Frontier, frontier
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
-from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
-from scalefit.sampling.discrepancy_posterior import SHAPE, DiscrepancyPosterior, sample_discrepancy_posterior
-from scalefit.units import distinct_labels, positive_budgets
+from scalefit.sampling.discrepancy_posterior import SHAPE
+from scalefit.units import distinct_labels, percent, positive_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+__all__ = ["Fit", "Kind", "check_fit", "posterior_name"]
 
-Kind = Literal["posterior", "bootstrap", "point"]
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Draws, Result):
+    """The result of every engine: draws, and what can be asked of them. Its fields are those of `Draws`."""
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """The result of every engine.
-
-    draws : name -> (chain, draw), parameters of law and noise in raw units (counts, nats per token).
-    kind : "posterior", "bootstrap" or "point" (one draw). stats : the sampler's own numbers, each (chain, draw).
-    engine : how the draws were made, in words; seed, versions : what repeats them.
-    health : verdict, numbers and a sentence for each check.
-    """
-
-    draws: dict[str, np.ndarray]
-    kind: Kind
-    model: Model
-    runs: Runs
-    stats: dict[str, np.ndarray]
-    engine: str
-    seed: int
-    versions: dict[str, str]
-    health: Health
-
-    def __repr__(self) -> str:
+    def headline(self, prob: float = PROB) -> str:
+        """The law's first parameter, by the law-only posterior, and the health."""
+        first = self.model.law.params()[0]
+        value = ranged(interval(self.draws[first.name], prob, axis=(0, 1)), write)
+        drawn = {"posterior": posterior_name(False), "bootstrap": "bootstrap"}.get(self.kind)
+        how = f"{drawn}, {percent(prob)} interval" if drawn else "point estimate"
         return (
-            f"<Fit {self.kind}: {self.model.law.name} law, {self.model.noise.name} noise, {self.engine}; "
-            f"{self.runs.describe()}; health {self.health.verdict}>"
+            f"The {self.model.law.name} law fitted to {self.runs.name} ({len(self.runs)} runs) has "
+            f"{first.name} = {value}{'' if first.unit == '1' else f' {first.unit}'} ({how}), and the health of the fit "
+            f"is {self.health.verdict}."
         )
 
-    @property
-    def theta(self) -> dict[str, np.ndarray]:
-        """The draws with chains joined: name -> (chain * draw,)."""
-        return {name: values.reshape(-1) for name, values in self.draws.items()}
-
-    @property
-    def compute_range(self) -> tuple[float, float]:
-        """Compute of the smallest and the largest run in the data, FLOP."""
-        return float(self.runs.flops.min()), float(self.runs.flops.max())
-
-    @cached_property
-    def bound(self) -> BoundModel:
-        """The model bound to the table it was fitted to."""
-        return self.model.bind(self.runs)
+    def _table(self, prob: float) -> Table:
+        """The law-only posterior, and the optimum at the largest compute where `summary` has already computed it."""
+        known = vars(self).get("_largest", {})
+        draws = {**self.draws, **self.law_derived, **known}
+        frame = draws_table({name: values.reshape(-1) for name, values in draws.items()}, prob)
+        frame["posterior"] = [posterior_name(name in known and self.has_discrepancy) for name in frame.index]
+        return Table(frame, {p.name: p.unit for p in self.model.params()})
 
     def summary(
         self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any
@@ -102,19 +89,20 @@ class Fit:
         law_only["posterior"] = posterior_name(False)
         if not trades(self.model.law):
             return law_only
+        as_usual = budgets is None and discrepancy is None and not fixed
         discrepancy = self.resolve(discrepancy)
-        optima = self.optima(budgets, discrepancy, **fixed)
+        optima = self._largest if as_usual else self.optima(budgets, discrepancy, **fixed)
         answers = chain_table(optima, prob, None if discrepancy else superchains(self.stats))
         return pd.concat([law_only, answers.assign(posterior=posterior_name(discrepancy))])
+
+    @cached_property
+    def _largest(self) -> dict[str, np.ndarray]:
+        """The optimum at the largest run's compute, as the model has it."""
+        return self.optima()
 
     def law_only_quantities(self) -> dict[str, np.ndarray]:
         """What health is assessed on beside the parameters: `law_derived`, and the optimum at the largest compute."""
         return self.law_derived | (self.optima(discrepancy=False) if trades(self.model.law) else {})
-
-    @property
-    def law_derived(self) -> dict[str, np.ndarray]:
-        """What the law derives from its parameters, such as exponents of the frontier: name -> (chain, draw)."""
-        return dict(self.model.law.derived(self.draws))
 
     def optima(self, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any) -> dict[str, np.ndarray]:
         """N_opt, D_opt, tokens_per_param and loss at each budget, "name[budget]" -> (chain, draw).
@@ -137,47 +125,10 @@ class Fit:
         columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
         shape = SHAPE if discrepancy else next(iter(self.draws.values())).shape
         return {
-            f"{name}[{label}]": values[:, index].reshape(shape)
+            at_budget(name, label): values[:, index].reshape(shape)
             for index, label in enumerate(distinct_labels(front.flops))
             for name, values in columns.items()
         }
-
-    @property
-    def has_discrepancy(self) -> bool:
-        """Whether answers include a discrepancy unless asked not to: a posterior whose model has one has."""
-        return self.kind == "posterior" and self.model.has_discrepancy and trades(self.model.law)
-
-    def resolve(self, discrepancy: bool | None) -> bool:
-        """Whether an answer includes the discrepancy: as the model has it where None.
-
-        Raises
-        ------
-        QuestionError
-            It is asked for, and there is none.
-        """
-        if discrepancy and not self.has_discrepancy:
-            raise QuestionError(
-                "this fit has no discrepancy: that takes a posterior, a law of params and tokens, noise with a sigma, "
-                "and a model with discrepancy=sf.Discrepancy(). Leave discrepancy=True out."
-            )
-        return self.has_discrepancy if discrepancy is None else discrepancy
-
-    @cached_property
-    def discrepancy_posterior(self) -> DiscrepancyPosterior:
-        """Draws of the law together with its discrepancy.
-
-        Raises
-        ------
-        QuestionError
-            The model has none.
-        """
-        return sample_discrepancy_posterior(self.bound, self.theta, self.seed)
-
-    def joint_draws(self, discrepancy: bool | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        """Parameters, name -> (draw,), and the paths of the discrepancy where the answer includes it, else None."""
-        if not self.resolve(discrepancy):
-            return self.theta, None
-        return self.discrepancy_posterior.theta, self.discrepancy_posterior.paths
 
     def frontier(self, budgets: Any, discrepancy: bool | None = None, **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget, per draw.
@@ -200,10 +151,34 @@ class Fit:
         theta, paths = self.joint_draws(discrepancy)
         return frontier(self.model.law, theta, flops, self.compute_range, fixed, paths)
 
+    @overload
     def predict(
-        self, new_runs: Any, noise: bool = True, discrepancy: bool | None = None, seed: int | None = None
-    ) -> np.ndarray:
-        """Draws of the loss of new runs, (draw, run), nats per token.
+        self,
+        new_runs: Any,
+        noise: bool = ...,
+        discrepancy: bool | None = ...,
+        seed: int | None = ...,
+        labelled: Literal[False] = ...,
+    ) -> Float[np.ndarray, "draw run"]: ...
+    @overload
+    def predict(
+        self,
+        new_runs: Any,
+        noise: bool = ...,
+        discrepancy: bool | None = ...,
+        seed: int | None = ...,
+        *,
+        labelled: Literal[True],
+    ) -> "xr.DataArray": ...
+    def predict(
+        self,
+        new_runs: Any,
+        noise: bool = True,
+        discrepancy: bool | None = None,
+        seed: int | None = None,
+        labelled: bool = False,
+    ) -> Any:
+        """Draws of the loss of new runs.
 
         Parameters
         ----------
@@ -215,6 +190,14 @@ class Fit:
             True includes the discrepancy, False gives the law alone, None does as the model has it.
         seed
             Of the noise; the fit's own by default.
+        labelled
+            True for an xarray.DataArray.
+
+        Returns
+        -------
+        array (draw, run) or xarray.DataArray
+            Nats per token. The labelled array is called "loss", has the law's inputs as coordinates of `run`, and the
+            attributes units, long_name, noise and discrepancy (0 or 1).
 
         Raises
         ------
@@ -227,14 +210,27 @@ class Fit:
         theta, paths = self.joint_draws(discrepancy)
         with precision():
             expected = np.exp(np.asarray(log_loss_draws(self.model, *map(_as_jax, (theta, inputs, paths)))))
-        return self.add_noise(expected, seed, discrepancy) if noise else expected
+        loss = self.add_noise(expected, seed, discrepancy) if noise else expected
+        return label_losses(loss, inputs, noise, self.resolve(discrepancy)) if labelled else loss
 
     def add_noise(
-        self, loss: np.ndarray, seed: int | None = None, discrepancy: bool | None = None
-    ) -> np.ndarray:
-        """One run's loss for each draw of an expected loss, (draw, ...), in the order of `joint_draws`.
+        self, loss: Float[np.ndarray, "draw ..."], seed: int | None = None, discrepancy: bool | None = None
+    ) -> Float[np.ndarray, "draw ..."]:
+        """The loss that one run would log, for each draw of an expected loss.
 
-        The seed is the fit's own by default.
+        Parameters
+        ----------
+        loss
+            Expected, nats per token, in the order of `joint_draws`.
+        seed
+            The fit's own by default.
+        discrepancy
+            Whether the draws of the loss are those with discrepancy, as for `predict`.
+
+        Returns
+        -------
+        array (draw, ...)
+            Nats per token.
         """
         theta, _ = self.joint_draws(discrepancy)
         # Its own stream: the fit's seed alone is what paths of the discrepancy are drawn from.
@@ -242,10 +238,20 @@ class Fit:
         with np.errstate(over="ignore"):  # tails as heavy as some draws have leave the range of numbers
             return np.exp(self.model.noise.sample(theta, np.log(loss), rng))
 
-    def log_density(self, new_runs: Runs, discrepancy: bool | None = None) -> np.ndarray:
-        """Log predictive density of each new run's ln loss, (run,): averaged over draws, noise included.
+    def log_density(self, new_runs: Runs, discrepancy: bool | None = None) -> Float[np.ndarray, " run"]:
+        """Log predictive density of the ln loss of each new run.
 
-        The discrepancy is as for `predict`.
+        Parameters
+        ----------
+        new_runs
+            Runs with their losses.
+        discrepancy
+            As for `predict`.
+
+        Returns
+        -------
+        array (run,)
+            ln of the mean over draws of the density, noise included.
         """
         theta, paths = self.joint_draws(discrepancy)
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
@@ -260,25 +266,20 @@ class Fit:
 
         return save(self, path)
 
-    def to_datatree(self) -> "xr.DataTree":
-        """The fit as an ArviZ DataTree; see `scalefit.fits.netcdf.to_datatree`."""
-        from scalefit.fits.netcdf import to_datatree
+    def to_datatree(self, predictions: Any = None) -> "xr.DataTree":
+        """The fit, and its predictions of new runs, as an ArviZ DataTree; see `scalefit.fits.datatree.to_datatree`."""
+        from scalefit.fits.datatree import to_datatree
 
-        return to_datatree(self)
+        return to_datatree(self, predictions)
 
 
 def check_fit(value: Any) -> None:
-    """Raise `FitError` on what is no fit: a table, or the name of a file."""
+    """Raise `OptionError` on anything but a fit, such as a table or the name of a file."""
     if not isinstance(value, Fit):
-        make = {Runs: "make one with sf.fit(runs)", str: "read one with sf.load(path)"}
+        make = {str: "Read the fit with sf.load(path)"}
         raise OptionError(
-            f"a fit is wanted here, not {type(value).__name__}; {make.get(type(value), 'sf.fit(runs) makes one')}."
+            f"this is a {type(value).__name__}, not a fit. {make.get(type(value), 'Make a fit with sf.fit(runs)')}."
         )
-
-
-def posterior_name(discrepancy: bool) -> str:
-    """How tables and sentences call the draws of an answer."""
-    return "with discrepancy" if discrepancy else "law only"
 
 
 def _as_jax(values: Mapping[str, np.ndarray] | None) -> dict[str, Array] | None:

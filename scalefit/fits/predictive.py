@@ -1,16 +1,22 @@
-"""Compiled programs of what a fit predicts: expected losses draw by draw, and predictive densities."""
+"""What a fit predicts: compiled programs of losses draw by draw and of predictive densities, and labels."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from scalefit._aot import cached_jit
+from scalefit._labelled import labelled
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import discrepancies_at
 from scalefit.model.model import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @cached_jit("model")
@@ -25,3 +31,13 @@ def log_predictive_density(model: Model, theta: Theta, mean: Array, log_loss: Ar
     """ln of the mean over draws of the density of every run's ln loss, (run,), around the law's `mean` (draw, run)."""
     density = jax.vmap(lambda draw, around: model.noise.distribution(draw, around).log_prob(log_loss))(theta, mean)
     return jax.scipy.special.logsumexp(density, axis=0) - jnp.log(len(mean))
+
+
+def label_losses(
+    loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool
+) -> "xr.DataArray":
+    """Predicted losses as xarray, with the runs' inputs, name -> (run,), as coordinates."""
+    coords = {name: ("run", values) for name, values in inputs.items()}
+    found = labelled({"loss": (("draw", "run"), loss)}, coords)["loss"]
+    meaning = "loss of one run, noise included" if noise else "expected loss"
+    return found.assign_attrs(long_name=meaning, noise=int(noise), discrepancy=int(discrepancy))

@@ -1,5 +1,6 @@
-"""Frontiers without a law: Approach 1 and 2 of Hoffmann et al. 2022 (arXiv 2203.15556, section 3), and one-variable
-power laws as in Kaplan et al. 2020 (arXiv 2001.08361). Intervals are pairs bootstraps.
+"""Frontiers without a law: Approach 1 and 2 of Hoffmann et al. 2022 (arXiv 2203.15556, section 3).
+
+Intervals are those of a bootstrap of runs.
 """
 
 from dataclasses import dataclass
@@ -7,25 +8,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit._tables import estimate_table
+from scalefit._display import Table
+from scalefit._quantities import at_budget, ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import estimate, estimate_table
 from scalefit.counting import tokens_for
 from scalefit.errors import DataError, NoMinimumError, TooFewRunsError
+from scalefit.frontier.single_variable import SingleVariableFit, power_law
 from scalefit.runs import Runs
-from scalefit.units import format_flops, positive_budgets
+from scalefit.units import distinct_labels, format_flops, percent, positive_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+__all__ = ["PowerLawFrontier", "SingleVariableFit", "envelope", "isoflop", "power_law"]
+
 NEAR = 0.15  # runs within this of a budget, in ln compute, belong to it
 LEAST_NOISE = 5e-4  # of ln loss
 
 
-@dataclass(frozen=True, eq=False)
-class PowerLawFrontier:
-    """ln N_opt = level + a (ln C - centre): a compute-optimal path, first entry the estimate, then its resamples.
+@dataclass(frozen=True, eq=False, repr=False)
+class PowerLawFrontier(Result):
+    """A frontier without a law: ln N_opt = level + a (ln C - centre).
 
-    a, level : (1 + resample,). flops, params : the optima the line went through, (point,). notes : what was left out.
+    Parameters
+    ----------
+    method
+        "isoflop" or "envelope".
+    a, level
+        (1 + resample,), the estimate and then its bootstrap resamples.
+    centre
+        ln C.
+    flops, params
+        (point,), the optima that the line goes through.
+    notes
+        What was left out, a sentence each.
     """
 
     method: str
@@ -46,21 +64,42 @@ class PowerLawFrontier:
         log_c = np.log(positive_budgets(budgets)) - self.centre
         return np.exp(self.level[:, None] + self.a[:, None] * log_c)
 
-    def summary(self, budgets: Any = None, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: a, b, and N_opt, D_opt, tokens per parameter at each budget; columns estimate, lower, upper."""
-        return path_table(self, self.flops[-1:] if budgets is None else positive_budgets(budgets), prob)
+    def optimum(self, budget: Any) -> dict[str, np.ndarray]:
+        """N_opt, D_opt and tokens_per_param at one budget (FLOP), name -> (1 + resample,)."""
+        params = self.optimal_params(budget)[:, 0]
+        tokens = tokens_for(positive_budgets(budget)[0], params)
+        return {"N_opt": params, "D_opt": tokens, "tokens_per_param": tokens / params}
 
-    def quantities(self, budgets: np.ndarray) -> dict[str, np.ndarray]:
-        """a, b, and the optimum at each budget, name -> (1 + resample,)."""
-        found = {"a": self.a, "b": self.b}
-        for budget, params in zip(budgets, self.optimal_params(budgets).T, strict=True):
-            tokens, label = tokens_for(budget, params), format_flops(budget)
-            found |= {
-                f"N_opt[{label}]": params,
-                f"D_opt[{label}]": tokens,
-                f"tokens_per_param[{label}]": tokens / params,
-            }
-        return found
+    def headline(self, prob: float = PROB) -> str:
+        """The exponent of N_opt, and how many budgets it comes from."""
+        return (
+            f"The {self.method} approach gives N_opt ~ C^a with a = {ranged(estimate(self.a, prob), write)} from "
+            f"{len(self.flops)} optima up to {format_flops(self.flops.max())} FLOP ({percent(prob)} bootstrap)."
+        )
+
+    def summary(self, prob: float = PROB, budgets: Any = None) -> "pd.DataFrame":
+        """The exponents, and the optimum at each budget.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+        budgets
+            FLOP; that of the last optimum by default.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: a, b, and N_opt, D_opt and tokens_per_param at each budget. Columns: estimate, lower, upper.
+        """
+        flops = self.flops[-1:] if budgets is None else positive_budgets(budgets)
+        quantities = {"a": self.a, "b": self.b}
+        for budget, label in zip(flops, distinct_labels(flops), strict=True):
+            quantities |= {at_budget(name, label): values for name, values in self.optimum(budget).items()}
+        return estimate_table(quantities, prob)
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
 
 
 def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 0) -> PowerLawFrontier:
@@ -203,66 +242,3 @@ def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
         chosen.append(log_c[left & (np.abs(log_c - centre) < NEAR)].mean())
         left &= np.abs(log_c - centre) >= 2 * NEAR
     return np.exp(np.sort(chosen))
-
-
-@dataclass(frozen=True, eq=False)
-class SingleVariableFit:
-    """L = E + (scale / x)^alpha in one variable, first entry the estimate, then its resamples, each (1 + resample,)."""
-
-    E: np.ndarray
-    scale: np.ndarray
-    alpha: np.ndarray
-
-    def predict(self, x: Any) -> np.ndarray:
-        """Loss at each x, (1 + resample, x), nats per token."""
-        x = np.atleast_1d(np.asarray(x, dtype=float))
-        return self.E[:, None] + (self.scale[:, None] / x) ** self.alpha[:, None]
-
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: E, scale, alpha; columns estimate, lower, upper."""
-        from scalefit._tables import estimate_table
-
-        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
-
-
-def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed: int = 0) -> SingleVariableFit:
-    """Kaplan et al.'s L(N), L(D) or L(C) (2020, equations 1.1 to 1.3), with an irreducible loss E if `offset`.
-
-    x, loss : (run,), positive. Least squares on ln loss. Raises `TooFewRunsError` with fewer runs than parameters.
-    """
-    x, loss = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
-    if len(np.unique(x)) < (3 if offset else 2):
-        raise TooFewRunsError(f"a power law needs {3 if offset else 2} different x at least; add runs.")
-    solve = _with_offset if offset else _without_offset
-    rng = np.random.default_rng(seed)
-    found = [solve(np.log(x), np.log(loss))]
-    while len(found) <= resamples:
-        drawn = rng.integers(0, len(x), len(x))
-        if len(np.unique(x[drawn])) >= (3 if offset else 2):
-            found.append(solve(np.log(x[drawn]), np.log(loss[drawn])))
-    return SingleVariableFit(*np.array(found).T)
-
-
-def _without_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
-    slope, intercept = np.polyfit(log_x, log_loss, 1)
-    return 0.0, float(np.exp(-intercept / slope)), float(-slope)
-
-
-def _with_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
-    from scipy.optimize import least_squares
-
-    centre, least = log_x.mean(), np.exp(log_loss.min())
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        return np.logaddexp(p[0], p[1] - np.exp(p[2]) * (log_x - centre)) - log_loss
-
-    starts = [(np.log(share * least), np.log((1 - share) * least), np.log(0.3)) for share in (0.1, 0.5, 0.9)]
-    fits = [least_squares(misfit, start, x_scale="jac", xtol=1e-12, ftol=1e-12, gtol=1e-12) for start in starts]
-    e, k, log_alpha = min(fits, key=lambda fit: fit.cost).x
-    alpha = np.exp(log_alpha)
-    return float(np.exp(e)), float(np.exp(centre + k / alpha)), float(alpha)
-
-
-def path_table(path: "PowerLawFrontier", budgets: np.ndarray, prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: a, b, and the optimum at each budget; columns estimate, lower, upper."""
-    return estimate_table(path.quantities(budgets), prob)

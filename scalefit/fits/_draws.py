@@ -1,0 +1,108 @@
+"""Draws of a model's parameters, where they came from, and their discrepancy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from scalefit.diagnostics.checks import Health
+from scalefit.errors import QuestionError
+from scalefit.frontier.optimum import trades
+from scalefit.model.model import BoundModel, Model
+from scalefit.runs import Runs
+from scalefit.sampling.discrepancy_posterior import DiscrepancyPosterior, sample_discrepancy_posterior
+
+Kind = Literal["posterior", "bootstrap", "point"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Draws:
+    """Draws from the law-only posterior, or its bootstrap or point estimate, and all that repeats them.
+
+    Parameters
+    ----------
+    draws
+        Name -> (chain, draw): parameters of law and noise in raw units (counts, nats per token), law only.
+    kind
+        "posterior", "bootstrap" or "point" (one draw).
+    model
+        Law, noise, priors and discrepancy.
+    runs
+        The table.
+    stats
+        Name -> (chain, draw), the sampler's own numbers.
+    engine
+        How the draws were made, in words.
+    seed, versions
+        What repeats them.
+    health
+        Verdict, number and sentence of each check.
+    """
+
+    draws: dict[str, np.ndarray]
+    kind: Kind
+    model: Model
+    runs: Runs
+    stats: dict[str, np.ndarray]
+    engine: str
+    seed: int
+    versions: dict[str, str]
+    health: Health
+
+    @property
+    def theta(self) -> dict[str, np.ndarray]:
+        """The draws with chains joined: name -> (chain * draw,)."""
+        return {name: values.reshape(-1) for name, values in self.draws.items()}
+
+    @property
+    def compute_range(self) -> tuple[float, float]:
+        """Compute of the smallest and the largest run in the data, FLOP."""
+        return float(self.runs.flops.min()), float(self.runs.flops.max())
+
+    @cached_property
+    def bound(self) -> BoundModel:
+        """The model bound to the table it was fitted to."""
+        return self.model.bind(self.runs)
+
+    @property
+    def law_derived(self) -> dict[str, np.ndarray]:
+        """What the law derives from its parameters, such as exponents of the frontier: name -> (chain, draw)."""
+        return dict(self.model.law.derived(self.draws))
+
+    @property
+    def has_discrepancy(self) -> bool:
+        """Whether answers include a discrepancy unless asked not to: a posterior whose model has one has."""
+        return self.kind == "posterior" and self.model.has_discrepancy and trades(self.model.law)
+
+    def resolve(self, discrepancy: bool | None) -> bool:
+        """Whether an answer includes the discrepancy: as the model has it where None.
+
+        Raises
+        ------
+        QuestionError
+            It is asked for, and there is none.
+        """
+        if discrepancy and not self.has_discrepancy:
+            raise QuestionError(
+                "this fit has no discrepancy: that takes a posterior, a law of params and tokens, noise with a sigma, "
+                "and a model with discrepancy=sf.Discrepancy(). Leave discrepancy=True out."
+            )
+        return self.has_discrepancy if discrepancy is None else discrepancy
+
+    @cached_property
+    def discrepancy_posterior(self) -> DiscrepancyPosterior:
+        """Draws of the law together with its discrepancy.
+
+        Raises
+        ------
+        QuestionError
+            The model has none.
+        """
+        return sample_discrepancy_posterior(self.bound, self.theta, self.seed)
+
+    def joint_draws(self, discrepancy: bool | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        """Parameters, name -> (draw,), and the paths of the discrepancy where the answer includes it, else None."""
+        if not self.resolve(discrepancy):
+            return self.theta, None
+        return self.discrepancy_posterior.theta, self.discrepancy_posterior.paths

@@ -1,0 +1,89 @@
+"""Power laws in one variable, as in Kaplan et al. 2020 (arXiv 2001.08361), with intervals by a bootstrap of runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalefit._display import Table
+from scalefit._quantities import ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import estimate, estimate_table
+from scalefit.errors import TooFewRunsError
+from scalefit.units import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SingleVariableFit(Result):
+    """A power law in one variable: L = E + (scale / x)^alpha.
+
+    Parameters
+    ----------
+    E, scale, alpha
+        (1 + resample,), the estimate and then its bootstrap resamples.
+    """
+
+    E: np.ndarray
+    scale: np.ndarray
+    alpha: np.ndarray
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Loss at each x, (1 + resample, x), nats per token."""
+        x = np.atleast_1d(np.asarray(x, dtype=float))
+        return self.E[:, None] + (self.scale[:, None] / x) ** self.alpha[:, None]
+
+    def headline(self, prob: float = PROB) -> str:
+        """The exponent and the irreducible loss."""
+        alpha, level = (ranged(estimate(values, prob), write) for values in (self.alpha, self.E))
+        return (
+            f"The power law has the exponent alpha = {alpha} and the irreducible loss E = {level} nats per token "
+            f"({percent(prob)} bootstrap intervals)."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """Rows: E, scale, alpha. Columns: estimate, lower, upper of the equal-tailed interval."""
+        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
+
+
+def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed: int = 0) -> SingleVariableFit:
+    """Kaplan et al.'s L(N), L(D) or L(C) (2020, equations 1.1 to 1.3), with an irreducible loss E if `offset`.
+
+    x, loss : (run,), positive. Least squares on ln loss. Raises `TooFewRunsError` with fewer runs than parameters.
+    """
+    x, loss = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
+    if len(np.unique(x)) < (3 if offset else 2):
+        raise TooFewRunsError(f"a power law needs {3 if offset else 2} different x at least; add runs.")
+    solve = _with_offset if offset else _without_offset
+    rng = np.random.default_rng(seed)
+    found = [solve(np.log(x), np.log(loss))]
+    while len(found) <= resamples:
+        drawn = rng.integers(0, len(x), len(x))
+        if len(np.unique(x[drawn])) >= (3 if offset else 2):
+            found.append(solve(np.log(x[drawn]), np.log(loss[drawn])))
+    return SingleVariableFit(*np.array(found).T)
+
+
+def _without_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
+    slope, intercept = np.polyfit(log_x, log_loss, 1)
+    return 0.0, float(np.exp(-intercept / slope)), float(-slope)
+
+
+def _with_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
+    from scipy.optimize import least_squares
+
+    centre, least = log_x.mean(), np.exp(log_loss.min())
+
+    def misfit(p: np.ndarray) -> np.ndarray:
+        return np.logaddexp(p[0], p[1] - np.exp(p[2]) * (log_x - centre)) - log_loss
+
+    starts = [(np.log(share * least), np.log((1 - share) * least), np.log(0.3)) for share in (0.1, 0.5, 0.9)]
+    fits = [least_squares(misfit, start, x_scale="jac", xtol=1e-12, ftol=1e-12, gtol=1e-12) for start in starts]
+    e, k, log_alpha = min(fits, key=lambda fit: fit.cost).x
+    alpha = np.exp(log_alpha)
+    return float(np.exp(e)), float(np.exp(centre + k / alpha)), float(alpha)
