@@ -106,16 +106,16 @@ def mode(count: int = 1000) -> Table:
             other = Model().bind(table)
             theta = {name: jnp.asarray(value) for name, value in other.to_unit(TRUTH).items()}
             from_truth = _descended(other.model, other.data, theta)
-            found += bool(laplace(other.model, other.data).height < from_truth + 1e-6)
+            found += bool(laplace(other.model, other.data).value < from_truth + 1e-6)
     header = ["mode", "compile wall s", "CPU s", "wall s", f"no higher than from the truth, of {count} tables"]
     return header, [["three starts of 64, Newton", first, cpu, wall, found]]
 
 
 @partial(jax.jit, static_argnames="model")
 def _descended(model: Model, data: Any, theta: dict) -> jax.Array:
-    z = model.unconstrain(theta)
+    z = model.space.unconstrain(theta)
     start = jnp.stack([z[name] for name in sorted(z)])
-    return descend(autodiff_value_grad_hess(partial(flat_potential, model, data)), start).height
+    return descend(autodiff_value_grad_hess(partial(flat_potential, model, data)), start).value
 
 
 def optimum() -> Table:
@@ -162,7 +162,7 @@ def gradient_row(n: int, chains: int) -> list[object]:
     bound = Model().bind(sf.Runs({**x, "loss": Model().simulate(TRUTH, x)}))
     with precision():
         data, model = bound.data, bound.model
-        z = model.unconstrain({name: jnp.asarray(v) for name, v in bound.to_unit(TRUTH).items()})
+        z = model.space.unconstrain({name: jnp.asarray(v) for name, v in bound.to_unit(TRUTH).items()})
         flat = jnp.stack([z[name] for name in sorted(z)]) + 1e-3 * jnp.asarray(rng.normal(size=(chains, len(z))))
         compiled = partial(jax.jit, compiler_options=_aot.fast_compile_options(jax.default_backend()))  # as engines are
         ours = compiled(

@@ -111,8 +111,8 @@ def test_a_mixtures_density_is_the_weighted_sum(found):
 def test_stacked_draws_are_the_mixtures(found):
     """2,800 draws of one law and 1,200 of the other; the same seed gives the same, another seed other noise."""
     both, new = mixed(found, chinchilla=0.7, kaplan=0.3), {"params": [1e10], "tokens": [1e12]}
-    draws = both.predict(new, "mean")[:, 0]
-    of_kaplan = np.isin(draws, found.fits["kaplan"].predict(new, "mean"))
+    draws = both.predict(new, noise=False, discrepancy=False)[:, 0]
+    of_kaplan = np.isin(draws, found.fits["kaplan"].predict(new, noise=False, discrepancy=False))
     assert len(draws) == 4000
     assert of_kaplan.sum() == 1200
     np.testing.assert_array_equal(both.predict(new), both.predict(new))
@@ -122,14 +122,16 @@ def test_stacked_draws_are_the_mixtures(found):
 def test_the_stacked_frontier_pools_laws_that_trade(found):
     both = mixed(found, chinchilla=0.5, kaplan=0.5)
     front = both.frontier([1e22, 1e23])
-    assert front.kind == "stacked"
+    assert front.stacked
+    assert front.discrepancy
     assert front.params.shape == (4000, 2)
     np.testing.assert_allclose(6 * front.params * front.tokens, np.broadcast_to([1e22, 1e23], (4000, 2)))
     each = [found.fits[law].frontier([1e22], discrepancy=False).loss.mean() for law in LAWS]
     assert front.loss[:, 0].mean() == pytest.approx(np.mean(each), rel=1e-3)
-    bent = mixed(found, chinchilla=1.0, kaplan=0.0).frontier([1e22], discrepancy=True)
-    assert bent.kind == "stacked form"
-    assert set(bent.params[:, 0]) == set(found.fits["chinchilla"].frontier([1e22], discrepancy=True).params[:, 0])
+    joint = mixed(found, chinchilla=1.0, kaplan=0.0).frontier([1e22], discrepancy=True)
+    assert joint.stacked
+    assert joint.discrepancy
+    assert set(joint.params[:, 0]) == set(found.fits["chinchilla"].frontier([1e22], discrepancy=True).params[:, 0])
     with pytest.raises(sf.ScalefitError, match="no law with any weight"):
         mixed(found, chinchilla=0.0, kaplan=0.0).frontier(1e22)
 

@@ -94,8 +94,6 @@ def test_in_sample_run_intervals_cover(small_fit):
 def test_prediction_refuses_what_it_cannot_do(small_fit):
     with pytest.raises(sf.DataError, match="lack tokens"):
         small_fit.predict({"params": [1e9]})
-    with pytest.raises(sf.ScalefitError, match="interval kind 'latent'"):
-        small_fit.predict({"params": [1e9], "tokens": [1e10]}, kind="latent")
     with pytest.raises(sf.DataError, match="row 1: tokens is not positive"):
         small_fit.predict({"params": [1e9], "tokens": [-1e10]})
 
@@ -106,7 +104,7 @@ ASKED_OF_A_FIT = {
     "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.costs.Lifetime(1e12)),
     "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
     "audit": lambda fit: sf.audit(fit, "gpt-3"),
-    "versus": lambda fit: sf.compare_runs(fit, "gopher", "chinchilla"),
+    "compare_runs": lambda fit: sf.compare_runs(fit, "gopher", "chinchilla"),
     "loss_surface": lambda fit: sf.loss_surface(fit, [1e9], [1e10]),
     "reconcile": lambda fit: sf.reconcile(fit),
     "plots.frontier": lambda fit: sf.plots.frontier(fit),

@@ -78,11 +78,11 @@ def test_equivalent_compute_is_the_published_multiplier():
     with jax.enable_x64(True):
         draw = LossPosterior(CHINCHILLA, {k: jnp.asarray(v) for k, v in BESIROGLU.items()}, None)
         loss, log_c = draw.loss, jnp.log(5.76e23)
-        best = optimal_log_params(loss, log_c)
+        best = optimal_log_params(loss, log_c).x
         for m in (0.2, 0.9, 1.0, 1.5, 20.0):
             log_n = best + jnp.log(m)
             target = loss(log_n, log_c - jnp.log(6.0) - log_n)
-            saved = float(least_log_budget(draw, SixND(), target, log_c, log_c) - log_c)
+            saved = float(least_log_budget(draw, SixND(), target, log_c, log_c).x - log_c)
             exact = -np.log(a * m**-alpha + (1 - a) * m**beta) / gamma
             assert saved == pytest.approx(exact, abs=1e-9)
 

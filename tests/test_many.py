@@ -16,7 +16,7 @@ from conftest import simulated
 import scalefit as sf
 from scalefit._precision import precision
 from scalefit._random import prng_keys
-from scalefit.infer._chunk_store import Chunk
+from scalefit.infer._chunk import Chunk
 from scalefit.infer.many import table_seed
 
 ENGINE = sf.AIS(chains=4, draws=500, block=500, rounds=8)  # that of `quick`, already compiled
@@ -91,7 +91,7 @@ def test_an_interrupted_batch_is_taken_up_again(fits, tmp_path, monkeypatch):
     monkeypatch.setattr(sf.AIS, "run_many", counted)
     with pytest.raises(KeyboardInterrupt):
         sf.fit_many(tables(), engine=ENGINE, chunk=3, folder=tmp_path / "fits")
-    assert len(list((tmp_path / "fits").glob("chunk-*.npz"))) == 2
+    assert len(list((tmp_path / "fits").glob("chunk-*.nc"))) == 2
     (tmp_path / "resumed").touch()
     resumed = sf.fit_many(tables(), engine=ENGINE, chunk=3, folder=tmp_path / "fits")
     same(alphas(fits), alphas(resumed))
@@ -100,20 +100,184 @@ def test_an_interrupted_batch_is_taken_up_again(fits, tmp_path, monkeypatch):
     assert resumed[0].health == fits[0].health
 
 
-def test_a_folder_holds_one_order(tmp_path):
+def test_a_folder_is_of_one_batch(tmp_path):
     kept = {"engine": sf.MAP(), "folder": tmp_path / "fits"}
     first = sf.fit_many(tables(2), **kept)
     assert first[0].kind == "point"
-    with pytest.raises(sf.FitError, match="holds fits with seed 0, not 1"):
+    with pytest.raises(sf.StorageError, match="seed 0, not 1"):
         sf.fit_many(tables(2), seed=1, **kept)
-    with sf.precision("float32"), pytest.raises(sf.FitError, match="holds fits with precision float64, not float32"):
+    with sf.precision("float32"), pytest.raises(sf.StorageError, match="precision float64, not float32"):
         sf.fit_many(tables(2), **kept)
-    with pytest.raises(sf.FitError, match="table 1 is not the one"):
+    with pytest.raises(sf.StorageError, match="tables 2, not 3"):
+        sf.fit_many(tables(3), **kept)
+    with pytest.raises(sf.StorageError, match="engine"):
+        sf.fit_many(tables(2), **{**kept, "engine": sf.Huber()})
+    with pytest.raises(sf.StorageError, match="model"):
+        sf.fit_many(tables(2), sf.Model(discrepancy=None), **kept)
+    with pytest.raises(sf.StorageError, match="table 1 is not the one"):
         sf.fit_many([tables(2)[0], simulated(seed=77)], **kept)
-    chunk = next((tmp_path / "fits").glob("chunk-*.npz"))
+    chunk = next((tmp_path / "fits").glob("chunk-*.nc"))
     chunk.write_bytes(chunk.read_bytes()[:200])
-    with pytest.raises(sf.FitError, match="damaged"):
+    with pytest.raises(sf.StorageError, match="remove it"):
         sf.fit_many(tables(2), **kept)
+    chunk.unlink()
+    np.testing.assert_array_equal(sf.fit_many(tables(2), **kept)[1].draws["E"], first[1].draws["E"])
+
+
+def test_other_versions_are_named(tmp_path, monkeypatch):
+    from scalefit.infer import many
+
+    kept = {"engine": sf.MAP(), "folder": tmp_path / "fits"}
+    sf.fit_many(tables(2), **kept)
+    now = many.versions()
+    monkeypatch.setattr(many, "versions", lambda: {**now, "jax": "0.0.1"})
+    with pytest.raises(sf.StorageError, match="version of jax"):
+        sf.fit_many(tables(2), **kept)
+
+
+def test_any_chunk_of_another_seed_is_noticed(tmp_path):
+    """Not that of the first chunk alone: a folder may have lost it."""
+    kept = {"engine": sf.MAP(), "folder": tmp_path / "fits", "chunk": 1}
+    sf.fit_many(tables(3), **kept)
+    (tmp_path / "fits" / "chunk-000000.nc").unlink()
+    with pytest.raises(sf.StorageError, match="seed 0, not 1"):
+        sf.fit_many(tables(3), seed=1, **kept)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "chunk-000000.npz"])
+def test_a_folder_of_the_old_format_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(sf.StorageError, match="older format. Fit again"):
+        sf.fit_many(tables(2), engine=sf.MAP(), folder=tmp_path)
+    with pytest.raises(sf.StorageError, match="older format"):
+        sf.load(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_law_that_is_a_function_is_refused_before_anything_is_fitted(tmp_path, monkeypatch):
+    law = sf.laws.FunctionLaw(
+        lambda t, x: t["E"] + t["A"] * x["params"] ** -0.3,
+        inputs=("params",),
+        priors={"E": sf.Prior.of("LogNormal", loc=0.0, scale=1.0), "A": sf.Prior.of("LogNormal", loc=6.0, scale=2.0)},
+    )
+    assert len(sf.fit_many(tables(2), sf.Model(law), engine=sf.MAP()).failures) == 0
+    monkeypatch.setattr(sf.MAP, "run_many", None)
+    with pytest.raises(sf.StorageError, match="function"):
+        sf.fit_many(tables(2), sf.Model(law), engine=sf.MAP(), folder=tmp_path)
+
+
+def test_a_folder_opens_without_its_tables(fits, tmp_path):
+    first = sf.fit_many(tables(), engine=ENGINE, chunk=4, folder=tmp_path / "fits")
+    back = sf.load(tmp_path / "fits")
+    assert isinstance(back, sf.Fits)
+    assert len(back) == 11
+    assert (back.model, back.engine, back.seed) == (first.model, ENGINE, 0)
+    assert back.failures == fits.failures
+    assert repr(back) == repr(fits)
+    same(alphas(fits), alphas(back))
+    for i, fit in back.fitted():
+        for name, draws in fits[i].draws.items():
+            assert fit.draws[name].tobytes() == draws.tobytes()
+        assert (fit.seed, fit.engine, fit.versions, fit.health) == (
+            fits[i].seed, fits[i].engine, fits[i].versions, fits[i].health
+        )  # fmt: skip
+        assert (fit.runs.name, fit.runs.fingerprint) == (fits[i].runs.name, fits[i].runs.fingerprint)
+    assert sf.load(back[0].save(tmp_path / "fit.nc")).runs.fingerprint == tables()[0].fingerprint
+    with pytest.raises(sf.FitError, match="table 5 has no fit"):
+        back[5]
+
+
+def test_tables_of_different_columns_share_a_chunk(tmp_path):
+    mixed = tables(3)
+    mixed[1] = sf.Runs(
+        {**mixed[1].columns, "group": ["é"] * len(mixed[1]), "batch": np.arange(len(mixed[1]))},
+        name="own", notes=("a note",), convention="total",
+    )  # fmt: skip
+    sf.fit_many(mixed, engine=sf.MAP(), folder=tmp_path / "fits")
+    back = sf.load(tmp_path / "fits")
+    for i in range(3):
+        stored, given = back[i].runs, mixed[i]
+        assert (stored.name, stored.notes, stored.convention) == (given.name, given.notes, given.convention)
+        assert stored.fingerprint == given.fingerprint
+        assert list(stored.columns) == list(given.columns)
+
+
+def test_an_incomplete_folder_says_what_to_do(tmp_path):
+    kept = {"engine": sf.MAP(), "folder": tmp_path / "fits", "chunk": 1}
+    sf.fit_many(tables(3), **kept)
+    (tmp_path / "fits" / "chunk-000001.nc").unlink()
+    with pytest.raises(sf.StorageError, match="1 of 3 chunks"):
+        sf.load(tmp_path / "fits")
+    sf.fit_many(tables(3), **kept)
+    assert len(sf.load(tmp_path / "fits")) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(sf.StorageError, match="no fits"):
+        sf.load(tmp_path / "empty")
+
+
+def test_others_can_read_a_chunk(fits, tmp_path):
+    import xarray as xr
+
+    sf.fit_many(tables(), engine=ENGINE, folder=tmp_path / "fits")
+    with xr.open_datatree(next((tmp_path / "fits").iterdir()), engine="h5netcdf") as tree:
+        group = next(g for g in tree.children.values() if "unit_free_posterior" in g.children)
+        alpha, runs = group["unit_free_posterior"]["alpha"], group["runs"]
+        assert alpha.dims == ("table", "chain", "draw")
+        np.testing.assert_array_equal(alpha.sel(table=7), fits.result(7).draws["alpha"])
+        start = int(runs["row_count"].sel(table=slice(0, 6)).sum())
+        loss = next(a for a in runs.data_vars.values() if a.attrs.get("long_name") == "loss")
+        np.testing.assert_array_equal(loss[start : start + len(tables()[7])], tables()[7].loss)
+
+
+KILLED = """
+import os, signal, sys
+import scalefit as sf
+from conftest import simulated
+from scalefit.infer import _chunk_store
+write, written = _chunk_store.write_file, []
+def killed(path, *rest):
+    if len(written) == int(sys.argv[2]):
+        path.with_name(".unfinished.nc").write_bytes(b"half a chunk")
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    return write(path, *rest)
+_chunk_store.write_file = killed
+sf.fit_many([simulated(seed=i) for i in range(6)], engine=sf.MAP(), chunk=2, folder=sys.argv[1])
+"""
+
+
+def test_a_killed_batch_is_taken_up_again(tmp_path):
+    """kill -9 while the second chunk is written: what is then computed is the same to the bit."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "fits"), "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run(command, env=environment, timeout=240).returncode == -9
+    assert len(list((tmp_path / "fits").glob("chunk-*.nc"))) == 1
+    given = {"engine": sf.MAP(), "chunk": 2}
+    whole = sf.fit_many([simulated(seed=i) for i in range(6)], **given)
+    resumed = sf.fit_many([simulated(seed=i) for i in range(6)], folder=tmp_path / "fits", **given)
+    same(alphas(whole), alphas(resumed))
+    same(alphas(whole), alphas(sf.load(tmp_path / "fits")))
+
+
+FULL = """
+import resource, sys
+import scalefit as sf
+from conftest import simulated
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    sf.fit_many([simulated()], engine=sf.MAP(), folder=sys.argv[1])
+except sf.StorageError as refusal:
+    print(refusal)
+"""
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", FULL, str(tmp_path / "fits")]
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # whose files are longer
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert "cannot write" in done.stdout, done.stderr
+    assert not list((tmp_path / "fits").iterdir())
 
 
 @pytest.mark.parametrize("here", [None, OSError("disk full")])
@@ -121,17 +285,17 @@ def test_a_failure_is_told_to_the_cluster(here, monkeypatch):
     """The other processes would wait for ever for one that left."""
     from jax.experimental import multihost_utils
 
-    from scalefit.infer.many import _agree
+    from scalefit.infer._cluster import agree
 
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(multihost_utils, "process_allgather", lambda mine: np.array([mine, True]))
     with pytest.raises(
         OSError if here else sf.FitError, match="disk full" if here else "process 1 of the cluster failed"
     ):
-        _agree(here)
+        agree(here)
     monkeypatch.setattr(multihost_utils, "process_allgather", lambda mine: np.array([mine, False]))
     if not here:
-        _agree(here)
+        agree(here)
 
 
 def test_fits_in_memory_are_let_go():
@@ -153,11 +317,14 @@ def test_a_seed_is_its_own_key_in_any_precision(kind):
         np.testing.assert_array_equal(prng_keys(seeds), whole)
 
 
-def test_a_chunk_survives_the_shelf(fits):
-    chunk = Chunk(0, tuple(fits.result(i) for i in range(11)), ("x",) * 11)
-    back = Chunk.from_bytes(chunk.to_bytes())
-    assert [type(r) for r in back.results] == [type(r) for r in chunk.results]
-    np.testing.assert_array_equal(back.results[7].draws["E"], chunk.results[7].draws["E"])
+def test_a_chunk_survives_the_way_to_another_process(fits):
+    chunk = fits.store.read(0)
+    back = Chunk.from_bytes(bytes(chunk.to_bytes()))
+    assert back.failures == chunk.failures
+    assert back.fingerprints == chunk.fingerprints
+    for name, draws in chunk.results[7].draws.items():
+        np.testing.assert_array_equal(back.results[7].draws[name], draws)
+        assert back.results[7].draws[name].dtype == draws.dtype
 
 
 def test_engines_that_are_no_single_program_go_table_by_table():

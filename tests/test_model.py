@@ -20,13 +20,13 @@ def test_potential_is_minus_the_numpyro_log_density_with_the_transforms():
     bound = sf.Model().bind(simulated())
     with precision():
         z = {name: jnp.asarray(-0.5 - 0.1 * i) for i, name in enumerate(TRUTH)}
-        theta = bound.model.constrain(z)
+        theta = bound.model.space.constrain(z)
         density, _ = log_density(bound.model.numpyro_model, as_arguments(bound.data), {}, theta)
         jacobian = sum(z.values())  # all parameters are positive: d exp(z)/dz = exp(z)
         np.testing.assert_allclose(bound.model.potential(z, bound.data), -(density + jacobian), rtol=1e-12)
-        parts = sum(bound.model.log_prior(theta).values()) + bound.model.log_likelihood(theta, bound.data)[:80].sum()
+        parts = sum(bound.model.space.log_prior(theta).values()) + bound.model.log_likelihood(theta, bound.data)[:80].sum()
         np.testing.assert_allclose(parts, density, rtol=1e-12)
-        back = bound.model.unconstrain(theta)
+        back = bound.model.space.unconstrain(theta)
     for name in z:
         np.testing.assert_allclose(back[name], z[name], rtol=1e-12)
 

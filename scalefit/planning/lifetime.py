@@ -22,7 +22,6 @@ from scalefit.costs.lifetime import Lifetime
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import WithDiscrepancy
 from scalefit.io.published_models import read_model
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._solve import (
@@ -121,25 +120,29 @@ def lifetime(
         life = cost.sampled(belief.count, fit.seed)
         level, size = _quality(belief, quality)
         cheapest = _decide(belief, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
-        fallback = life.total(np.exp(cheapest), np.exp(np.asarray(_tokens_needed(belief, np.array([cheapest]), level)))[0])
+        fallback = life.total(
+            np.exp(cheapest), np.exp(np.asarray(_tokens_needed(belief, np.array([cheapest]), level)))[0]
+        )
         best = _within(params, max_params, lambda cap: _decide(belief, life, level, np.exp(cheapest), cap, fallback))
         sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
         needed = np.exp(np.asarray(_tokens_needed(belief, jnp.log(np.array([*sizes, np.exp(best)])), level)))
-        least = np.exp(np.asarray(_least(belief, life, level)))
+        least, converged = _least(belief, life, level)
+        least, unconverged = np.exp(np.asarray(least)), 1 - float(np.mean(converged))
     n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
     before = life.total(np.exp(cheapest), at_reference)
     total = _cost_or_fallback(life, n, tokens, before)
     missed = np.mean(~np.isfinite(tokens))
     if missed > MOST_MISSED or not np.isfinite(total).all():
         raise QuestionError(
-            f"{format_count(n)} parameters do not reach the quality in {percent(round(float(missed), 3))} of the draws. "
+            f"{format_count(n)} parameters do not reach the quality in {percent(round(float(missed), 3))} of the "
+            "draws. "
             "Allow more parameters."
         )
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + np.zeros(len(tokens))}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - least / total}
     kept = np.isfinite(needed[:-1]).all(axis=1)
     reference = float(np.exp(cheapest)), float(at_reference[np.isfinite(at_reference)].mean())
-    basis = Assumptions.of(fit, cost, discrepancy=discrepancy)
+    basis = Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=unconverged)
     return LifetimePlan(n, draws, reference, sizes[kept], needed[:-1][kept].T, cost, machines or Machines(), basis)
 
 
@@ -192,7 +195,8 @@ def _decide(
     if not np.isfinite(expected(np.full(POINTS, best))[0]):
         capped, raised = (f" up to {format_count(np.exp(cap))}", "raise the cap, or ") if np.isfinite(cap) else ("", "")
         raise QuestionError(
-            f"no size{capped} reaches that quality in {percent(1 - MOST_MISSED)} of the draws, whatever its tokens; {raised}ask for a higher loss."
+            f"no size{capped} reaches that quality in {percent(1 - MOST_MISSED)} of the draws, whatever its tokens; "
+            f"{raised}ask for a higher loss."
         )
     return best
 
@@ -201,28 +205,25 @@ def _decide(
 def _tokens_needed(belief: LossPosterior, log_n: Array, level: Array) -> Array:
     """ln of the tokens with which exp(log_n) (point,) parameters reach `level`, one or (draw,): (point, draw)."""
     levels = jnp.broadcast_to(level, (belief.count,))
-
-    def one(draw: LossPosterior, n: Array, target: Array) -> Array:
-        if isinstance(draw.fresh_loss, WithDiscrepancy):
-            return first_log_tokens_for(draw.loss, draw.law_only.loss, n, target)
-        return log_tokens_for(draw.loss, n, target)
-
-    return jax.vmap(jax.vmap(one, (belief.axes, None, 0)), (None, 0, None))(belief, log_n, levels)
+    if belief.law_only is not belief:
+        return jax.lax.map(lambda n: first_log_tokens_for(belief.losses, n, levels), log_n)
+    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target).x, (belief.axes, None, 0))
+    return jax.vmap(over_draws, (None, 0, None))(belief, log_n, levels)
 
 
 @cached_jit()
 def _balanced(belief: LossPosterior, log_n: Array) -> Array:
     """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
-    return balanced_log_tokens(belief.expected_loss, log_n)
+    return balanced_log_tokens(belief.expected_loss, log_n).x
 
 
 @cached_jit()
-def _least(belief: LossPosterior, cost: Cost, level: Array) -> Array:
-    """ln of each draw's least cost of the quality, (draw,)."""
+def _least(belief: LossPosterior, cost: Cost, level: Array) -> tuple[Array, Array]:
+    """ln of each draw's least cost of the quality, and whether the search for it converged, each (draw,)."""
 
-    def one(draw: LossPosterior, cost: Cost, target: Array) -> Array:
+    def one(draw: LossPosterior, cost: Cost, target: Array) -> tuple[Array, Array]:
         start = jnp.log(cost.total(jnp.full_like(target, 1e10), 2e11))
-        return least_log_budget(draw, cost, target, start, start + FURTHEST)
+        return tuple(least_log_budget(draw, cost, target, start, start + FURTHEST))
 
     return jax.vmap(one, (belief.axes, 0, 0))(belief, cost, level)
 

@@ -2,7 +2,7 @@
 
 from scalefit.plots._audit import audit
 from scalefit.plots._axes import check_ending, save
-from scalefit.plots._coverage import calibration
+from scalefit.plots._coverage import coverage
 from scalefit.plots._emergence import emergence
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
@@ -12,6 +12,6 @@ from scalefit.plots._pareto import pareto
 from scalefit.plots._sbc import sbc
 
 __all__ = [
-    "audit", "calibration", "check_ending", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc",
+    "audit", "check_ending", "coverage", "emergence", "frontier", "isoflops", "pareto", "reconcile", "save", "sbc",
     "surface",
 ]  # fmt: skip

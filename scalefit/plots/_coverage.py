@@ -11,7 +11,7 @@ LEVELS = np.linspace(0.02, 0.98, 49)
 COLORS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#0f766e", "#a16207", "#be185d")
 
 
-def calibration(result: Backtest, ax: Axes | None = None) -> Axes:
+def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
     """Share of held-out runs inside the central interval of each nominal probability, by method.
 
     Solid: intervals for one run (with noise); dashed: without noise. On the diagonal a promise is kept, below

@@ -16,8 +16,8 @@ POWERS = np.arange(19, 27)  # of ten, FLOP
 def emergence(found: Emergence, prob: float = 0.9, axes: Any = None) -> np.ndarray:
     """Left the share of exact answers against compute, which leaps; right the log-probability, which does not.
 
-    Filled points were fitted, open ones are held out; the band is the fitted curve at each model's own loss (interval
-    kind `mean`), and holds no uncertainty of that loss. Simulated from published constants. Returns the two Axes.
+    Filled points were fitted, open ones are held out; the band is the fitted curve at each model's own loss, without
+    the uncertainty of that loss. Simulated from published constants. Returns the two Axes.
     """
     axes = np.ravel(new_axes(1, 2, (11.5, 4.9)) if axes is None else axes)
     left, right = axes
@@ -50,13 +50,13 @@ def _band(ax: Any, found: Emergence, prob: float) -> None:
 
 
 def _points(ax: Any, found: Emergence, values: np.ndarray) -> None:
-    for chosen, face, label in ((found.seen, DATA, "models fitted"), (~found.seen, "white", "larger models, held out")):
+    for chosen, face, label in ((found.fitted, DATA, "models fitted"), (~found.fitted, "white", "larger models, held out")):
         ax.scatter(found.flops[chosen], values[chosen], s=30, facecolor=face, edgecolor=INK, lw=1.1, zorder=3,
                    label=label)  # fmt: skip
 
 
 def _finish(ax: Any, found: Emergence) -> None:
-    largest = found.flops[found.seen].max()
+    largest = found.flops[found.fitted].max()
     ax.axvspan(found.flops[0] / 2, largest * 1.3, color=DATA, alpha=0.1, lw=0, zorder=0)
     ax.set(xscale="log", xlim=(found.flops[0] / 2, found.flops[-1] * 2), xlabel="training compute, FLOP")
     ax.set_xticks(10.0**POWERS, [format_flops(power) for power in 10.0**POWERS])

@@ -18,29 +18,34 @@ PANELS = {
 
 
 def frontier(
-    fit: Fit, budgets: Any = None, prob: float = 0.9, axes: Any = None, discrepancy: bool | None = None
+    fit: Fit,
+    budgets: Any = None,
+    prob: float = 0.9,
+    axes: Any = None,
+    discrepancy: bool | None = None,
+    **fixed: Any,
 ) -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
     budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy : as for
-    `Fit.frontier`; where it is included the law alone is drawn beside. The region beyond the data is shaded. Returns
-    the four Axes.
+    `Fit.frontier`; where it is included the law alone is drawn beside. fixed : the law's further inputs. The region
+    beyond the data is shaded. Returns the four Axes.
     """
     check_fit(fit)
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
     shown = dict.fromkeys([False, fit.resolve(discrepancy)])
-    fronts = {included: fit.frontier(budgets, included) for included in shown}
+    fronts = {included: fit.frontier(budgets, included, **fixed) for included in shown}
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
         for included, color in zip(fronts, (ACCENT, WIDER), strict=False):
-            label = posterior_name(included)
+            which = posterior_name(included)
             median, lower, upper = interval(getattr(fronts[included], name), prob)
             ax.fill_between(
-                budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} interval, {label}"
+                budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} interval, {which}"
             )
-            ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median, {label}")
+            ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median, {which}")
         if budgets.max() > high:
             ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
         count_axis(ax.xaxis, "training compute, FLOP")

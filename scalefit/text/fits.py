@@ -1,4 +1,4 @@
-"""Results in plain words: every number with its interval, every extrapolation with its caution."""
+"""Sentences about fits: health, optima, and how far an answer lies beyond the data."""
 
 import numpy as np
 
@@ -9,21 +9,20 @@ from scalefit.model.discrepancy import Evidence
 from scalefit.text.phrases import ranged, ratio
 from scalefit.units import format_count, format_flops, percent
 
-LAW_ONLY_COVERAGE = (
-    "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
-)
+LAW_ONLY_COVERAGE = "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
 
 
 def health_sentence(health: Health) -> str:
     """The verdict that is not ok and the reason for it, without the advice; empty where all is well.
 
-    Of several the last: checks of the table, which come after those of the draws, say what those suffer from.
+    Of several the last: checks of the table, which come after those of the draws, are the cause of theirs.
     """
     if not health.doubts:
         return ""
     *_, worst = (check for check in health.doubts if check.verdict == health.verdict)
-    rely = "do not rely on this answer" if worst.verdict == "fail" else "rely on this answer with care"
-    return f"The fit's health is {worst.verdict}, so {rely}; {worst.name}: {worst.sentence.split(';')[0]}."
+    advice = "Do not rely on this answer" if worst.verdict == "fail" else "Rely on this answer with care"
+    reason = worst.sentence.split(";")[0].rstrip(".")
+    return f"The fit's health is {worst.verdict}. {advice}. The check of {worst.name} reports: {reason}."
 
 
 def caution(

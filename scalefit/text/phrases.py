@@ -1,4 +1,4 @@
-"""Results in plain words: every number with its interval, every extrapolation with its caution."""
+"""Phrases that sentences share: factors, intervals, money."""
 
 from collections.abc import Callable
 
@@ -21,6 +21,11 @@ def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:
     return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"
 
 
+def in_brackets(values: np.ndarray) -> str:
+    """Lower and upper end of a loss's interval, as "[1.827, 1.957]"."""
+    return f"[{values[1]:.3f}, {values[2]:.3f}]"
+
+
 def money(value: float) -> str:
     """$ with a suffix, as people write it: "$809K"."""
     return f"${format_count(value)}"
@@ -31,7 +36,8 @@ def in_unit(value: float, cost: Cost) -> str:
     return money(value) if cost.unit == "$" else f"{format_flops(value)} FLOP"
 
 
-def _ends(values: np.ndarray) -> str:
+def interval_ends(values: np.ndarray) -> str:
+    """Lower and upper end of a share, as "[1.2%, 3.4%]"; empty where there is no interval."""
     return "" if np.isnan(values[1]) else f"[{values[1]:.1%}, {values[2]:.1%}]"
 
 

@@ -1,4 +1,4 @@
-"""Decisions in plain words: what to do, what it costs, what being wrong costs, and on what all that rests."""
+"""Sentences about decisions: what to do, what it costs, what being wrong costs, and the assumptions."""
 
 from collections.abc import Sequence
 
@@ -11,24 +11,26 @@ from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.target import Allocation
 from scalefit.text.fits import caution, health_sentence
-from scalefit.text.phrases import _ends, at_least_none, in_unit, money, ranged, ratio
+from scalefit.text.phrases import at_least_none, in_brackets, in_unit, interval_ends, money, ranged, ratio
 from scalefit.units import chance, format_count, format_flops, percent
 
 TAIL = 0.95  # "one case of twenty"
 
 
-def assumptions_sentence(basis: Assumptions, prob: float) -> str:
+def assumptions_sentence(assumptions: Assumptions, prob: float) -> str:
     """The conventions that every number of an answer shares."""
-    drawn = {"posterior": "parameter uncertainty", "bootstrap": "resampling of the runs"}.get(basis.kind)
-    included = f"{drawn} and the discrepancy" if basis.discrepancy else f"{drawn} alone (law only)"
-    counted = f"counts {basis.convention.replace('_', '-')} parameters" if basis.convention else "is counted as"
+    drawn = {"posterior": "parameter uncertainty", "bootstrap": "resampling of the runs"}.get(assumptions.kind)
+    included = f"{drawn} and the discrepancy" if assumptions.discrepancy else f"{drawn} alone (law only)"
+    counted = (
+        f"counts {assumptions.convention.replace('_', '-')} parameters" if assumptions.convention else "is counted as"
+    )
     words = [
-        f"N {counted} in {basis.table}; {basis.rule}.",
+        f"N {counted} in {assumptions.table}; {assumptions.rule}.",
         "Loss is in nats per token of that table's data and tokenizer.",
         f"Intervals are {percent(prob)}, equal-tailed, and include {included}."
         if drawn
         else "A point estimate has no interval.",
-        f"{basis.wall[0].upper()}{basis.wall[1:]}." if basis.wall else "",
+        f"{assumptions.wall[0].upper()}{assumptions.wall[1:]}." if assumptions.wall else "",
     ]
     return " ".join(filter(None, words))
 
@@ -46,26 +48,30 @@ def bill_sentence(machines: Machines, flops: float) -> str:
 def plan_paragraph(plan: Plan, prob: float) -> str:
     """What to train, what to expect, and what being wrong costs."""
     loss, one_run = (interval(plan.draws[name], prob) for name in ("loss", "loss_one_run"))
-    law, run = (f"in [{ends[1]:.3f}, {ends[2]:.3f}]" for ends in (loss, one_run))
-    expected = f": the law lies {law}, one run {run} ({percent(prob)})" if np.isfinite(loss[1]) else ""
+    spread = (
+        f" The {percent(prob)} interval is {in_brackets(loss)} for the expected loss and {in_brackets(one_run)} for "
+        "one run."
+        if np.isfinite(loss[1])
+        else ""
+    )
     return (
         f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
-        f"({plan.tokens_per_param:.1f} tokens per parameter). "
-        f"Expect a loss of {plan.loss:.3f} nats per token{expected}. {_price_sentence(plan)}"
+        f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token."
+        f"{spread} {_waste_sentence(plan)}"
     )
 
 
-def _price_sentence(plan: Plan) -> str:
-    """What not knowing costs, or what the limits cost, and the sizes that are as good."""
+def _waste_sentence(plan: Plan) -> str:
+    """What not knowing costs, or what the constraints cost, and the sizes that are as good."""
     waste, tail = plan.draws["wasted_compute"], float(np.quantile(plan.draws["wasted_compute"], TAIL))
     what = "compute" if plan.cost.unit == "FLOP" else "money"
     low, high = plan.near_optimal
     if plan.constraints.any and plan.cost_of_constraints > 1e-4:
-        lead = f"Held to {plan.constraints.describe()}, it wastes {waste.mean():.1%} of the {what} on average"
+        lead = f"With {plan.constraints.describe()}, the plan wastes {waste.mean():.1%} of the {what} on average"
     else:
-        lead = f"Not knowing the optimum wastes {waste.mean():.2%} of the {what} on average"
-    near = f" Any N from {format_count(low)} to {format_count(high)} costs at most 1% of {what} more."
-    return f"{lead}, {tail:.1%} in one case of twenty.{near if high > 1.001 * low else ''}"
+        lead = f"Uncertainty about the optimum wastes {waste.mean():.1%} of the {what} on average"
+    near = f" Any N from {format_count(low)} to {format_count(high)} costs at most 1% of the {what} more."
+    return f"{lead} and {tail:.0%} in one case of twenty.{near if high > 1.001 * low else ''}"
 
 
 def deployment_sentence(plan: Plan) -> str:
@@ -92,27 +98,29 @@ def data_wall_sentence(plan: Plan) -> str:
         return ""
     return (
         f"With {format_count(float(np.median(wall.unique_tokens)))} unique tokens the data wall binds with probability "
-        f"{chance(wall.probability)} and costs {wall.penalty.mean():.4f} nats on average; one percent more of them "
-        f"({format_count(wall.one_percent)}) would save {wall.value:.2g} nats."
+        f"{chance(wall.probability)} and costs {wall.penalty.mean():.4f} nats on average. One percent more unique "
+        "tokens "
+        f"({format_count(wall.one_percent)}) saves {wall.value:.2g} nats."
     )
 
 
 def target_paragraph(found: Target, prob: float) -> str:
     """What a loss costs, at even odds and with confidence."""
     budget = interval(found.draws["budget"], prob)
-    known = ranged(budget, lambda value: format_flops(value) if np.isfinite(value) else "out of reach")
+    least = ranged(budget, lambda value: format_flops(value) if np.isfinite(value) else "out of reach")
     return (
-        f"A loss of {found.loss:g} takes {known} {found.cost.unit} were the law known ({percent(prob)}). "
-        f"At even odds: {_allocation(found.even, found.cost)}. "
-        f"To be {percent(found.confidence)} sure: {_allocation(found.sure, found.cost)}, "
-        f"{ratio(found.sure.cost / found.even.cost)} times as much."
+        f"The least budget for a loss of {found.loss:g} is {least} {found.cost.unit} (median, {percent(prob)} "
+        "interval). "
+        f"At even odds, train {_allocation(found.even, found.cost)}. "
+        f"For {percent(found.confidence)} confidence, train {_allocation(found.sure, found.cost)}. "
+        f"Confidence multiplies the cost by {ratio(found.sure.cost / found.even.cost)}."
     )
 
 
 def _allocation(run: Allocation, cost: Cost) -> str:
     return (
-        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens, {in_unit(run.cost, cost)} "
-        f"(the law reaches it with probability {chance(run.chance)}, one run with {chance(run.chance_one_run)})"
+        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens for {in_unit(run.cost, cost)} "
+        f"(P(expected loss below target) {chance(run.chance)}, P(one run below target) {chance(run.chance_one_run)})"
     )
 
 
@@ -120,67 +128,75 @@ def lifetime_paragraph(life: LifetimePlan, prob: float) -> str:
     """The size for a whole life, against the one that is cheapest to train."""
     n, d = life.reference
     tokens, saved = (interval(life.draws[name], prob) for name in ("tokens", "saved"))
-    total, serving = (float(life.draws[name].mean()) for name in ("total", "serving"))
+    total, serving = float(life.draws["total"].mean()), float(np.nanmean(life.draws["serving"]))
+    missed = (
+        f" In {1 - life.reachable:.1%} of the draws this size never reaches the quality, and the larger model is "
+        "trained "
+        "instead."
+        if life.reachable < 1
+        else ""
+    )
     return (
-        f"Train {format_count(life.params)} parameters until the quality is reached, after "
-        f"{ranged(tokens, format_count)} tokens ({percent(prob)}): the same as {format_count(n)} parameters on "
-        f"{format_count(d)}, at {ratio(life.params / n)} times the size and {ratio(life.tokens / d)} times the tokens. "
-        f"The total is {in_unit(total, life.cost)}, {serving / total:.0%} of it inference, and saves "
-        f"{life.draws['saved'].mean():.1%} {_ends(saved)} of the larger model's. Not knowing wastes "
-        f"{life.draws['wasted'].mean():.1%} of the total."
+        f"Train {format_count(life.params)} parameters on {ranged(tokens, format_count)} tokens ({percent(prob)}). "
+        f"The quality is that of {format_count(n)} parameters on {format_count(d)} tokens: {ratio(life.params / n)} "
+        "times "
+        f"the size and {ratio(life.tokens / d)} times the tokens.{missed} "
+        f"The total cost is {in_unit(total, life.cost)}, of which inference is {serving / total:.0%}. "
+        f"It saves {life.draws['saved'].mean():.1%} {interval_ends(saved)} of the larger model's total. "
+        f"Uncertainty about the optimum wastes {life.draws['wasted'].mean():.1%} of the total."
     )
 
 
 def audit_sentence(audit: Audit, index: int, prob: float) -> str:
     """One model against the optimum of its own budget."""
     model, draws = audit.models[index], {name: interval(values[:, index], prob) for name, values in audit.draws.items()}
-    per = model.tokens / model.params
     served, waste = draws["served"], draws["wasted_compute"]
     demand = (
-        "No inference would justify the size: it is larger than the optimum"
+        "The size is above the optimum, so no amount of inference justifies it"
         if served[0] < 0
-        else f"The size would be right for {ranged(served, at_least_none)} tokens of inference"
+        else f"The size is optimal for {ranged(served, at_least_none)} tokens of inference"
     )
     return (
-        f"{model.name}: {format_count(model.params)} parameters, {format_count(model.tokens)} tokens, {per:,.1f} per "
-        f"parameter, {format_flops(float(audit.flops[index]))} FLOP. The optimum of that budget is "
-        f"{ranged(draws['N_opt'], format_count)} parameters on {ranged(draws['D_opt'], format_count)} tokens; the "
-        f"model's tokens per parameter are {ranged(draws['overtraining'], ratio)} times the optimum's. It gives up "
-        f"{ranged(draws['given_up'], '{:.4f}'.format)} nats and wastes {waste[0]:.1%} {_ends(waste)} of its training "
-        f"compute. {demand} ({percent(prob)})."
+        f"{model.name} has {format_count(model.params)} parameters, {format_count(model.tokens)} tokens "
+        f"({model.tokens / model.params:,.1f} per parameter) and {format_flops(float(audit.flops[index]))} FLOP. "
+        f"The optimum of that budget is {ranged(draws['N_opt'], format_count)} parameters on "
+        f"{ranged(draws['D_opt'], format_count)} tokens. The model's tokens per parameter are "
+        f"{ranged(draws['overtraining'], ratio)} times the optimum's. It loses "
+        f"{ranged(draws['given_up'], '{:.4f}'.format)} nats and wastes {waste[0]:.1%} {interval_ends(waste)} of its "
+        f"training compute. {demand} ({percent(prob)} intervals)."
     )
 
 
 def run_comparison_paragraph(found: RunComparison, prob: float) -> str:
-    """Which is better, how sure that is, and what it is worth in compute."""
+    """Which is better, how sure that is, and what it is in compute."""
     if not found.draws["difference"].any():
-        return f"{found.a.name} and {found.b.name} are equal: the law gives both the same loss in every draw."
+        return f"{found.a.name} and {found.b.name} are equal: both have the same loss in every draw."
     difference, speedup = (interval(found.draws[name], prob) for name in ("difference", "speedup"))
     better, worse, sign = (found.b.name, found.a.name, 1) if difference[0] >= 0 else (found.a.name, found.b.name, -1)
-    by_law, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
-    gain, worth = difference, speedup
+    expected, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
+    gain, factor = difference, speedup
     if sign < 0:
-        gain, worth = -difference[[0, 2, 1]], 1 / speedup[[0, 2, 1]]
+        gain, factor = -difference[[0, 2, 1]], 1 / speedup[[0, 2, 1]]
     sure = found.chance_of_speedup if sign > 0 else float(np.mean(found.draws["speedup"] < 1))
     return (
-        f"{better} beats {worse} with probability {chance(by_law)} by the law, {chance(one_run)} as one observed run "
-        f"each. Its loss is {ranged(gain, '{:.3f}'.format)} nats lower ({percent(prob)}), worth "
-        f"{ranged(worth, '{:.3g}'.format)} times the compute (more than 1 with probability {chance(sure)})."
+        f"{better} beats {worse} with probability {chance(expected)} in expected loss and {chance(one_run)} as one run "
+        f"each. Its loss is {ranged(gain, '{:.3f}'.format)} nats lower ({percent(prob)}), which equals "
+        f"{ranged(factor, '{:.3g}'.format)} times the compute (more than 1 with probability {chance(sure)})."
     )
 
 
-def caution_about(runs: Sequence[tuple[float, float]], basis: Assumptions) -> str:
+def caution_about(runs: Sequence[tuple[float, float]], assumptions: Assumptions) -> str:
     """What to know before an answer about runs (params, tokens): bad health, and how far they lie beyond the data.
 
     That is in compute and in tokens per parameter. Empty where the fit is healthy and all are inside.
     """
     flops = max(flops_6nd(params, tokens) for params, tokens in runs)
     per = [tokens / params for params, tokens in runs]
-    low, high = basis.ratio_range
+    low, high = assumptions.ratio_range
     ends = ""
     if max(per) > 1.005 * high:
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
     elif min(per) < low / 1.005:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
-    far = caution(flops, basis.compute_range, basis.discrepancy, basis.evidence)
-    return " ".join(filter(None, [health_sentence(basis.health), far, ends and f"{ends}: an extrapolation."]))
+    far = caution(flops, assumptions.compute_range, assumptions.discrepancy, assumptions.evidence)
+    return " ".join(filter(None, [health_sentence(assumptions.health), far, ends and f"{ends}: an extrapolation."]))

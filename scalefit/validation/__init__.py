@@ -1,4 +1,4 @@
-"""Is it true? Scores on held-out runs, methods side by side, and calibration on tables whose truth is known."""
+"""Is it true? Scores on held-out runs, methods side by side, and SBC on tables whose truth is known."""
 
 from scalefit.validation.backtest import Backtest, backtest
 from scalefit.validation.compare_laws import LawComparison, compare_laws

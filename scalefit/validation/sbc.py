@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
+from scalefit._batching import chunks
 from scalefit._intervals import check_prob
 from scalefit._precision import precision
 from scalefit._random import prng_key
@@ -25,10 +26,7 @@ from scalefit.diagnostics.convergence import convergence
 from scalefit.errors import DataError, FitError, OptionError
 from scalefit.frontier.frontier import optima
 from scalefit.frontier.optimum import TRADED, planning_draws, trades
-from scalefit.infer import Engine
-from scalefit.infer._batch import usual_chunk
-from scalefit.infer._contracts import EngineResult, Report, attempt, checked_engine
-from scalefit.infer._progress import progress_report
+from scalefit.infer import Engine, EngineResult, Report, attempt, checked_engine, progress_report, usual_chunk
 from scalefit.infer.many import table_seed
 from scalefit.io.datasets import load
 from scalefit.io.read import read_inputs
@@ -67,7 +65,7 @@ class SBC:
         few = f"in {self.dependent} the draws are worth fewer than {self.draws} independent ones"
         outside = [name for name, kept in self.inside().items() if not kept]
         said = f"outside: {', '.join(outside)}" if outside else f"all {len(self.ranks)} quantities inside"
-        return f"calibration on {self.tables} tables: {said} (false alarms 5% over all); {failed}; {few}"
+        return f"SBC on {self.tables} tables: {said} (false alarms 5% over all); {failed}; {few}"
 
     @property
     def dependent(self) -> int:
@@ -164,7 +162,7 @@ def sbc(
             raise OptionError(f"{name} is a whole number of at least {least}; got {count}.")
     ranks: dict[str, list[int]] = {}
     effective, failures = [], {}
-    with precision(), progress_report(f"calibration, {tables} tables", progress) as report:
+    with precision(), progress_report(f"SBC, {tables} tables", progress) as report:
         study = _study(model, design, budget, tables, seed)
         for i, result in _fitted(study, engine, seed, report):
             if isinstance(result, str):
@@ -198,7 +196,7 @@ def _study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> _S
     x = _default_design(model.law) if design is None else read_inputs(design, model.law.inputs)
     bound = model.on_design(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
     of_truth, of_noise = jax.random.split(prng_key(seed))
-    truth = model.sample_prior(of_truth, tables)
+    truth = model.space.sample(of_truth, tables)
     log_loss = np.asarray(simulated(model, truth, bound.data.x, jax.random.split(of_noise, tables)))
     log_loss = log_loss[:, bound.padded]  # padding repeats the last run
     flops, others = None, {}
@@ -218,16 +216,16 @@ def _default_design(law: Law) -> dict[str, np.ndarray]:
 
 def _fitted(study: _Study, engine: Engine, seed: int, report: Report) -> Iterator[tuple[int, EngineResult | str]]:
     """(index, what the engine makes of it, or why nothing) of every table; a chunk at a time, to spare memory."""
-    tables, chunk = len(study.log_loss), usual_chunk()
-    for start in range(0, tables, chunk):
-        bounds = {i: attempt(partial(_table, study, i)) for i in range(start, min(start + chunk, tables))}
+    tables = len(study.log_loss)
+    for indices in chunks(tables, usual_chunk()):
+        bounds = {i: attempt(partial(_table, study, i)) for i in indices}
         good = {i: bound for i, bound in bounds.items() if isinstance(bound, BoundModel)}
         found: dict[int, EngineResult | str] = {i: bound for i, bound in bounds.items() if isinstance(bound, str)}
         if good:
             fits = engine.run_many(list(good.values()), [table_seed(seed, i) for i in good])
             found |= dict(zip(good, fits, strict=True))
         yield from sorted(found.items())
-        report(start + len(bounds), tables)
+        report(indices.stop, tables)
 
 
 def _table(study: _Study, index: int) -> BoundModel:
@@ -275,7 +273,7 @@ def _quantities(study: _Study, theta: Theta, log_loss: np.ndarray) -> dict[str, 
     found["log_likelihood"] = _log_likelihood(model, theta, data._replace(log_loss=jnp.asarray(log_loss)))
     if study.budget is not None:
         draws = planning_draws(model.law, raw, study.others)
-        log_n, loss = optima(model.law, draws, jnp.log(jnp.asarray([study.budget])))
+        log_n, loss, _ = optima(model.law, draws, jnp.log(jnp.asarray([study.budget])))
         label = distinct_labels([study.budget])[0]
         found |= {f"N_opt[{label}]": np.exp(log_n[:, 0]), f"loss[{label}]": loss[:, 0]}
     return {name: np.asarray(values, dtype=float) for name, values in found.items()}

@@ -60,7 +60,7 @@ def unit_free(law) -> dict[str, jnp.ndarray]:
 @lru_cache
 def many_prior_draws(law):
     with jax.enable_x64(True):
-        return {name: np.asarray(v) for name, v in sf.Model(law).sample_prior(jax.random.PRNGKey(0), 4000).items()}
+        return {name: np.asarray(v) for name, v in sf.Model(law).space.sample(jax.random.PRNGKey(0), 4000).items()}
 
 
 def prior_draws(law, count=500):

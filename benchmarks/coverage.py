@@ -1,10 +1,10 @@
 """What nominal intervals held of runs beyond the data: the picture on the README's first screen; and of runs inside.
 
-Beyond: the cases of learn_prior.py, every sweep cut at C_max/3, /10 and /30, each (study, cut) weighing the same.
+Beyond: the cases of learn_discrepancy.py, every sweep cut at C_max/3, /10 and /30, each (study, cut) weighing the same.
 Inside: five random folds of every sweep, each sweep weighing the same. Intervals with the law's own error take the
-scales that learn_prior.json chose with the study's family left out.
+scales that learn_discrepancy.json chose with the study's family left out.
 
-    python benchmarks/calibration.py --tables ../shared/data/eval -o benchmarks/results/calibration
+    python benchmarks/coverage.py --tables ../shared/data/eval -o benchmarks/results/coverage
 """
 
 import argparse
@@ -17,7 +17,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
-from learn_prior import BOOTSTRAP, studies
+from learn_discrepancy import BOOTSTRAP, studies
 from machine import describe, write_table
 from matplotlib import pyplot as plt
 
@@ -30,7 +30,7 @@ LEVELS = np.round(np.linspace(0.05, 0.95, 19), 2)
 FORM = "with the law's own error"
 METHODS = {LAW_ALONE: "mean", BOOTSTRAP: "mean", FORM: "form"}
 COLORS = {LAW_ALONE: "#c2410c", BOOTSTRAP: "#7e22ce", FORM: "#1d4ed8"}
-CHOSEN = Path(__file__).parent / "results" / "learn_prior.json"
+CHOSEN = Path(__file__).parent / "results" / "learn_discrepancy.json"
 
 
 def held(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -131,8 +131,8 @@ def main() -> None:
     """Write OUT.json, OUT.md and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/calibration"))
-    parser.add_argument("--plot", type=Path, default=Path("docs/calibration.png"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/coverage"))
+    parser.add_argument("--plot", type=Path, default=Path("docs/coverage.png"))
     options = parser.parse_args()
     tables = studies(options.tables)
     listed = cases(tables)

@@ -87,23 +87,23 @@ def test_a_recipe_twice_as_good_in_both_is_worth_four_times_the_compute(law_fit)
     better = {"A": theta["A"] * 2 ** -theta["alpha"], "B": theta["B"] * 2 ** -theta["beta"]}
     one_draw = {name: values[:1, :1] for name, values in (theta | better).items()}
     a = replace(law_fit, draws={name: values[:1, :1] for name, values in theta.items()})
-    found = sf.compare_runs(a, replace(law_fit, draws=one_draw), budget=1e23)
+    found = sf.compare_runs((a, replace(law_fit, draws=one_draw)), 1e23, 1e23)
     assert found.draws["speedup"] == pytest.approx(4, rel=1e-6)
-    whole = sf.compare_runs(law_fit, replace(law_fit, draws=theta | better), budget=1e23)
+    whole = sf.compare_runs((law_fit, replace(law_fit, draws=theta | better)), 1e23, 1e23)
     assert np.median(whole.draws["speedup"]) == pytest.approx(4, rel=0.05)
     assert whole.draws["speedup"].std() > 0.05  # independent posteriors: draws are paired at random
 
 
 def test_a_better_recipe_against_more_compute(point_fit):
-    """Loss lower by g: worth [(L (1 - g) - E) / (L - E)]^(-1/gamma) times the compute."""
+    """Loss lower by g equals [(L (1 - g) - E) / (L - E)]^(-1/gamma) times the compute."""
     fit, t = point_fit(**BESIROGLU), BESIROGLU
     gamma = t["alpha"] * t["beta"] / (t["alpha"] + t["beta"])
     loss = fit.frontier([1e23]).loss[0, 0]
-    worth = ((0.99 * loss - t["E"]) / (loss - t["E"])) ** (-1 / gamma)
-    found = sf.compare_runs(fit, "1e23", "1e23 - 1%")
-    assert found.draws["speedup"][0] == pytest.approx(worth, rel=1e-6)
-    assert sf.compare_runs(fit, f"{1.02 * worth * 1e23:.6e}", "1e23 - 1%").chance == 0.0
-    assert sf.compare_runs(fit, f"{0.98 * worth * 1e23:.6e}", "1e23 - 1%").chance == 1.0
+    factor = ((0.99 * loss - t["E"]) / (loss - t["E"])) ** (-1 / gamma)
+    found = sf.compare_runs(fit, "1e23", "1e23", gains=(0, "1%"))
+    assert found.draws["speedup"][0] == pytest.approx(factor, rel=1e-6)
+    assert sf.compare_runs(fit, 1.02 * factor * 1e23, "1e23", gains=(0, "1%")).chance == 0.0
+    assert sf.compare_runs(fit, 0.98 * factor * 1e23, "1e23", gains=(0, "1%")).chance == 1.0
 
 
 def test_budgets_are_spent_at_their_plans(law_fit):
@@ -113,17 +113,18 @@ def test_budgets_are_spent_at_their_plans(law_fit):
 
 
 def test_a_loss_no_compute_reaches_is_an_infinite_speedup(point_fit):
-    found = sf.compare_runs(point_fit, "1e23", "1e23 - 30%"(**BESIROGLU))
+    found = sf.compare_runs(point_fit(**BESIROGLU), "1e23", "1e23", gains=(0, "30%"))
     assert np.isinf(found.draws["speedup"]).all()
 
 
 def test_questions_that_are_none(small_fit):
-    with pytest.raises(sf.ScalefitError, match="give fit="):
-        sf.compare_runs("1e21", "1e22")
-    with pytest.raises(sf.ScalefitError, match="two fits at budget"):
-        sf.compare_runs(small_fit, small_fit)
-    with pytest.raises(sf.ScalefitError, match="two fits at budget"):
-        sf.compare_runs(small_fit, small_fit, "1e22")
+    with pytest.raises(sf.OptionError, match="fit"):
+        sf.compare_runs("1e21", "1e22", "1e23")
+    with pytest.raises(sf.QuestionError, match="7B"):
+        sf.compare_runs(small_fit, "7B", "1e22")
+    for gain in (1.0, "-2%"):
+        with pytest.raises(sf.ScalefitError):
+            sf.compare_runs(small_fit, "1e21", "1e22", gains=(0, gain))
 
 
 def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):

@@ -83,5 +83,5 @@ def test_the_picture_shows_both_ways(small_fit, tmp_path):
     words = " ".join(text.get_text() for text in ax.texts)
     assert "0.73" in words
     assert "the study reports 0.7" in words
-    assert sf.plots.save(ax, tmp_path / "reconcile.png").stat().st_size > 20_000
+    assert sf.plots.save(ax, tmp_path / "kaplan_chinchilla.png").stat().st_size > 20_000
     assert not plt.get_fignums()

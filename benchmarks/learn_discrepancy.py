@@ -4,7 +4,7 @@ Every sweep is cut at C_max/3, /10 and /30; fits to the smaller runs predict the
 hold isoFLOP curves, the sizes at their minima. Every (study, cut) weighs the same. "left out" takes, for each family
 of sweeps, the candidate that is best on all other families.
 
-    python benchmarks/learn_prior.py --tables ../shared/data/eval -o benchmarks/results/learn_prior
+    python benchmarks/learn_discrepancy.py --tables ../shared/data/eval -o benchmarks/results/learn_discrepancy
 
 Without the evaluation tables only the shipped ones are studied. The results' JSON is what `sf.Discrepancy` cites.
 """
@@ -87,7 +87,7 @@ def main() -> None:
     """Score all, write OUT.md and OUT.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/learn_prior"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/learn_discrepancy"))
     options = parser.parse_args()
     tables = studies(options.tables)
     learned = sf.learn_discrepancy(tables, progress=False)

@@ -43,7 +43,7 @@ def half_as_wide(bounds, seeds):
 
 
 def prior(bounds, seeds):
-    drawn = [MODEL.sample_prior(jax.random.PRNGKey(seed), 400) for seed in seeds]
+    drawn = [MODEL.space.sample(jax.random.PRNGKey(seed), 400) for seed in seeds]
     return [EngineResult({name: values[None] for name, values in draws.items()}) for draws in drawn]
 
 
@@ -96,7 +96,7 @@ def test_truth_drawn_from_the_prior_falls_anywhere_in_the_posterior(found):
                                 "loss[1e22]"}  # fmt: skip
     assert all(found.inside(false_alarm=1e-3).values()), found.summary()
     assert not found.failures
-    assert str(found).startswith("calibration on 120 tables: all 11 quantities inside")
+    assert str(found).startswith("SBC on 120 tables: all 11 quantities inside")
 
 
 def test_a_posterior_half_as_wide_falls_outside(found):

@@ -97,11 +97,11 @@ def test_backtest_tables(honest):
     table = honest.summary()
     assert list(table.index) == ["posterior", "posterior, form", "huber", "bootstrap"]
     assert table.loc["posterior, form", "cover_run_90"] >= table.loc["posterior", "cover_run_90"] - 0.1
-    assert np.isnan(table.loc["huber", "cover_mean_90"]), "a point has no mean interval"
+    assert np.isnan(table.loc["huber", "cover_without_noise_90"]), "a point has no interval without noise"
     assert (table[["crps", "crps_se", "mae", "interval_score"]] > 0).all(axis=None)
     assert honest.by_distance()["runs"].sum() == len(honest.records["row"])
     assert list(honest.drift_summary().columns) == ["median", "lower", "upper"]
-    assert sf.plots.calibration(honest).get_xlabel() == "nominal probability"
+    assert sf.plots.coverage(honest).get_xlabel() == "nominal probability"
     plt.close("all")
 
 

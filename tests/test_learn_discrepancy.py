@@ -16,7 +16,7 @@ from scalefit.text.fits import caution
 from scalefit.validation import learn_discrepancy as learn
 from scalefit.validation.extrapolation import cases, coverage_scores
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "learn_prior.json"
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "learn_discrepancy.json"
 
 
 def test_minima_are_the_optima_of_a_simulated_law():
@@ -68,7 +68,7 @@ def test_an_absurd_candidate_is_not_chosen(learned):
     assert learned.by_study()["loss 90"].is_monotonic_increasing
 
 
-def test_worth_is_coverage_crps_and_error(learned, small_fit):
+def test_scores_are_coverage_crps_and_error(learned, small_fit):
     held = learned.cases[0].held
     found = coverage_scores(small_fit, held, "mean")
     draws = np.log(small_fit.predict(held, discrepancy=False))
@@ -92,24 +92,24 @@ def test_what_the_scales_in_use_cite_is_what_was_measured():
     document = json.loads(RESULTS.read_text())
     assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
     assert document["card"] == json.loads(json.dumps(asdict(LEARNED_EVIDENCE)))
-    assert sf.Discrepancy().card is LEARNED_EVIDENCE
-    assert sf.Discrepancy(compute=0.03).card is None
+    assert sf.Discrepancy().evidence is LEARNED_EVIDENCE
+    assert sf.Discrepancy(compute=0.03).evidence is None
 
 
-def test_a_caution_says_what_such_intervals_were_worth():
-    inside = caution(1e21, (1e20, 1e22), "form")
-    assert inside == ""
-    for kind in ("mean", "form"):
-        below = caution(1e18, (1e20, 1e22), kind)
-        assert below.startswith("1e18 FLOP is 1/100 times the compute of the smallest run")
-        assert below.endswith("no held-out sweep tested predictions to smaller runs.")
-        assert "larger runs" not in below
-    assert caution(1.0069e22, (1e20, 1e22)).startswith("1.01e22 FLOP is 1.01 times the compute of the largest run")
-    near, far = (caution(times * 1e22, (1e20, 1e22), "form") for times in (5, 100))
+def test_a_caution_says_what_such_intervals_held():
+    data, evidence = (1e20, 1e22), LEARNED_EVIDENCE
+    assert caution(1e21, data, True, evidence) == ""
+    for included in (False, True):
+        below = caution(1e18, data, included, evidence)
+        assert "1/100 times the compute of the smallest run" in below
+        assert "smaller runs" in below
+        assert "law only" in below if not included else "discrepancy" in below
+    assert "1.01 times the compute of the largest run" in caution(1.0069e22, data, False)
+    near, far = (caution(times * 1e22, data, True, evidence) for times in (5, 100))
     assert "up to 10 times" in near
-    assert f"held {LEARNED_EVIDENCE.loss_90[1]:.0%} of the losses" in near
-    assert "100 times is further than any of them" in far
-    assert "no held-out sweep has tested" in caution(1e24, (1e20, 1e22), "form", None)
+    assert f"{evidence.loss_90[1]:.0%} of the losses" in near
+    assert "No test reached 100 times" in far
+    assert "No held-out sweep has tested" in caution(1e24, data, True, None)
 
 
 def test_health_speaks_up_where_exponents_are_unlike_those_learned(quick):
@@ -133,15 +133,15 @@ def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, le
     answer = replace(learned, discrepancy=sf.Discrepancy(compute=0.03))
     monkeypatch.setattr(sf, "learn_discrepancy", lambda studies, *_, **__: asked.append(studies) or answer)
     path = tmp_path / "scales.json"
-    code, out, _ = run("learn-prior", "chinchilla", "repeated_data", "-o", path)
+    code, out, _ = run("learn-discrepancy", "chinchilla", "repeated_data", "-o", path)
     assert code == 0
     assert set(asked[0]) == {"chinchilla", "repeated_data"}
     assert "ln N_opt at isoFLOP minima" in out
     assert "2 sweeps tell little" in out
     assert read_discrepancy(path) == sf.Discrepancy(compute=0.03)
-    code, out, _ = run("learn-prior", "chinchilla", "--json")
+    code, out, _ = run("learn-discrepancy", "chinchilla", "--json")
     assert json.loads(out)["discrepancy"]["compute"] == 0.03
-    code, out, err = run("learn-prior", "chinchilla", "chinchilla")
+    code, out, err = run("learn-discrepancy", "chinchilla", "chinchilla")
     assert (code, out) == (2, "")
     assert "two tables have one name" in err
     path.write_text('{"compute": "much"}')
