@@ -5,9 +5,9 @@ k exceeds 0.7. Always in float64: beta functions of large arguments cancel, and 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,13 @@ from jax import Array
 from scalefit._aot import cached_jit
 from scalefit._precision import precision
 from scalefit._random import prng_key
-from scalefit.laws import Param
+from scalefit.laws import Param, ParamSpace
 from scalefit.numerics.importance import PARETO_K, Schedule, importance, pareto_k_of
 from scalefit.numerics.laplace import count_modes
 from scalefit.numerics.mixture import Mixture, at_modes
 from scalefit.numerics.newton import autodiff_value_grad_hess
 from scalefit.sampling.modes import apart, modes_from
+from scalefit.sampling.nuts_kernel import nuts_kernel
 
 WARMUP = 500
 STARTS = 400  # prior draws, the best of which lead to modes
@@ -40,6 +41,12 @@ class DensityModel(ABC):
     def params(self) -> tuple[Param, ...]:
         """What is inferred, each with its prior."""
 
+    @final
+    @property
+    def space(self) -> ParamSpace:
+        """What the parameters span."""
+        return ParamSpace(self.params())
+
     @abstractmethod
     def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
         """Log likelihood of the whole table, (), at one draw of the parameters. Pure JAX."""
@@ -55,7 +62,7 @@ def sample_density(model: DensityModel, data: Mapping[str, Any], seed: int = 0) 
         z, stats = _by_importance(model, arrays, prng_key(seed), SCHEDULE)
         if not pareto_k_of(stats) <= PARETO_K:
             z, stats = _nuts(model, arrays, z[:, 0], prng_key(seed))
-        theta = _constrain(model, z)
+        theta = model.space.constrain(model.space.unflatten(z))
     as_numpy = lambda part: {name: np.asarray(values) for name, values in part.items()}
     return as_numpy(theta), as_numpy(stats)
 
@@ -75,53 +82,22 @@ def _by_importance(
 @cached_jit("model")
 def _nuts(model: DensityModel, data: dict[str, Array], starts: Array, key: Array) -> tuple[Array, dict]:
     """Unconstrained draws (chain, draw, dim), one chain from each of `starts` (chain, dim)."""
-    from numpyro.infer.hmc import hmc
-
-    begin, advance = hmc(potential_fn=jax.jit(partial(_potential, model, data)), algo="NUTS")
     # 0.97: these posteriors have corners; at 0.9 one seed in six did not mix where a ceiling was out of sight.
-    first = lambda z, k: begin(z, WARMUP, dense_mass=True, target_accept_prob=0.97, rng_key=k)
-
-    def step(state: Any, _: None) -> tuple[Any, tuple[Array, dict]]:
-        state = jax.vmap(advance)(state)
-        return state, (state.z, {"diverging": state.diverging, "energy": state.energy})
-
-    state = jax.vmap(first)(starts, jax.random.split(key, len(starts)))
-    kept = jax.lax.scan(step, state, None, length=WARMUP + SHAPE[1])[1]
-    return jax.tree.map(lambda values: values[WARMUP:].swapaxes(0, 1), kept)
+    kernel = nuts_kernel(jax.jit(partial(_potential, model, data)), WARMUP, target_accept=0.97)
+    _, kept = kernel.advance(kernel.init(starts, jax.random.split(key, len(starts))), WARMUP + SHAPE[1])
+    kept = jax.tree.map(lambda values: values[WARMUP:].swapaxes(0, 1), kept)
+    return kept.position, {"diverging": kept.diverging, "energy": kept.energy}
 
 
-def _modes(model: DensityModel, potential: Any, key: Array) -> tuple[Mixture, Array]:
+def _modes(model: DensityModel, potential: Callable[[Array], Array], key: Array) -> tuple[Mixture, Array]:
     """Where the search for proposals begins, and how many modes were found."""
-    keys = jax.random.split(key, len(model.params()))
-    columns = [_prior_draws(param, k) for param, k in zip(model.params(), keys, strict=True)]
-    starts = jnp.stack(columns, axis=1)
+    starts = model.space.flatten(model.space.unconstrain(model.space.sample(key, STARTS))).T
     best = apart(starts, jax.vmap(potential)(starts))
     found = modes_from(autodiff_value_grad_hess(potential), best)
     return at_modes(found), count_modes(found)
 
 
-def _potential(model: DensityModel, data: dict[str, Array], z: Array) -> Array:
+def _potential(model: DensityModel, data: dict[str, Array], flat: Array) -> Array:
     """Minus the log posterior density of unconstrained parameters (dim,)."""
-    theta, density = _constrain(model, z), jnp.zeros(())
-    for param, value in zip(model.params(), z, strict=True):
-        density += param.prior.distribution().log_prob(theta[param.name])
-        density += _transform(param).log_abs_det_jacobian(value, theta[param.name])
-    return -density - model.log_likelihood(theta, data)
-
-
-def _transform(param: Param) -> Any:
-    """From the whole real line to the prior's support."""
-    from numpyro.distributions.transforms import biject_to
-
-    return biject_to(param.prior.distribution().support)
-
-
-def _constrain(model: DensityModel, z: Array) -> dict[str, Array]:
-    """Unconstrained parameters (..., dim) by name, on their priors' supports."""
-    columns = jnp.moveaxis(z, -1, 0)
-    return {param.name: _transform(param)(column) for param, column in zip(model.params(), columns, strict=True)}
-
-
-def _prior_draws(param: Param, key: Array) -> Array:
-    """Unconstrained, (STARTS,)."""
-    return _transform(param).inv(param.prior.distribution().sample(key, (STARTS,)))
+    z = model.space.unflatten(flat)
+    return -model.space.log_density(z) - model.log_likelihood(model.space.constrain(z), data)

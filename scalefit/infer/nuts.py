@@ -7,7 +7,7 @@ in one compiled program, a block of steps at a time, so that progress can be sho
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, final
 
 import jax
 import numpy as np
@@ -22,19 +22,10 @@ from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.laplace import Laplace
 from scalefit.sampling.alr import alr_potential, constrain_alr
 from scalefit.sampling.modes import modes
+from scalefit.sampling.nuts_kernel import nuts_kernel
 
 BLOCK = 50
 OVERDISPERSION = 2.0  # chains start twice as far out as the posterior, so that R-hat can see them disagree
-
-
-class Step(NamedTuple):
-    """What is kept of one transition, each (chain, ...)."""
-
-    position: Array
-    diverging: Array
-    energy: Array
-    num_steps: Array
-    accept_prob: Array
 
 
 @final
@@ -64,7 +55,7 @@ class NUTS(Engine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
-        init, advance = _program(bound.model, self)
+        init, advance = _compiled(bound.model, self)
         data = bound.data
         start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
         state = init(start, data, jax.random.split(prng_key(seed), self.chains))
@@ -74,57 +65,26 @@ class NUTS(Engine):
             kept.append(on_host(block))
             report(min(done + BLOCK, total), total)
         steps = jax.tree.map(lambda *parts: np.concatenate(parts)[self.warmup : total].swapaxes(0, 1), *kept)
-        return EngineResult(self._draws(bound.model, start, steps.position), self._stats(steps))
-
-    def _draws(self, model: Model, start: Laplace, position: np.ndarray) -> dict[str, Array]:
-        return constrain_alr(model, start.mode + position @ start.scale.T)
-
-    def _stats(self, steps: Step) -> dict[str, np.ndarray]:
-        return {
-            "diverging": steps.diverging,
-            "energy": steps.energy,
-            "num_steps": steps.num_steps,
-            "accept_prob": steps.accept_prob,
-            "saturated": steps.num_steps >= 2**self.max_tree_depth - 1,
-        }
+        draws = constrain_alr(bound.model, start.mode + steps.position @ start.scale.T)
+        stats = {name: values for name, values in steps._asdict().items() if name != "position"}
+        return EngineResult(draws, stats | {"saturated": steps.num_steps >= 2**self.max_tree_depth - 1})
 
 
 @lru_cache(maxsize=32)
-def _program(model: Model, engine: NUTS) -> tuple[Any, Any]:
-    """Compiled `init` and `advance` for a model; tables of one shape share them, since data are arguments."""
-    from numpyro.infer.hmc import hmc
-
+def _compiled(model: Model, engine: NUTS) -> tuple[Any, Any]:
+    """`init` and `advance` of a model's chains; tables of one shape share them, since data are arguments."""
     compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))
 
     @jax.jit  # traced once, however often the sampler asks for it
     def potential(start: Laplace, data: Data, position: Array) -> Array:
         return alr_potential(model, data, start.mode + start.scale @ position)
 
-    kernel_init, kernel_step = hmc(potential_fn_gen=lambda start, data: partial(potential, start, data), algo="NUTS")
+    kernel = nuts_kernel(potential, engine.warmup, engine.target_accept, engine.max_tree_depth)
 
     @compiled
     def init(start: Laplace, data: Data, keys: Array) -> Any:
-        def one(key: Array) -> Any:
-            place, momentum = jax.random.split(key)
-            position = OVERDISPERSION * jax.random.normal(place, start.mode.shape, start.mode.dtype)
-            return kernel_init(
-                position,
-                engine.warmup,
-                dense_mass=True,
-                target_accept_prob=engine.target_accept,
-                max_tree_depth=engine.max_tree_depth,
-                model_args=(start, data),
-                rng_key=momentum,
-            )
+        place, momentum = jax.vmap(jax.random.split, out_axes=1)(keys)
+        normal = jax.vmap(lambda key: jax.random.normal(key, start.mode.shape, start.mode.dtype))(place)
+        return kernel.init(OVERDISPERSION * normal, momentum, start, data)
 
-        return jax.vmap(one)(keys)
-
-    @compiled
-    def advance(state: Any, start: Laplace, data: Data) -> tuple[Any, Step]:
-        def one(state: Any, _: None) -> tuple[Any, Step]:
-            state = jax.vmap(lambda chain: kernel_step(chain, (start, data), {}))(state)
-            return state, Step(state.z, state.diverging, state.energy, state.num_steps, state.accept_prob)
-
-        return jax.lax.scan(one, state, None, length=BLOCK)
-
-    return init, advance
+    return init, compiled(lambda state, start, data: kernel.advance(state, BLOCK, start, data))

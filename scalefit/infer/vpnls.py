@@ -33,11 +33,11 @@ class VPNLS(PointEngine):
 
     def search(self, model: Model, data: Data) -> Theta:
         """The lowest of the minima from the best of exponents all over the prior."""
-        return _lowest(model, data, model.unconstrain(model.spread_prior(CANDIDATES)), FOLLOWED)
+        return _lowest(model, data, model.space.unconstrain(model.law_space.spread(CANDIDATES)), FOLLOWED)
 
     def refine(self, model: Model, data: Data, start: Theta) -> Theta:
         """The minimum next to the exponents of `start`."""
-        return _lowest(model, data, {name: value[None] for name, value in model.unconstrain(start).items()}, 1)
+        return _lowest(model, data, {name: value[None] for name, value in model.space.unconstrain(start).items()}, 1)
 
 
 def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta:
@@ -60,7 +60,7 @@ def _curved(model: Model) -> list[str]:
 
 def _solve(model: Model, data: Data, z: Theta) -> Theta:
     """All parameters of the law from the unconstrained exponents."""
-    theta = model.constrain(z)
+    theta = model.space.constrain(z)
     phi, rest = basis(model, theta, data.x)
     linear = nonnegative(phi, jnp.exp(data.log_loss) - rest, data.weight)
     return {**theta, **dict(zip(model.law.linear, jnp.maximum(linear, LEAST), strict=True))}

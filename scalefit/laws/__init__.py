@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.laws._law import Law, Published, find_law
-from scalefit.laws._priors import Param, Prior
+from scalefit.laws._priors import Param, ParamSpace, Prior, Values
 
 for _module in iter_modules(__path__):
     if not _module.name.startswith("_"):
@@ -14,7 +14,7 @@ for _module in iter_modules(__path__):
 
 from scalefit.laws.function import FunctionLaw  # noqa: E402, after the registry is full
 
-__all__ = ["FunctionLaw", "Law", "Param", "Prior", "Published", "find_law"]
+__all__ = ["FunctionLaw", "Law", "Param", "ParamSpace", "Prior", "Published", "Values", "find_law"]
 
 
 def __getattr__(name: str) -> type[Law]:

@@ -1,18 +1,20 @@
-"""The contract of a law, and the registry that finds it by name."""
+"""Priors, parameters, and the space that parameters with priors span."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from scalefit._random import quasirandom
 from scalefit.errors import OptionError
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
+    from numpyro.distributions.transforms import Transform
 
 
 Values = Mapping[str, Any]
@@ -77,3 +79,68 @@ class Param:
     prior: Prior
     meaning: str
     unit: str = "1"
+
+
+@final
+@dataclass(frozen=True)
+class ParamSpace:
+    """What parameters with priors span, seen in two ways: each on its prior's support, or on the whole real line.
+
+    Parameters by name are `theta` on their supports and `z` unconstrained. Flat vectors hold `z` in the order of
+    `params`.
+    """
+
+    params: tuple[Param, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters, in their order."""
+        return tuple(p.name for p in self.params)
+
+    @property
+    def alphabetical(self) -> Self:
+        """The same parameters in the order in which JAX lays out a dict."""
+        return type(self)(tuple(sorted(self.params, key=lambda p: p.name)))
+
+    def constrain(self, z: Values) -> dict[str, Any]:
+        """From the whole real line to each prior's support, for the parameters given."""
+        return {p.name: _transform(p)(z[p.name]) for p in self.params if p.name in z}
+
+    def unconstrain(self, theta: Values) -> dict[str, Any]:
+        """The inverse of `constrain`."""
+        return {p.name: _transform(p).inv(theta[p.name]) for p in self.params if p.name in theta}
+
+    def flatten(self, z: Values) -> Array:
+        """Unconstrained parameters as a flat vector (dim,)."""
+        return jnp.stack([z[name] for name in self.names])
+
+    def unflatten(self, flat: Array) -> dict[str, Array]:
+        """Flat vectors (..., dim) as unconstrained parameters, each (...)."""
+        return dict(zip(self.names, jnp.moveaxis(flat, -1, 0), strict=True))
+
+    def log_prior(self, theta: Values) -> dict[str, Array]:
+        """Log prior density of every parameter, on its support."""
+        return {p.name: p.prior.distribution().log_prob(theta[p.name]) for p in self.params}
+
+    def log_density(self, z: Values) -> Array:
+        """Log prior density, (), of unconstrained parameters: with the Jacobian of `constrain`."""
+        theta = self.constrain(z)
+        log_volume = sum(_transform(p).log_abs_det_jacobian(z[p.name], theta[p.name]) for p in self.params)
+        return sum(self.log_prior(theta).values()) + log_volume
+
+    def sample(self, key: Array, draws: int) -> dict[str, Array]:
+        """Draws from the prior, name -> (draw,)."""
+        keys = jax.random.split(key, len(self.params))
+        return {p.name: p.prior.distribution().sample(k, (draws,)) for p, k in zip(self.params, keys, strict=True)}
+
+    def spread(self, count: int) -> dict[str, Array]:
+        """Parameters spread evenly over their priors, name -> (count,): where searches may start."""
+        points = quasirandom(count, len(self.params))
+        return {p.name: p.prior.quantile(q) for p, q in zip(self.params, points.T, strict=True)}
+
+
+def _transform(param: Param) -> "Transform":
+    """From the whole real line to the prior's support."""
+    from numpyro.distributions.transforms import biject_to
+
+    return biject_to(param.prior.distribution().support)

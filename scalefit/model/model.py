@@ -15,7 +15,7 @@ from scalefit._batching import padded_rows
 from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.errors import DataError, OptionError, QuestionError
-from scalefit.laws import Law, Param, Prior, find_law
+from scalefit.laws import Law, Param, ParamSpace, Prior, find_law
 from scalefit.model.data import Data, Theta, over_tiles
 from scalefit.model.discrepancy import Discrepancy, Evidence, coordinates, pivots
 from scalefit.model.noise import Noise, StudentT, find_noise
@@ -61,6 +61,16 @@ class Model:
         return tuple(
             replace(p, prior=override.get(p.name, p.prior)) for p in (*self.law.params(), *self.noise.params())
         )
+
+    @cached_property
+    def space(self) -> ParamSpace:
+        """What the parameters of law, then noise, span."""
+        return ParamSpace(self.params())
+
+    @cached_property
+    def law_space(self) -> ParamSpace:
+        """What those of the law span."""
+        return ParamSpace(self.params()[: len(self.law.params())])
 
     @property
     def with_discrepancy_priors(self) -> "Model":
@@ -122,55 +132,13 @@ class Model:
 
         Tracing is then many times quicker than through NumPyro's handlers.
         """
-        theta = self.constrain(z)
+        theta = self.space.constrain(z)
         log_likelihood = over_tiles(lambda tile: (tile.weight * self.log_likelihood(theta, tile)).sum(), data)
-        return self.prior_potential(z) - log_likelihood
-
-    def prior_potential(self, z: Theta) -> Array:
-        """Minus the log prior density of unconstrained parameters."""
-        from numpyro.distributions.transforms import biject_to
-
-        theta = self.constrain(z)
-        volume = {p.name: biject_to(p.prior.distribution().support) for p in self.params()}
-        log_volume = sum(t.log_abs_det_jacobian(z[name], theta[name]) for name, t in volume.items())
-        return -(sum(self.log_prior(theta).values()) + log_volume)
-
-    def constrain(self, z: Theta) -> Theta:
-        """From the whole real line to each prior's support, for the parameters given."""
-        from numpyro.distributions.transforms import biject_to
-
-        return {p.name: biject_to(p.prior.distribution().support)(z[p.name]) for p in self.params() if p.name in z}
-
-    def unconstrain(self, theta: Theta) -> Theta:
-        """The inverse of `constrain`."""
-        from numpyro.distributions.transforms import biject_to
-
-        supports = {p.name: p.prior.distribution().support for p in self.params() if p.name in theta}
-        return {name: biject_to(support).inv(theta[name]) for name, support in supports.items()}
+        return -self.space.log_density(z) - log_likelihood
 
     def log_likelihood(self, theta: Theta, data: Data) -> Array:
         """Log density of every run's ln loss, (run,), whatever its weight."""
         return self.noise.log_density(theta, data.log_loss - self.log_mean(theta, data.x))
-
-    def log_prior(self, theta: Theta) -> Theta:
-        """Log prior density of every parameter, by name."""
-        return {p.name: p.prior.distribution().log_prob(theta[p.name]) for p in self.params()}
-
-    def sample_prior(self, key: Array, draws: int) -> Theta:
-        """Draws from the prior, name -> (draw,), in unit-free coordinates."""
-        keys = jax.random.split(key, len(self.params()))
-        return {p.name: p.prior.distribution().sample(k, (draws,)) for p, k in zip(self.params(), keys, strict=True)}
-
-    def spread_prior(self, count: int) -> Theta:
-        """The law's parameters spread evenly over their priors, name -> (count,): where searches may start.
-
-        Quantiles on the R sequence (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences").
-        """
-        params = self.law.params()
-        root = max(np.roots([1.0, *[0.0] * (len(params) - 1), -1.0, -1.0]).real)
-        steps = root ** -np.arange(1.0, len(params) + 1)
-        quantile = (0.5 + np.outer(np.arange(1.0, count + 1), steps)) % 1.0
-        return {p.name: p.prior.quantile(q) for p, q in zip(params, quantile.T, strict=True)}
 
     def simulate(self, theta: Theta, inputs: Mapping[str, Any], seed: int = 0) -> np.ndarray:
         """Losses of new runs, (run,), with noise: what this model says could be seen.

@@ -20,12 +20,12 @@ from scalefit.model.model import Model
 
 def flatten(model: Model, z: Theta) -> Array:
     """Unconstrained parameters by name as a flat vector (dim,), in alphabetical order."""
-    return jnp.stack([z[name] for name in sorted(p.name for p in model.params())])
+    return model.space.alphabetical.flatten(z)
 
 
 def unflatten(model: Model, flat: Array) -> Theta:
-    """The inverse of `flatten`."""
-    return dict(zip(sorted(p.name for p in model.params()), flat, strict=True))
+    """The inverse of `flatten`; flat vectors (..., dim) give parameters (...)."""
+    return model.space.alphabetical.unflatten(flat)
 
 
 def flat_potential(model: Model, data: Data, flat: Array) -> Array:
@@ -35,7 +35,7 @@ def flat_potential(model: Model, data: Data, flat: Array) -> Array:
 
 def constrain_flat(model: Model, flat: Array) -> Theta:
     """Flat vectors (..., dim) as parameters by name, each (...)."""
-    return model.constrain(unflatten(model, jnp.moveaxis(flat, -1, 0)))
+    return model.space.constrain(unflatten(model, flat))
 
 
 def parts(model: Model) -> tuple[str, ...]:
@@ -76,4 +76,4 @@ def constrain_alr(model: Model, alr: Array) -> Theta:
 
 def unconstrain_alr(model: Model, theta: Theta) -> Array:
     """The inverse of `constrain_alr` for scalars: (dim,)."""
-    return to_alr(model, flatten(model, model.unconstrain(theta)))
+    return to_alr(model, flatten(model, model.space.unconstrain(theta)))

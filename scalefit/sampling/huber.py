@@ -76,7 +76,7 @@ def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polishe
 
 def with_noise(model: Model, data: Data, law: Theta) -> Theta:
     """The law's parameters and the posterior mode of the noise's, given the law's residuals."""
-    law_z = model.unconstrain(law)
-    flat, unravel = ravel_pytree(model.unconstrain(guessed_noise(model, data, law)))
+    law_z = model.space.unconstrain(law)
+    flat, unravel = ravel_pytree(model.space.unconstrain(guessed_noise(model, data, law)))
     found = descend(autodiff_value_grad_hess(lambda z: model.potential({**law_z, **unravel(z)}, data)), flat)
-    return {**law, **model.constrain(unravel(found.x))}
+    return {**law, **model.space.constrain(unravel(found.x))}

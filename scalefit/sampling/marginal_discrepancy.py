@@ -49,7 +49,7 @@ class ConditionalWeights(NamedTuple):
 
 def law_residuals(model: Model, data: Data, alr: Array) -> tuple[Theta, Array]:
     """Law and noise of `alr` coordinates, and what the law leaves of each run's log loss, (run,)."""
-    theta = model.constrain(unflatten(model, from_alr(model, alr)))
+    theta = model.space.constrain(unflatten(model, from_alr(model, alr)))
     return theta, data.log_loss - model.log_mean(theta, data.x)
 
 
@@ -98,5 +98,5 @@ def propose_weights(
 
 def marginal_potential(model: Model, data: Data, given: ConditionalWeights, alr: Array) -> Array:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
-    prior = model.prior_potential(unflatten(model, from_alr(model, alr)))
-    return prior - log_likelihood(model, data, given, *law_residuals(model, data, alr))
+    log_prior = model.space.log_density(unflatten(model, from_alr(model, alr)))
+    return -log_prior - log_likelihood(model, data, given, *law_residuals(model, data, alr))

@@ -57,7 +57,7 @@ def derivatives(model: Model, data: Data, alr: Array) -> Minimum:
 
 def _flat_derivatives(model: Model, data: Data, flat: Array) -> tuple[Array, Array, Array]:
     """`flat_potential` with gradient and Hessian, through the residuals: noise acts on runs one by one."""
-    prior = _separable(lambda z: model.prior_potential(unflatten(model, z)), flat)
+    prior = _separable(lambda z: -model.space.log_density(unflatten(model, z)), flat)
     gained = over_tiles(lambda tile: _likelihood(model, tile, flat), data)
     height, gradient, hessian = (a - b for a, b in zip(prior, gained, strict=True))
     return height, gradient, hessian
@@ -84,7 +84,7 @@ def _noise_derivatives(model: Model, data: Data, r: Array, z: Array) -> tuple[Ar
     r twice, (run,); and by z, of both slopes."""
 
     def likelihood(r: Array, z: Array) -> Array:
-        noise = model.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
+        noise = model.space.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
         return (data.weight * model.noise.log_density(noise, r)).sum()
 
     value_grad_hess = jax.value_and_grad(likelihood, (0, 1))

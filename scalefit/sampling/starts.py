@@ -20,13 +20,12 @@ CANDIDATES = 64
 
 def constrain_law(model: Model, flat: Array) -> Theta:
     """The law's parameters by name from a flat vector."""
-    return model.constrain({p.name: value for p, value in zip(model.law.params(), flat, strict=True)})
+    return model.law_space.constrain(model.law_space.unflatten(flat))
 
 
 def flatten_law(model: Model, theta: Mapping[str, Any]) -> Array:
     """The inverse of `constrain_law`; parameters of the noise are left out."""
-    law = model.unconstrain({p.name: theta[p.name] for p in model.law.params()})
-    return jnp.stack([law[p.name] for p in model.law.params()])
+    return model.law_space.flatten(model.law_space.unconstrain(theta))
 
 
 def residuals(model: Model, data: Data, flat: Array) -> Array:
@@ -36,7 +35,7 @@ def residuals(model: Model, data: Data, flat: Array) -> Array:
 
 def projected_starts(model: Model, data: Data) -> Array:
     """Parameters from all over the prior, the linear ones projected, (CANDIDATES, dim)."""
-    draws = model.spread_prior(CANDIDATES)
+    draws = model.law_space.spread(CANDIDATES)
     return jax.vmap(lambda theta: flatten_law(model, project(model, data, theta)))(draws)
 
 
