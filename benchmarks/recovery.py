@@ -94,8 +94,8 @@ def ask(method: str, runs: sf.Runs) -> tuple[dict[str, np.ndarray], bool]:
         fit = sf.fit(runs, engine=FIT_ENGINES[method], progress=False)
     except sf.ScalefitError:
         return {}, True
-    found = {"E": fit.draws["E"].reshape(-1), "a": fit.derived()["a"].reshape(-1)}
-    return found | {"N_opt": np.log(fit.frontier(TARGET).params[:, 0])}, fit.health.verdict != "ok"
+    found = {"E": fit.draws["E"].reshape(-1), "a": fit.law_derived["a"].reshape(-1)}
+    return found | {"N_opt": np.log(fit.frontier(TARGET, discrepancy=False).params[:, 0])}, fit.health.verdict != "ok"
 
 
 def study(scenario: Scenario, method: str, tables: int) -> list[object]:

@@ -18,10 +18,10 @@ def main() -> None:
     """Sample 40 chains of 5,000 draws, refuse them unless they mixed, and write the figures."""
     engine = sf.NUTS(chains=40, draws=5000, warmup=1000, target_accept=0.9)
     fit = sf.fit(sf.datasets.load("chinchilla"), engine=engine, seed=20240415)
-    table = fit.summary(0.9, [BUDGET])
+    table = fit.summary(0.9, [BUDGET], discrepancy=False)
     assert fit.health.verdict == "ok", fit.health
     assert table["r_hat"].max() < 1.001
-    draws = {**fit.draws, **fit.optima([BUDGET], discrepancy=False)}
+    draws = {**fit.draws, **fit.law_derived, **fit.optima([BUDGET], discrepancy=False)}
     found = {
         name: dict(zip(("median", "q05", "q95"), np.quantile(values, [0.5, 0.05, 0.95]).tolist(), strict=True))
         | {"mean": float(values.mean()), "sd": float(values.std()), "ess": float(table.loc[name, "ess_bulk"])}

@@ -72,7 +72,7 @@ def posterior() -> Table:
         with precision():
             first, cpu, wall = seconds(lambda: engine.run(bound, 1, lambda *_: None).draws, 15)  # noqa: B023
         fit = sf.fit(bound.runs, engine=engine, seed=1)
-        found = convergence({**fit.draws, **fit.optima([BUDGET], discrepancy=False)}, None).values()
+        found = convergence({**fit.draws, **fit.law_derived, **fit.optima([BUDGET], discrepancy=False)}, None).values()
         ess = min(min(one["ess_bulk"], one["ess_tail"]) for one in found)
         rows.append([name, ess, first, cpu, wall, cpu * 4000 / ess])
     return header, rows

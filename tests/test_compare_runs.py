@@ -19,7 +19,7 @@ def test_models_are_read_by_name_or_numbers():
         read_model("gpt-5")
     with pytest.raises(sf.ScalefitError, match="as in 70B:1.4T"):
         read_model("70B:1.4T:3")
-    with pytest.raises(sf.ScalefitError, match="must be counts"):
+    with pytest.raises(sf.ScalefitError, match="two counts"):
         read_model((0, 1e9))
 
 

@@ -64,7 +64,7 @@ def test_agreement_with_the_reference_posterior(engine, chinchilla):
     if engine.kind != "posterior":
         pytest.skip("not a posterior")
     fit = sf.fit(chinchilla, engine=engine)
-    draws = {**fit.draws, **fit.optima([5.76e23], discrepancy=False)}
+    draws = {**fit.draws, **fit.law_derived, **fit.optima([5.76e23], discrepancy=False)}
     assert not disagreements(draws)
     assert disagreements({name: values + values.std() / 3 for name, values in draws.items()})
     assert disagreements({name: values.mean() + 0.75 * (values - values.mean()) for name, values in draws.items()})
