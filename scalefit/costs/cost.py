@@ -44,20 +44,24 @@ class Cost(ABC):
         """Compute of training, in FLOP whatever the `unit`."""
 
     @final
+    @final
     def training(self, params: Any, tokens: Any) -> Any:
         """Cost of training alone."""
         return self.per_token(params) * tokens
 
+    @final
     @final
     def total(self, params: Any, tokens: Any) -> Any:
         """Cost of training and of everything after it."""
         return self.training(params, tokens) + self.serving(params)
 
     @final
+    @final
     def tokens_for(self, budget: Any, params: Any) -> Any:
         """Training tokens that a total of `budget` leaves room for; not positive where it leaves none."""
         return (budget - self.serving(params)) / self.per_token(params)
 
+    @final
     @final
     def log_tokens_for(self, log_budget: Any, log_params: Any) -> Any:
         """ln of `tokens_for` by JAX, 0 where there is no room: float32 does not resolve the slope of the quotient."""
@@ -67,15 +71,18 @@ class Cost(ABC):
         return jnp.where((left > 0) & (log_tokens > 0), log_tokens, 0.0)
 
     @final
+    @final
     def sampled(self, count: int, seed: int = 0) -> Self:
         """The same cost with every number as draws (count,): uncertain amounts sampled, known ones repeated."""
         return self._with(lambda value: draws_of(value, count, seed))
 
     @final
+    @final
     def averaged(self) -> Self:
         """The same cost at the expectation of every uncertain amount: enough to decide, for it enters linearly."""
         return self._with(expected)
 
+    @final
     @final
     def _with(self, change: Callable[[Any], Any]) -> Self:
         return jax.tree.map(change, self, is_leaf=lambda value: isinstance(value, Between))
@@ -87,10 +94,12 @@ class Compute(Cost):
     unit: ClassVar[str] = "FLOP"
 
     @final
+    @final
     def serving(self, params: Any) -> Any:
         """Zero for every model, in the shape of `params`."""
         return 0.0 * params
 
+    @final
     @final
     def flops(self, params: Any, tokens: Any) -> Any:
         """Compute of training, which is the cost."""

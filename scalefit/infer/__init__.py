@@ -1,6 +1,9 @@
 """Engines, one file each: ways to turn a model and a table into draws."""
 
-from scalefit.infer._contracts import Engine, find_engine, fit
+from scalefit.infer._batch import usual_chunk
+from scalefit.infer._contracts import Engine, EngineResult, Report, attempt, find_engine
+from scalefit.infer._fit import checked_engine, fit
+from scalefit.infer._progress import progress_report
 from scalefit.infer.ais import AIS
 from scalefit.infer.auto import Auto
 from scalefit.infer.bootstrap import Bootstrap
@@ -13,6 +16,7 @@ from scalefit.infer.nuts import NUTS
 from scalefit.infer.vpnls import VPNLS
 
 __all__ = [
-    "AIS", "HMC", "MAP", "NUTS", "VPNLS", "Auto", "Bootstrap", "Engine", "Fits", "Huber", "LeastSquares", "find_engine",
-    "fit", "fit_many",
+    "AIS", "HMC", "MAP", "NUTS", "VPNLS", "Auto", "Bootstrap", "Engine", "EngineResult", "Fits", "Huber",
+    "LeastSquares", "Report", "attempt", "checked_engine", "find_engine", "fit", "fit_many", "progress_report",
+    "usual_chunk",
 ]  # fmt: skip

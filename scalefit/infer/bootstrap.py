@@ -1,17 +1,18 @@
 """The bootstrap of a point estimate (Efron and Tibshirani 1993): every refit in one compiled program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._aot import cached_jit, on_host
+from scalefit._aot import cached_jit
+from scalefit._batching import in_chunks
 from scalefit.errors import DataError, OptionError
-from scalefit.infer._contracts import Engine, EngineResult, PointEngine, Report, solve
+from scalefit.infer._contracts import Engine, EngineResult, PointEngine, Report, run_each, solve
 from scalefit.infer.huber import Huber
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
@@ -47,20 +48,19 @@ class Bootstrap(Engine):
         """One chain of `resamples` refits."""
         return EngineResult(refit(self, bound, _counts(bound, self, np.random.default_rng(seed)), report))
 
+    def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
+        """One table after another."""
+        return run_each(self, bounds, seeds)
+
 
 def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report) -> dict[str, np.ndarray]:
     """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters by name, (1, resample)."""
-    data, many = bound.data, len(counts)
+    data = bound.data
     found, _ = solve(options.of, bound.model, data, jax.random.PRNGKey(0))
     start = {name: value[0, 0] for name, value in found.items()}
     counts = np.pad(counts, ((0, 0), (0, len(data.weight) - counts.shape[1])))
-    counts = counts[np.arange(many + -many % BATCH) % many]  # whole batches: the first rows again
-    parts = []
-    for done in range(0, many, BATCH):
-        block = jnp.asarray(counts[done : done + BATCH])
-        parts.append(on_host(_refits(options.of, options.residual, bound.model, data, start, block)))
-        report(min(done + BATCH, many), many)
-    return jax.tree.map(lambda *a: np.concatenate(a)[None, :many], *parts)
+    refits = partial(_refits, options.of, options.residual, bound.model, data, start)
+    return {name: values[None] for name, values in in_chunks(refits, counts, BATCH, report=report).items()}
 
 
 def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from scalefit.errors import OptionError
-from scalefit.infer._contracts import PointEngine, sharpening
+from scalefit.infer._contracts import PointEngine
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
 from scalefit.sampling.huber import minimise_huber, search_huber, with_noise
@@ -52,6 +52,14 @@ class Huber(PointEngine):
         """The minimum next to `start`."""
         flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
         return with_noise(model, data, constrain_law(model, flat))
+
+
+def sharpening(delta: float) -> Array:
+    """Huber thresholds from smooth to `delta`, a decade a stage, (stage,)."""
+    stages = [delta]
+    while stages[0] < 3e-3:
+        stages.insert(0, stages[0] * 10)
+    return jnp.asarray(stages)
 
 
 def published_grid(model: Model, data: Data) -> Array:

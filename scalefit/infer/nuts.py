@@ -5,6 +5,7 @@ the sampling. The curvature at the mode gives it at once; warm-up then only poli
 in one compiled program, a block of steps at a time, so that progress can be shown and the numbers do not depend on it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, ClassVar, final
@@ -16,7 +17,7 @@ from jax import Array
 from scalefit._aot import fast_compile_options, on_host
 from scalefit._random import prng_key
 from scalefit.errors import OptionError
-from scalefit.infer._contracts import Engine, EngineResult, Report
+from scalefit.infer._contracts import Engine, EngineResult, Report, run_each
 from scalefit.model.data import Data
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.laplace import Laplace
@@ -68,6 +69,10 @@ class NUTS(Engine):
         draws = constrain_alr(bound.model, start.mode + steps.position @ start.scale.T)
         stats = {name: values for name, values in steps._asdict().items() if name != "position"}
         return EngineResult(draws, stats | {"saturated": steps.num_steps >= 2**self.max_tree_depth - 1})
+
+    def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
+        """One table after another."""
+        return run_each(self, bounds, seeds)
 
 
 @lru_cache(maxsize=32)

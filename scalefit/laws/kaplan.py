@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 
 from jax import Array
 
-from scalefit.laws._kaplan import _SOURCE
+from scalefit.laws._kaplan import SOURCE
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Values
 from scalefit.laws._terms import power
@@ -52,4 +52,4 @@ class Kaplan(Law):
     def reference(self) -> tuple[Published, ...]:
         """Their table 2."""
         values = (("N_c", 6.4e13), ("D_c", 1.8e13), ("alpha_N", 0.076), ("alpha_D", 0.103))
-        return (Published(_SOURCE + "table 2; N without embeddings", values),)
+        return (Published(SOURCE + "table 2; N without embeddings", values),)

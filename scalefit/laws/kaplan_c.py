@@ -4,41 +4,44 @@ Their constants belong to their tokenizer, data and way of counting: N leaves em
 would have cost at batches far below the critical size.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, final
 
 from jax import Array
 
 from scalefit.counting import PF_DAY
-from scalefit.laws._kaplan import _SOURCE, _Alone
-from scalefit.laws._law import Published
+from scalefit.laws._kaplan import SOURCE
+from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws._terms import power
 
 
 @final
 @dataclass(frozen=True)
-class KaplanC(_Alone):
+class KaplanC(Law):
     """Loss of the best model for a compute budget (their equation 1.3). C_c is in PF-days, not FLOP."""
 
     name: ClassVar[str] = "kaplan-c"
     equation: ClassVar[str] = "L(C) = (C_c/C)^alpha_C, C in PF-days"
     inputs: ClassVar[tuple[str, ...]] = ("flops",)
-    x_c: ClassVar[str] = "C_c"
-    alpha_x: ClassVar[str] = "alpha_C"
-    meaning: ClassVar[str] = "compute"
 
     def params(self) -> tuple[Param, ...]:
-        """C_c, alpha_C. The prior of C_c is that of the others, per PF-day instead of FLOP."""
-        constant, exponent = super().params()
+        """C_c, alpha_C. The prior of C_c is that of N_c and D_c, per PF-day instead of FLOP."""
+        constant = Prior.of("LogNormal", loc=-log(PF_DAY), scale=2.5)
+        exponent = Prior.of("LogNormal", loc=log(0.05), scale=0.6)
         return (
-            replace(constant, prior=Prior.of("LogNormal", loc=-log(PF_DAY), scale=2.5), unit="PF-days"),
-            replace(exponent, prior=Prior.of("LogNormal", loc=log(0.05), scale=0.6)),
+            Param("C_c", constant, "compute at which the loss would be 1 nat", "PF-days"),
+            Param("alpha_C", exponent, "exponent of compute"),
         )
 
     def loss(self, theta: Values, x: Values) -> Array:
         """(C_c/C)^alpha_C, in nats per token; C comes in FLOP."""
-        return super().loss(theta, {"flops": x["flops"] / PF_DAY})
+        return power(theta["C_c"] / (x["flops"] / PF_DAY), theta["alpha_C"])
+
+    def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
+        """With C = u C0 and L = l L0: C_c = u_c C0 L0^(1/alpha_C)."""
+        return {**theta, "C_c": theta["C_c"] * unit["flops"] * unit["loss"] ** (1 / theta["alpha_C"])}
 
     def derived(self, theta: Values) -> dict[str, Any]:
         """What a tenfold budget takes off the loss, as a factor."""
@@ -46,4 +49,4 @@ class KaplanC(_Alone):
 
     def reference(self) -> tuple[Published, ...]:
         """Their equation 1.3."""
-        return (Published(_SOURCE + "equation 1.3; C_min", (("C_c", 3.1e8), ("alpha_C", 0.050))),)
+        return (Published(SOURCE + "equation 1.3; C_min", (("C_c", 3.1e8), ("alpha_C", 0.050))),)

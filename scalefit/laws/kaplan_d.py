@@ -7,13 +7,13 @@ would have cost at batches far below the critical size.
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from scalefit.laws._kaplan import _SOURCE, _Alone
+from scalefit.laws._kaplan import SOURCE, OneInputPowerLaw
 from scalefit.laws._law import Published
 
 
 @final
 @dataclass(frozen=True)
-class KaplanD(_Alone):
+class KaplanD(OneInputPowerLaw):
     """Loss of large models stopped early on limited data (their equation 1.2)."""
 
     name: ClassVar[str] = "kaplan-d"
@@ -25,4 +25,4 @@ class KaplanD(_Alone):
 
     def reference(self) -> tuple[Published, ...]:
         """Their equation 1.2."""
-        return (Published(_SOURCE + "equation 1.2", (("D_c", 5.4e13), ("alpha_D", 0.095))),)
+        return (Published(SOURCE + "equation 1.2", (("D_c", 5.4e13), ("alpha_D", 0.095))),)

@@ -7,13 +7,13 @@ would have cost at batches far below the critical size.
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from scalefit.laws._kaplan import _SOURCE, _Alone
+from scalefit.laws._kaplan import SOURCE, OneInputPowerLaw
 from scalefit.laws._law import Published
 
 
 @final
 @dataclass(frozen=True)
-class KaplanN(_Alone):
+class KaplanN(OneInputPowerLaw):
     """Loss of models trained to convergence on unlimited data (their equation 1.1)."""
 
     name: ClassVar[str] = "kaplan-n"
@@ -25,4 +25,4 @@ class KaplanN(_Alone):
 
     def reference(self) -> tuple[Published, ...]:
         """Their equation 1.1."""
-        return (Published(_SOURCE + "equation 1.1; N without embeddings", (("N_c", 8.8e13), ("alpha_N", 0.076))),)
+        return (Published(SOURCE + "equation 1.1; N without embeddings", (("N_c", 8.8e13), ("alpha_N", 0.076))),)

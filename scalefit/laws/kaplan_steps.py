@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from scalefit.laws._kaplan import _SOURCE
+from scalefit.laws._kaplan import SOURCE
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import power
@@ -92,4 +92,4 @@ class KaplanSteps(Law):
         """Their table 3 and equation 1.4."""
         sizes = (("N_c", 6.5e13), ("S_c", 2.1e3), ("B_star", 2e8))
         exponents = (("alpha_N", 0.077), ("alpha_S", 0.76), ("alpha_B", 0.21))
-        return (Published(_SOURCE + "table 3 and equation 1.4; N without embeddings", sizes + exponents),)
+        return (Published(SOURCE + "table 3 and equation 1.4; N without embeddings", sizes + exponents),)
