@@ -1,22 +1,84 @@
-"""Small numerical tools shared by every floor: precision, a root finder, intervals."""
+"""Padding and chunking: many like things computed by few programs, in bounded memory.
 
-from collections.abc import Callable
+Every shape is a program of its own to compile. So tables are padded to a few lengths, and what is long is taken in
+chunks of one size, of which the last is filled up with copies that are dropped afterwards.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Int
 
+R = TypeVar("R")
 T = TypeVar("T")
-GROUP = 32
+GROUP = 32  # on a CPU, where lanes of one group wait for the slowest of them
+
+
+def padded_rows(count: int, step: int) -> Int[np.ndarray, " padded"]:
+    """Indices that pad `count` rows to a multiple of `step`, by repeating the last row."""
+    return np.minimum(np.arange(-(-count // step) * step), count - 1)
+
+
+def chunks(count: int, size: int) -> Iterator[range]:
+    """Consecutive indices, at most `size` at a time, that together are those of `count` rows."""
+    return (range(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def in_chunks(
+    f: Callable[[T], R], rows: T, size: int, *, axis: int = 0, report: Callable[[int, int], object] | None = None
+) -> R:
+    """The results of `f` on `size` rows at a time, as if it had been called once on all of them.
+
+    Parameters
+    ----------
+    f
+        Compiled, or a few calls of what is: trees of arrays, `size` long, to trees of arrays.
+    rows
+        A tree of arrays of one length along their first axis.
+    size
+        Of every chunk: the last repeats the last row, so that one program serves all.
+    axis
+        Of the results, the one that belongs to the rows.
+    report
+        Called with the rows done and the rows in all after every chunk.
+
+    Returns
+    -------
+    R
+        NumPy arrays.
+    """
+    host = jax.tree.map(np.asarray, rows)
+    count = len(jax.tree.leaves(host)[0])
+    parts = []
+    for chunk in padded_rows(count, size).reshape(-1, size):
+        found = f(jax.tree.map(lambda leaf: leaf[chunk], host))  # noqa: B023
+        parts.append(jax.tree.map(np.asarray, found))
+        if report:
+            report(min(len(parts) * size, count), count)
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *parts)
+    return jax.tree.map(lambda leaf: leaf[(slice(None),) * axis + (slice(count),)], joined)
 
 
 def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) -> Callable[..., T]:
-    """`jax.vmap(f, in_axes)`, a group of `size` at a time; the last is filled up, for a smaller one is compiled again.
+    """`jax.vmap(f, in_axes)` inside a program, a group of lanes at a time.
 
-    By default, on a CPU, `GROUP`: what takes few steps does not wait for what takes many. in_axes : 0 and None, or
-    trees of these, of every argument.
+    Parameters
+    ----------
+    f
+        A pure function of trees of arrays.
+    in_axes
+        0 or None for every argument, or trees of these.
+    size
+        Lanes of a group; the last is filled up, for a smaller one would be compiled again. By default `GROUP` on a
+        CPU, so that what takes few steps does not wait for what takes many, and elsewhere all of them.
+
+    Returns
+    -------
+    Callable
+        Its results have the lanes along their first axis.
     """
     is_axis: Any = lambda axis: axis is None
 
@@ -27,7 +89,7 @@ def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) ->
         if count <= group:
             return jax.vmap(f, in_axes)(*args)
 
-        def one(row: Array) -> T:
+        def one(row: Int[Array, ""]) -> T:
             at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[row], part)
             return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
 
@@ -35,13 +97,3 @@ def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) ->
         return jax.tree.map(lambda leaf: leaf[:count], found)
 
     return call
-
-
-def small_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a @ b without BLAS, whose threads cost more than they save where a thousand draws meet a few dozen numbers."""
-    return np.einsum("ij,jk->ik", a, b)
-
-
-def padded_rows(count: int, step: int) -> np.ndarray:
-    """Indices of rows, the last repeated up to a multiple of `step`: tables of about one size share programs."""
-    return np.minimum(np.arange(-(-count // step) * step), count - 1)

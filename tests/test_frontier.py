@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import scalefit as sf
 from scalefit.costs.cost import SixND
-from scalefit.frontier.frontier import frontier
-from scalefit.frontier.optimum import optimal_log_params
+from scalefit.frontier.frontier import frontier, optima
+from scalefit.frontier.optimum import check_optimum, optimal_log_params
 from scalefit.laws import Law, find_law
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import least_log_budget
@@ -121,16 +121,31 @@ def test_any_law_of_params_and_tokens_has_a_frontier(monkeypatch):
     assert found.loss[0, 0] == pytest.approx(dense.min(), rel=1e-12)
 
 
-def test_a_nan_draw_stays_nan_and_harms_no_other():
+def test_a_nan_draw_harms_no_other_and_is_refused():
     theta = {k: np.array([v, np.nan]) for k, v in BESIROGLU.items()}
-    found = frontier(CHINCHILLA, theta, np.array([1e21]), (1e19, 1e22))
-    assert np.isfinite(found.params[0, 0])
-    assert np.isnan(found.params[1, 0])
+    with jax.enable_x64(True):
+        log_n, _, converged = optima(CHINCHILLA, theta, np.log([1e21]))
+    assert np.isfinite(log_n[0, 0])
+    assert np.isnan(log_n[1, 0])
+    assert np.asarray(converged).tolist() == [[True], [False]]
+    with pytest.raises(sf.errors.QuestionError, match="not a number in 50.00%"):
+        frontier(CHINCHILLA, theta, np.array([1e21]), (1e19, 1e22))
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.04, False), (0.9, True)])
+def test_searches_that_did_not_converge_are_counted_and_most_of_them_are_refused(share, refused):
+    """An optimum from a search that is cut short, here by hand, is no optimum."""
+    n, converged = np.full(100, 1e9), np.arange(100) >= 100 * share
+    if refused:
+        with pytest.raises(sf.errors.QuestionError, match="did not converge in 90%"):
+            check_optimum(n, n, converged, what="a budget of 1e21 FLOP", remedy="Use a larger budget")
+    else:
+        assert check_optimum(n, n, converged, what="it", remedy="Use another") == pytest.approx(share)
 
 
 def test_a_budget_too_small_for_any_model_is_refused():
     theta = {k: np.array([v]) for k, v in BESIROGLU.items()}
-    with pytest.raises(sf.ScalefitError, match="100 FLOP has no optimum"):
+    with pytest.raises(sf.errors.QuestionError, match="100 FLOP is less than one parameter"):
         frontier(CHINCHILLA, theta, np.array([100.0, 1e21]), (1e19, 1e22))
 
 
@@ -141,7 +156,7 @@ def test_summary_has_flops_for_rows_and_intervals_for_columns(small_fit):
     for name in ("params", "tokens", "tokens_per_param", "loss"):
         assert (table[name]["lower"] < table[name]["median"]).all()
         assert (table[name]["median"] < table[name]["upper"]).all()
-    exact = np.quantile(small_fit.frontier([1e21]).loss, [0.1, 0.9])
+    exact = np.quantile(small_fit.frontier([1e21], discrepancy=False).loss, [0.1, 0.9])
     np.testing.assert_allclose(table.loc[1e21, "loss"][["lower", "upper"]], exact)
 
 

@@ -121,7 +121,7 @@ def test_a_plan_rounds_to_a_shape_at_its_price(law_fit, family):
 def test_a_shape_keeps_within_the_cap(law_fit):
     built = sf.plan(law_fit, BUDGET, family="llama-2", max_params=7e9).deployment
     assert 6.5e9 < built.params <= 7e9
-    with pytest.raises(sf.errors.QuestionError, match="no family"):
+    with pytest.raises(sf.errors.OptionError, match="no family"):
         sf.plan(law_fit, BUDGET, family="lama")
 
 

@@ -6,6 +6,7 @@ of Hoffmann et al. 2022, section 3.3). It is found numerically, so that a law ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,42 +16,50 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
+from scalefit._batching import in_chunks
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import posterior_name, ranged, write
+from scalefit._results import PROB, Result
 from scalefit._tables import INTERVAL
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for
-from scalefit.errors import QuestionError
-from scalefit.frontier.optimum import draw_axes, log_loss_of, optimal_log_params, planning_draws
+from scalefit.frontier.optimum import check_optimum, draw_axes, log_loss_of, optimal_log_params, planning_draws
 from scalefit.laws import Law
-from scalefit.units import format_flops
+from scalefit.units import format_count, format_flops, percent
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
-# Budgets are taken in blocks of this size, the last one padded: one compiled program, and bounded memory.
-BLOCK = 8
+BLOCK = 8  # budgets at a time, which bounds memory
 ROUNDING = 1.005  # of compute: a budget read off a table is still that of its largest run
 
 
 @cached_jit("law")
-def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array]:
-    """ln N_opt and the loss there, each (draw, budget)."""
+def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array, Array]:
+    """ln N_opt, the loss there, and whether the search converged, each (draw, budget)."""
 
-    def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array]:
+    def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array, Array]:
         loss = log_loss_of(law, draw)
-        log_n = optimal_log_params(loss, log_c)
-        return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n)
+        log_n, converged = optimal_log_params(loss, log_c)
+        return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n), converged
 
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(draw_axes(theta), None))(theta, log_flops)
 
 
-@dataclass(frozen=True, eq=False)
-class Frontier:
+COLUMNS = ("params", "tokens", "tokens_per_param", "loss")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frontier(Result):
     """The compute-optimal allocation at each budget, per draw.
 
     flops : (budget,); params, tokens, loss : (draw, budget), loss being that at the optimum, without noise.
     discrepancy : whether the draws include the discrepancy. stacked : whether they pool several laws.
+    unconverged : share of draws whose search for the optimum did not converge, at the worst budget.
     compute_range : compute of the smallest and largest run in the data, FLOP.
     """
 
@@ -61,15 +70,72 @@ class Frontier:
     compute_range: tuple[float, float]
     discrepancy: bool = False
     stacked: bool = False
+    unconverged: float = 0.0
 
     @property
     def tokens_per_param(self) -> np.ndarray:
         """D_opt / N_opt, (draw, budget)."""
         return self.tokens / self.params
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: flops. Columns: params, tokens, tokens_per_param, loss, each with median, lower and upper."""
-        return frontier_table(self, prob)
+    def optimum(self, index: int) -> dict[str, np.ndarray]:
+        """N_opt, D_opt, tokens_per_param and loss at one budget, name -> (draw,)."""
+        columns = {
+            "N_opt": self.params,
+            "D_opt": self.tokens,
+            "tokens_per_param": self.tokens_per_param,
+            "loss": self.loss,
+        }
+        return {name: values[:, index] for name, values in columns.items()}
+
+    def headline(self, prob: float = PROB) -> str:
+        """The optimum at the largest budget."""
+        return self.optimum_sentence(int(np.argmax(self.flops)), prob)
+
+    def optimum_sentence(self, index: int, prob: float = PROB) -> str:
+        """The optimum at one budget, with intervals."""
+        params, tokens, ratio, loss = (interval(getattr(self, name)[:, index], prob) for name in COLUMNS)
+        drawn = f"{'pooled over laws, ' if self.stacked else ''}{posterior_name(self.discrepancy)}"
+        return (
+            f"At {format_flops(self.flops[index])} FLOP the optimum is {ranged(params, format_count)} parameters on "
+            f"{ranged(tokens, format_count)} tokens, {ranged(ratio, write)} tokens per parameter, with a loss of "
+            f"{ranged(loss, write)} nats per token ({drawn}, {percent(prob)} intervals)."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """The optimum at every budget.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: flops. Columns: params, tokens, tokens_per_param and loss, each with median, lower and upper.
+        """
+        import pandas as pd
+
+        columns = {}
+        for name in COLUMNS:
+            for statistic, values in zip(INTERVAL, interval(getattr(self, name), prob), strict=True):
+                columns[name, statistic] = values
+        return pd.DataFrame(columns, index=pd.Index(self.flops, name="flops"))
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names: params, tokens, tokens_per_param and loss over (draw, budget).
+
+        Returns
+        -------
+        xarray.Dataset
+            The coordinate `budget` is in FLOP. Attributes: discrepancy and stacked (0 or 1), compute_range in FLOP.
+        """
+        variables = {name: (("draw", "budget"), getattr(self, name)) for name in COLUMNS}
+        attrs = {name: getattr(self, name) for name in ("discrepancy", "stacked", "compute_range")}
+        return labelled(variables, {"budget": ("budget", self.flops)}, attrs)
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
 
 
 def frontier(
@@ -87,19 +153,16 @@ def frontier(
     one parameter or token.
     """
     log_c = np.log(np.asarray(flops, dtype=float))
-    padded = np.pad(log_c, (0, -len(log_c) % BLOCK), mode="edge")
     with precision():
         draws = planning_draws(law, theta, fixed, paths)
-        blocks = [optima(law, draws, jnp.asarray(block)) for block in padded.reshape(-1, BLOCK)]
-        log_n, loss = (np.concatenate(parts, axis=1)[:, : len(log_c)] for parts in zip(*blocks, strict=True))
+        log_n, loss, converged = in_chunks(partial(optima, law, draws), log_c, BLOCK, axis=1)
     params = np.exp(log_n)
-    front = Frontier(flops, params, tokens_for(flops, params), loss, compute_range, paths is not None)
-    at_end = np.mean((params < 1.001) | (front.tokens < 1.001), axis=0) > 0.5
-    if at_end.any():
-        raise QuestionError(
-            f"{format_flops(flops[at_end][0])} FLOP has no optimum of a parameter and a token; ask for more."
-        )
-    return front
+    tokens = tokens_for(flops, params)
+    lost = [
+        check_optimum(*each, what=f"a budget of {format_flops(budget)} FLOP", remedy="Use a larger budget")
+        for budget, *each in zip(flops, params.T, tokens.T, converged.T, strict=True)
+    ]
+    return Frontier(flops, params, tokens, loss, compute_range, paths is not None, unconverged=max(lost))
 
 
 def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> np.ndarray:
@@ -107,14 +170,3 @@ def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> np.ndarr
     smallest, largest = compute_range
     flops = np.asarray(flops, dtype=float)
     return (flops < smallest / ROUNDING) | (flops > ROUNDING * largest)
-
-
-def frontier_table(front: "Frontier", prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: flops; columns: (params, tokens, tokens_per_param, loss) x (median, lower, upper)."""
-    import pandas as pd
-
-    columns = {}
-    for name in ("params", "tokens", "tokens_per_param", "loss"):
-        for statistic, values in zip(INTERVAL, interval(getattr(front, name), prob), strict=True):
-            columns[name, statistic] = values
-    return pd.DataFrame(columns, index=pd.Index(front.flops, name="flops"))

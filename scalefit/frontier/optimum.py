@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from scalefit._roots import find_root
+from scalefit._roots import Root, find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import QuestionError
 from scalefit.laws import Law
@@ -31,6 +31,7 @@ TRADED = {"params", "tokens"}
 PATHS = "paths"
 # The law's error may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
 REACH, GRID = 3.0, 15
+LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
 
 
@@ -40,7 +41,7 @@ def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Arra
     return -gain_n, -gain_d
 
 
-def optimal_log_params(loss: LogLoss, log_flops: Array) -> Array:
+def optimal_log_params(loss: LogLoss, log_flops: Array) -> Root:
     """ln N that minimises a loss unimodal along C = 6 N D; one draw, one budget.
 
     At least one parameter and one token are assumed.
@@ -49,16 +50,18 @@ def optimal_log_params(loss: LogLoss, log_flops: Array) -> Array:
     return optimum_along(loss, lambda log_n: log_k - log_n, log_k)
 
 
-def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: Array) -> Array:
+def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: Array) -> Root:
     """ln N in [0, high] that minimises a loss unimodal along ln D = `tokens_along`(ln N), a budget's line.
 
     There an e-fold of parameters gains what it costs in tokens, e_N = -e_D dlnD/dlnN. For sums of power laws along
     C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
-    Sizes that leave less than a token are not considered. A `WithDiscrepancy` loss need not be unimodal: its optimum is sought
-    around that of its law.
+    Sizes that leave less than a token are not considered. A `WithDiscrepancy` loss need not be unimodal: its optimum is
+    sought around that of its law.
     """
     if isinstance(loss, WithDiscrepancy):
-        return _optimum_near(lambda u: loss(u, tokens_along(u)), optimum_along(loss.law, tokens_along, high))
+        start = optimum_along(loss.law, tokens_along, high)
+        found = _optimum_near(lambda u: loss(u, tokens_along(u)), start.x)
+        return Root(found.x, found.converged & start.converged)
     tiny = jnp.finfo(high.dtype).tiny
 
     def gap(log_n: Array) -> Array:
@@ -73,7 +76,7 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: A
     return find_root(gap_and_slope, jnp.zeros_like(high), high, high / 2)
 
 
-def _optimum_near(loss: Callable[[Array], Array], start: Array) -> Array:
+def _optimum_near(loss: Callable[[Array], Array], start: Array) -> Root:
     """Where a smooth loss is least within `REACH` of `start`: the best of a grid, then the root of its slope there."""
     grid = start + jnp.linspace(-REACH, REACH, GRID)
     best = grid[jnp.argmin(jax.vmap(loss)(grid))]
@@ -126,6 +129,42 @@ def planning_draws(
 def draw_axes(draws: Mapping[str, Any]) -> dict[str, Any]:
     """The axis of draws in each of `planning_draws`, for `jax.vmap`."""
     return {name: PATH_AXES if name == PATHS else 0 for name in draws}
+
+
+def check_optimum(
+    params: np.ndarray, tokens: np.ndarray, converged: np.ndarray, *, what: str, remedy: str
+) -> float:
+    """The share of draws whose search for an optimum did not converge, where the others have one.
+
+    Parameters
+    ----------
+    params, tokens
+        (draw,), the optimum of every draw; infinite where nothing reaches it.
+    converged
+        (draw,), whether the searches for it did.
+    what
+        A noun for the error: "a budget of 100 FLOP".
+    remedy
+        An imperative for the error where the optimum is too small: "Use a larger budget".
+
+    Raises
+    ------
+    QuestionError
+        An optimum is not a number, most are less than one parameter or token, or most searches did not converge.
+    """
+    missing = float(np.mean(np.isnan(params) | np.isnan(tokens)))
+    if missing:
+        raise QuestionError(
+            f"the optimum for {what} is not a number in {missing:.2%} of the draws. Check the fit's health."
+        )
+    if np.mean((params < LEAST_COUNT) | (tokens < LEAST_COUNT)) > 0.5:
+        raise QuestionError(f"the optimum for {what} is less than one parameter or one token. {remedy}.")
+    lost = 1 - float(np.mean(converged))
+    if lost > 0.5:
+        raise QuestionError(
+            f"the search for the optimum for {what} did not converge in {lost:.0%} of the draws. Check the fit's health."
+        )
+    return lost
 
 
 def trades(law: Law) -> bool:

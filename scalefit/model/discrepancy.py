@@ -11,6 +11,8 @@ prior process corrected to agree at the pivots (Wilson et al. 2020, arXiv 2002.0
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
 from math import log
 from pathlib import Path
 from typing import Any, Self, final
@@ -21,27 +23,33 @@ import numpy as np
 from jax import Array
 
 from scalefit._atomic import atomic_write
-from scalefit._batching import small_matmul
+from scalefit._random import quasirandom
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
 from scalefit.errors import OptionError, StorageError
 from scalefit.laws import Prior
+from scalefit.numerics.linalg import small_matmul
 
 PIVOTS = 24
 WAVES = (16, 32)  # of the prior paths, for each process
 # Of `sample_paths`, for `jax.vmap` over draws: what all share is computed once where they are asked for the same point.
 PATH_AXES = {"scales": None, "frequency": None, "size": None, "centres": None, "pull": 0, "normal": 0}
 # Plane waves at the quantiles of the kernels' spectral density, a normal: evenly in one dimension, on the R sequence
-# in two (Roberts 2018).
-_STEPS = np.array([0.7548776662466927, 0.5698402909980532])
+# in two.
 
 
 @final
 @dataclass(frozen=True)
 class Evidence:
-    """What scales were learned from and what 90 % intervals were then worth, on studies they were not learned from.
+    """What scales were learned from, and how often 90 % intervals contained larger runs of other studies.
 
-    studies, cases : sweeps, and sweeps cut by compute. times : the cuts, largest compute over that of the runs fitted.
-    loss_90, size_90 : share of the larger runs' losses, and of ln N at their isoFLOP minima, inside; each (cut,).
+    Parameters
+    ----------
+    studies, cases
+        How many sweeps, and how many sweeps cut by compute.
+    times
+        The cuts, (cut,): largest compute over that of the runs fitted.
+    loss_90, size_90
+        Share of the larger runs' losses, and of ln N at their isoFLOP minima, inside the intervals, (cut,).
     """
 
     studies: int
@@ -51,8 +59,11 @@ class Evidence:
     size_90: tuple[float, ...]
 
 
-# benchmarks/results/learn_prior.json
-LEARNED_EVIDENCE = Evidence(19, 48, (3.0, 10.0, 30.0), (0.987, 0.974, 0.865), (0.875, 0.911, 0.96))
+@cache
+def learned_evidence() -> Evidence:
+    """What the default scales were learned from, as benchmarks/learn_discrepancy.py measured it."""
+    stored = json.loads(files("scalefit.model").joinpath("learned_evidence.json").read_text())
+    return Evidence(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
 
 
 @final
@@ -64,7 +75,7 @@ class Discrepancy:
     allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
     exponent : median, and standard deviation of the logarithm, of the prior that alpha and beta have beside such an
         error, which leaves runs less to say about them; None keeps the law's.
-    The defaults were learned on public sweeps: benchmarks/learn_prior.py. Raises `OptionError` on a scale that is not
+    The defaults were learned on public sweeps: benchmarks/learn_discrepancy.py. Raises `OptionError` on a scale that is not
     positive.
     """
 
@@ -91,8 +102,8 @@ class Discrepancy:
 
     @property
     def evidence(self) -> Evidence | None:
-        """What these scales were found worth: known of the defaults only."""
-        return LEARNED_EVIDENCE if self == Discrepancy() else None
+        """How often intervals with these scales contained larger runs: known of the defaults only."""
+        return learned_evidence() if self == Discrepancy() else None
 
     @property
     def priors(self) -> dict[str, Prior]:
@@ -114,7 +125,7 @@ def read_discrepancy(path: str | Path) -> Discrepancy:
         return Discrepancy.of(json.loads(Path(path).read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as problem:
         raise StorageError(
-            f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-prior` writes them."
+            f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-discrepancy` writes them."
         ) from None
 
 
@@ -159,7 +170,7 @@ def waves(scales: Any) -> tuple[np.ndarray, np.ndarray]:
 
     one, length, two, length_c, length_ratio = scales
     first = ndtri((np.arange(WAVES[0]) + 0.5) / WAVES[0]) / length
-    second = ndtri((0.5 + np.arange(1, WAVES[1] + 1)[:, None] * _STEPS) % 1.0) / np.array([length_c, length_ratio])
+    second = ndtri(quasirandom(WAVES[1], 2)) / np.array([length_c, length_ratio])
     frequency = np.concatenate([np.stack([first, 0 * first], axis=1), second])
     return frequency, np.repeat([one / WAVES[0] ** 0.5, two / WAVES[1] ** 0.5], WAVES)
 

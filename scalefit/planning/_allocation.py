@@ -11,6 +11,7 @@ from jax import Array
 
 from scalefit.costs.cost import Cost
 from scalefit.errors import QuestionError
+from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._regret import Optimum, bayes_log_params, cvar, informed, losses, price
 from scalefit.planning._solve import minimise
@@ -49,13 +50,19 @@ class Choice:
         return informed(self.belief, self.cost, self.log_budget)
 
     def price(self, log_n: float) -> dict[str, np.ndarray]:
-        """`price` of a size, name -> (draw,), and `N_opt`."""
+        """`price` of a size, name -> (draw,), with `converged`, and `N_opt`."""
         found = price(self.belief, self.cost, self.optimum, jnp.asarray(log_n, dtype=float), self.log_budget)
         return {name: np.asarray(values) for name, values in found.items()} | {"N_opt": np.exp(self.optimum.log_n)}
 
     def decide(self, risk: float | None) -> tuple[float, float]:
         """ln N of the plan without limits, and within them."""
-        free = float(bayes_log_params(self.belief, self.cost, self.log_budget))
+        found = bayes_log_params(self.belief, self.cost, self.log_budget)
+        free = float(found.x)
+        if not (np.isfinite(free) and found.converged):
+            raise QuestionError(
+                f"the search for the least expected loss for {self.describe_budget()} did not converge. Check the fit's "
+                "health."
+            )
         low, high = self.constraints.hold(free, self.cost, self.budget)
         if risk is None or low == high:
             return free, float(np.clip(free, low, high))
@@ -89,9 +96,16 @@ class Choice:
         low, high = self.constraints.hold(best, self.cost, self.budget)
         return float(np.exp(end(-1.0, low))), float(np.exp(end(1.0, high)))
 
-    def check_room(self, optima: np.ndarray) -> None:
-        """Raise `QuestionError` where half of the optima (draw,) are of less than one parameter or token."""
-        if np.mean((optima < 1.001) | (self.tokens(optima) < 1.001)) > 0.5:
-            unit = self.cost.unit
-            words = f"{format_flops(self.budget)} FLOP" if unit == "FLOP" else f"{unit}{self.budget:g}"
-            raise QuestionError(f"{words} has no optimum of a parameter and a token; ask for more.")
+    def check_optimum(self, draws: dict[str, np.ndarray]) -> float:
+        """`check_optimum` of what `price` gives of the plan; raises `QuestionError` as that does."""
+        optima, converged = draws["N_opt"], draws["converged"]
+        what, remedy = self.describe_budget(), "Use a larger budget"
+        lost = check_optimum(optima, self.tokens(optima), converged, what=what, remedy=remedy)
+        if bad := [name for name, values in draws.items() if not np.isfinite(values).all()]:
+            raise QuestionError(f"{bad[0]} for {what} is not finite in every draw. Check the fit's health.")
+        return lost
+
+    def describe_budget(self) -> str:
+        """In words, as in "a budget of 1e22 FLOP"."""
+        unit = self.cost.unit
+        return f"a budget of {f'{format_flops(self.budget)} FLOP' if unit == 'FLOP' else f'{unit}{self.budget:g}'}"

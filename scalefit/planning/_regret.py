@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
+from scalefit._roots import Root
 from scalefit.costs.cost import Cost
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import optimum_along
@@ -21,19 +22,27 @@ from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, tokens_along
 
 
-@cached_jit()
-def bayes_log_params(belief: LossPosterior, cost: Cost, log_budget: Array) -> Array:
+def bayes_log_params(belief: LossPosterior, cost: Cost, log_budget: Array) -> Root:
     """ln N that minimises the mean over draws of the loss at a budget."""
+    return Root(*_bayes_log_params(belief, cost, log_budget))
+
+
+@cached_jit()
+def _bayes_log_params(belief: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Array, Array]:
     high = jnp.full_like(log_budget, LARGEST)
-    return optimum_along(belief.expected_loss, tokens_along(cost, log_budget), high)
+    return tuple(optimum_along(belief.expected_loss, tokens_along(cost, log_budget), high))
 
 
 class Optimum(NamedTuple):
-    """What one draw would do with a budget: ln N, the loss there, and the least loss by the law without its error."""
+    """What one draw would do with a budget: ln N, the loss there, and the least loss by the law without its error.
+
+    converged : whether the searches for both did.
+    """
 
     log_n: Array
     loss: Array
     law_loss: Array
+    converged: Array
 
 
 def optimum_of(draw: LossPosterior, cost: Cost, log_budget: Array) -> Optimum:
@@ -41,7 +50,8 @@ def optimum_of(draw: LossPosterior, cost: Cost, log_budget: Array) -> Optimum:
     along, law = tokens_along(cost, log_budget), draw.law_only
     best = best_log_params(draw, cost, log_budget)
     own = best if law is draw else best_log_params(law, cost, log_budget)
-    return Optimum(best, draw.loss(best, along(best)), law.loss(own, along(own)))
+    converged = best.converged & own.converged
+    return Optimum(best.x, draw.loss(best.x, along(best.x)), law.loss(own.x, along(own.x)), converged)
 
 
 def informed(belief: LossPosterior, cost: Cost, log_budget: Array) -> Optimum:
@@ -56,25 +66,29 @@ def _informed(belief: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Arr
 
 @cached_jit()
 def price(belief: LossPosterior, cost: Cost, optimum: Optimum, log_n: Array, log_budget: Array) -> dict[str, Array]:
-    """Loss, regret and wasted share of the budget at exp(log_n) parameters, given every draw's optimum: (draw,)."""
+    """Loss, regret and wasted share of the budget at exp(log_n) parameters, given every draw's optimum: (draw,).
+
+    `converged` says whether the searches for that optimum and that share did.
+    """
     log_d = tokens_along(cost, log_budget)(log_n)
 
     def one(draw: LossPosterior, best: Optimum) -> dict[str, Array]:
         here = draw.loss(log_n, log_d)
-        wasted = wasted_share(draw, cost, best, here, log_budget)
-        return {"loss": here, "regret": jnp.maximum(here - best.loss, 0.0), "wasted_compute": wasted}
+        wasted, converged = wasted_share(draw, cost, best, here, log_budget)
+        found = {"loss": here, "regret": jnp.maximum(here - best.loss, 0.0), "wasted_compute": wasted}
+        return found | {"converged": converged & best.converged}
 
     return jax.vmap(one, (belief.axes, 0))(belief, optimum)
 
 
-def wasted_share(draw: LossPosterior, cost: Cost, optimum: Optimum, loss: Array, log_budget: Array) -> Array:
+def wasted_share(draw: LossPosterior, cost: Cost, optimum: Optimum, loss: Array, log_budget: Array) -> Root:
     """The share of a budget that its optimum would save at a loss; one draw.
 
     By the law without its own error, most of which is the same for every size that a budget allows.
     """
     reached = loss / optimum.loss * optimum.law_loss
     saved = least_log_budget(draw.law_only, cost, reached, log_budget, log_budget)
-    return -jnp.expm1(saved - log_budget)
+    return saved._replace(x=-jnp.expm1(saved.x - log_budget))
 
 
 @cached_jit()

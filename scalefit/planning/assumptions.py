@@ -18,7 +18,8 @@ class Assumptions:
     convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
     kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
     discrepancy : whether intervals include it; evidence : what such intervals held on studies, where that is known.
-    health : of the fit, or of both where two are compared.
+    health : of the fit, or of both where two are compared. unconverged : share of draws whose searches did not
+    converge.
     """
 
     table: str
@@ -32,9 +33,12 @@ class Assumptions:
     wall: str = ""
     discrepancy: bool = False
     evidence: Evidence | None = None
+    unconverged: float = 0.0
 
     @classmethod
-    def of(cls, fit: Fit, cost: Cost, unique_tokens: Any = None, discrepancy: bool = False) -> "Assumptions":
+    def of(
+        cls, fit: Fit, cost: Cost, unique_tokens: Any = None, discrepancy: bool = False, unconverged: float = 0.0
+    ) -> "Assumptions":
         """The basis of an answer drawn from this fit at this cost."""
         law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
         ratios = float(per.min()), float(per.max())
@@ -45,7 +49,7 @@ class Assumptions:
                 else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
             )
         described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.health
-        return cls(*described, fit.runs.convention, wall, discrepancy, fit.model.evidence)
+        return cls(*described, fit.runs.convention, wall, discrepancy, fit.model.evidence, unconverged)
 
     def extrapolation_factor(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

@@ -17,7 +17,7 @@ from scalefit._tables import interval_columns
 from scalefit.costs.cost import SixND
 from scalefit.counting import flops_6nd
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import elasticities
+from scalefit.frontier.optimum import check_optimum, elasticities
 from scalefit.io.published_models import TrainedModel, published_models, read_model
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._regret import optimum_of, wasted_share
@@ -73,7 +73,12 @@ def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fi
         log_n, log_d = (jnp.log(jnp.asarray([getattr(chosen[i], name) for i in rows])) for name in ("params", "tokens"))
         judged = _judge(loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), log_n, log_d)
     draws = {name: np.asarray(values)[:, : len(chosen)] for name, values in judged.items()}
-    return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy))
+    columns = zip(chosen, draws["N_opt"].T, draws["D_opt"].T, draws.pop("converged").T, strict=True)
+    lost = [
+        check_optimum(*each, what=f"the budget of {model.name}", remedy="Give a larger model")
+        for model, *each in columns
+    ]
+    return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy, unconverged=max(lost)))
 
 
 def _listed(models: Any) -> Iterable[Any]:
@@ -95,16 +100,18 @@ def _judge(belief: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array
         here = draw.loss(log_n, log_d)
         law = draw.law_only.loss
         e_n, e_d = elasticities(law, log_n, log_d)
+        wasted, balanced = wasted_share(draw, cost, optimum, here, log_c), balanced_log_tokens(law, log_n)
         return {
             "N_opt": jnp.exp(best),
             "D_opt": jnp.exp(best_d),
             "loss": here,
             "given_up": jnp.maximum(here - optimum.loss, 0.0),
-            "wasted_compute": wasted_share(draw, cost, optimum, here, log_c),
+            "wasted_compute": wasted.x,
             "overtraining": jnp.exp(log_d - log_n - best_d + best),
-            "token_ratio": jnp.exp(log_d - balanced_log_tokens(law, log_n)),
+            "token_ratio": jnp.exp(log_d - balanced.x),
             # Sardana et al. 2024 (arXiv 2401.00448): at the optimum of 6 N D + 2 N T, e_N / e_D = 1 + T / (3 D).
             "served": 3.0 * jnp.exp(log_d) * (e_n / e_d - 1.0),
+            "converged": optimum.converged & wasted.converged & balanced.converged,
         }
 
     return by_groups(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)

@@ -177,7 +177,7 @@ def _planned(ask: Asking, fit: Fit, budget: Any) -> Candidate:
     flops = read_budget(budget, ask.machines).flops
     with precision():
         log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        n = float(np.exp(bayes_log_params(ask.loss_posterior(fit), SixND(), log_c)))
+        n = float(np.exp(bayes_log_params(ask.loss_posterior(fit), SixND(), log_c).x))
     return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
 
 
@@ -189,9 +189,11 @@ def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) ->
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
             pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(belief.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
-        speedup = np.asarray(_speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b)))
+        found = _speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b))
+        speedup, converged = (np.asarray(values) for values in found)
     draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    assumptions = Assumptions.of(fit_a, SixND(), discrepancy=ask.discrepancy)
+    lost = 1 - float(converged.mean())
+    assumptions = Assumptions.of(fit_a, SixND(), discrepancy=ask.discrepancy, unconverged=lost)
     if fit_a is not fit_b:
         assumptions = replace(assumptions, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
     return RunComparison(a, b, draws, one_a - one_b, assumptions)
@@ -203,12 +205,13 @@ def _loss(belief: LossPosterior, candidate: Candidate) -> np.ndarray:
 
 
 @cached_jit()
-def _speedup(belief: LossPosterior, log_c: Array, loss_a: Array, loss_b: Array) -> Array:
-    """Least compute for B's loss over that for A's, (draw,)."""
+def _speedup(belief: LossPosterior, log_c: Array, loss_a: Array, loss_b: Array) -> tuple[Array, Array]:
+    """Least compute for B's loss over that for A's, and whether the searches converged, each (draw,)."""
 
-    def one(draw: LossPosterior, a: Array, b: Array) -> Array:
+    def one(draw: LossPosterior, a: Array, b: Array) -> tuple[Array, Array]:
         end = log_c + FURTHEST
-        needed = [least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b)]
-        return jnp.where(needed[1] < end - 1e-3, jnp.exp(needed[1] - needed[0]), jnp.inf)
+        for_a, for_b = (least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b))
+        speedup = jnp.where(for_b.x < end - 1e-3, jnp.exp(for_b.x - for_a.x), jnp.inf)
+        return speedup, for_a.converged & for_b.converged
 
     return by_groups(one, (belief.axes, 0, 0))(belief, loss_a, loss_b)

@@ -62,7 +62,7 @@ def _outcome(belief: LossPosterior, cost: Cost, log_n: Array, log_budget: Array)
 
     def one(draw: LossPosterior) -> tuple[Array, Array]:
         along = tokens_along(cost, log_budget)
-        best = best_log_params(draw, cost, log_budget)
+        best = best_log_params(draw, cost, log_budget).x
         return draw.loss(log_n, along(log_n)), jnp.exp(along(best))
 
     return jax.vmap(one, (belief.axes,))(belief)

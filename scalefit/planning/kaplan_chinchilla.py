@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
-from scalefit._batching import padded_rows
+from scalefit._batching import in_chunks
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._roots import find_root
@@ -53,6 +53,7 @@ class Reconciliation:
     params : non-embedding sizes along the optimal path, (size,). flops : way of counting -> (draw, size), the compute
         for which each is optimal. slope : way of counting -> (draw, size), d ln N_opt / d ln C there.
     small : smallest and largest size of the study, non-embedding parameters.
+    unconverged : share of the searches for an optimum, over draws and sizes, that did not converge.
     """
 
     studied: dict[str, np.ndarray]
@@ -60,6 +61,7 @@ class Reconciliation:
     flops: dict[str, np.ndarray]
     slope: dict[str, np.ndarray]
     small: tuple[float, float]
+    unconverged: float = 0.0
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: a without embeddings, a in total, the loss exponent; columns median, lower, upper."""
@@ -90,11 +92,15 @@ def reconcile(
         raise QuestionError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
     with precision():
         draws = _one_axis(planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {}, paths))
-        studied = _blockwise(partial(_study, law, sizes, omega), draws)
-        path = _blockwise(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws)
+        size = min(BLOCK, len(jax.tree.leaves(draws)[0]))
+        studied = in_chunks(partial(_study, law, sizes, omega), draws, size)
+        path = in_chunks(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws, size)
     flops = {name: path[f"flops_{name}"] for name in COUNTED}
     slope = {name: path[f"slope_{name}"] for name in COUNTED}
-    return Reconciliation(studied, PATH, flops, slope, (float(sizes[0]), float(sizes[-1])))
+    lost = 1 - float(np.mean([path[f"converged_{name}"] for name in COUNTED]))
+    if lost > 0.5:
+        raise QuestionError(f"the search for the optimal tokens did not converge in {lost:.0%} of the draws.")
+    return Reconciliation(studied, PATH, flops, slope, (float(sizes[0]), float(sizes[-1])), lost)
 
 
 def _law_and_draws(
@@ -110,16 +116,6 @@ def _law_and_draws(
     if missing := [p.name for p in law.params() if p.name not in theta]:
         raise QuestionError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
     return law, theta, None
-
-
-def _blockwise(solve: Any, draws: dict[str, Array]) -> dict[str, np.ndarray]:
-    """`solve` over blocks of draws, the last one padded: one compiled program; name -> (draw, ...)."""
-    count = len(next(iter(draws.values())))
-    size = min(BLOCK, count)
-    rows = padded_rows(count, size)
-    starts = range(0, count, size)
-    blocks = [solve(jax.tree.map(lambda leaf: leaf[rows[start : start + size]], draws)) for start in starts]
-    return {name: np.concatenate([np.asarray(block[name]) for block in blocks])[:count] for name in blocks[0]}
 
 
 def _one_axis(draws: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict
         without: LogLoss = lambda log_n, log_d: loss(jnp.log(to_total(jnp.exp(log_n), omega)), log_d)
         found = {}
         for name, counted, size in (("non_embedding", without, log_n), ("total", loss, log_total)):
-            log_d, slope = _optimal_tokens(counted, size)
+            log_d, slope, found[f"converged_{name}"] = _optimal_tokens(counted, size)
             found[f"flops_{name}"] = jnp.exp(jnp.log(FLOPS_PER_PARAM_TOKEN) + size + log_d)
             found[f"slope_{name}"] = slope
         return found
@@ -184,8 +180,10 @@ def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict
     return jax.vmap(over_sizes, in_axes=(0, None, None))(draws, log_n, log_total)
 
 
-def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array]:
-    """ln D for which N is the optimum along C = 6 N D, and d ln N / d ln C there; one draw, one size.
+def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array, Array]:
+    """ln D for which N is the optimum along C = 6 N D, d ln N / d ln C there, and whether the search converged.
+
+    One draw, one size.
 
     Where the gains of another e-fold of tokens and of parameters are equal; the slope by the implicit function theorem.
     """
@@ -196,9 +194,10 @@ def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array]:
         return jnp.log(jnp.maximum(gain_d, tiny)) - jnp.log(jnp.maximum(gain_n, tiny))
 
     along = jax.value_and_grad(gap, argnums=1)
-    log_d = find_root(lambda log_d: along(log_n, log_d), jnp.zeros_like(log_n), 90.0 + jnp.zeros_like(log_n), log_n)
+    low = jnp.zeros_like(log_n)
+    log_d, converged = find_root(lambda log_d: along(log_n, log_d), low, 90.0 + low, log_n)
     by_n, by_d = jax.grad(gap, argnums=(0, 1))(log_n, log_d)
-    return log_d, 1 / (1 - by_n / by_d)
+    return log_d, 1 / (1 - by_n / by_d), converged
 
 
 def reconciliation_table(found: "Reconciliation", prob: float = 0.9) -> "pd.DataFrame":

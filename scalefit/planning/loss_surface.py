@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from scalefit._aot import cached_jit
+from scalefit._batching import chunks
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit.fits.fit import Fit, check_fit
@@ -59,8 +60,8 @@ def loss_surface(
         cells = max(1, VALUES_AT_ONCE // len(next(iter(theta.values()))))
         wide = min(cells, len(columns))
         parts = [
-            [_reduce(fit.model.law, theta, tall, chunk, prob) for chunk in _chunks(columns, wide)]
-            for tall in _chunks(rows, cells // wide)
+            [_reduce(fit.model.law, theta, rows[tall], columns[some], prob) for some in chunks(len(columns), wide)]
+            for tall in chunks(len(rows), cells // wide)
         ]
     mean, median, lower, upper = np.concatenate([np.concatenate(row, axis=2) for row in parts], axis=1)
     return Surface(rows, columns, mean, median, lower, upper, prob, discrepancy)
@@ -83,7 +84,3 @@ def _losses(law: Law, theta: dict[str, Any], rows: Array, columns: Array) -> Arr
         return loss
     n, d = (grid.ravel() for grid in jnp.meshgrid(log_n, log_d, indexing="ij"))
     return loss * jnp.exp(discrepancies_at(theta[PATHS], n, d).T.reshape(loss.shape))
-
-
-def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:
-    return [values[start : start + size] for start in range(0, len(values), size)]

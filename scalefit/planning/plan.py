@@ -142,7 +142,8 @@ def plan(
         choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
         free, best = choice.decide(risk)
         draws = choice.price(best)
-        choice.check_room(draws["N_opt"])
+        unconverged = choice.check_optimum(draws)
+        del draws["converged"]
         near = choice.near(best, float(draws["wasted_compute"].mean()))
         lost = (
             float(draws["wasted_compute"].mean() - choice.price(free)["wasted_compute"].mean()) if best != free else 0.0
@@ -156,7 +157,7 @@ def plan(
     n = float(np.exp(best))
     one_run = fit.add_noise(draws["loss"], discrepancy=discrepancy)
     draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
-    expected, basis = float(draws["loss"].mean()), Assumptions.of(fit, cost, unique, discrepancy)
+    expected, basis = float(draws["loss"].mean()), Assumptions.of(fit, cost, unique, discrepancy, unconverged)
     d = choice.useful_tokens(n)
     return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis, built)
 

@@ -16,9 +16,11 @@ from scalefit.costs.machines import Machines
 from scalefit.counting import pf_days, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import loss_posterior
 from scalefit.planning._regret import informed, price
 from scalefit.planning.assumptions import Assumptions
+from scalefit.units import format_flops
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +92,11 @@ def rules_of_thumb(
         sizes = {name: jnp.log(jnp.asarray(n, dtype=float)) for name, n in params.items()}
         priced = {name: price(belief, cost, best, log_n, log_c) for name, log_n in sizes.items()}
     draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in priced.items()}
-    return RulesOfThumb(found.flops, params, draws, found.machines, Assumptions.of(fit, cost, discrepancy=discrepancy))
+    converged = np.all([each.pop("converged") for each in draws.values()], axis=0)
+    n, what = np.exp(np.asarray(best.log_n)), f"a budget of {format_flops(found.flops)} FLOP"
+    lost = check_optimum(n, tokens_for(found.flops, n), converged, what=what, remedy="Use a larger budget")
+    assumptions = Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=lost)
+    return RulesOfThumb(found.flops, params, draws, found.machines, assumptions)
 
 
 def rules_table(rules: "RulesOfThumb", prob: float = 0.9) -> "pd.DataFrame":

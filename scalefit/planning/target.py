@@ -18,6 +18,7 @@ from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._solve import FURTHEST, LARGEST, best_log_params, least_log_budget, loss_at, minimise
 from scalefit.planning.assumptions import Assumptions
@@ -98,8 +99,8 @@ def target(
         found = _informed(belief, cost, level)
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
-        if np.mean((draws["N_opt"] < 1.001) | (draws["D_opt"] < 1.001)) > 0.5:
-            raise QuestionError(f"a loss of {wanted:g} takes less than a parameter and a token; ask for a lower loss.")
+        optima = (np.asarray(found[name]) for name in ("N_opt", "D_opt", "converged"))
+        unconverged = check_optimum(*optima, what=f"a loss of {wanted:g}", remedy="Use a lower loss")
         if reachable < max(confidence, 0.5):
             raise QuestionError(
                 f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
@@ -107,7 +108,7 @@ def target(
             )
         one_run = partial(fit.add_noise, discrepancy=discrepancy)
         even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
-    basis = Assumptions.of(fit, cost, discrepancy=discrepancy)
+    basis = Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=unconverged)
     return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
 
 
@@ -153,11 +154,12 @@ def _informed(belief: LossPosterior, cost: Cost, level: Array) -> dict[str, Arra
     least, start = (jnp.log(cost.total(jnp.full_like(level, n), d)) for n, d in ((1.0, 1.0), (1e10, 2e11)))
 
     def one(draw: LossPosterior) -> dict[str, Array]:
-        log_c = least_log_budget(draw, cost, level, start, start + FURTHEST, least)
-        log_n = best_log_params(draw, cost, log_c)
+        log_c, reached = least_log_budget(draw, cost, level, start, start + FURTHEST, least)
+        log_n, converged = best_log_params(draw, cost, log_c)
         tokens = cost.tokens_for(jnp.exp(log_c), jnp.exp(log_n))
         found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}
-        return {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
+        found = {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
+        return found | {"converged": reached & converged}
 
     return by_groups(one, (belief.axes,))(belief)
 

@@ -18,15 +18,15 @@ from jax import Array
 from jax.scipy.special import logsumexp
 
 from scalefit._aot import cached_jit, on_host
-from scalefit._batching import small_matmul
 from scalefit._precision import meanwhile, precision
-from scalefit._random import prng_key
+from scalefit._random import prng_key, quasirandom
 from scalefit.errors import FitWarning
 from scalefit.model.data import Data, Theta, over_draws
 from scalefit.model.discrepancy import sample_paths
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, importance, pareto_k_of
 from scalefit.numerics.laplace import Laplace, laplace_at
+from scalefit.numerics.linalg import small_matmul
 from scalefit.numerics.mixture import at_modes
 from scalefit.numerics.newton import Minimum, autodiff_value_grad_hess, descend
 from scalefit.numerics.quadratic import Quadratic
@@ -45,7 +45,6 @@ SCHEDULES = (Schedule(block=1000, rounds=20), Schedule(block=4000, rounds=40))  
 ROUNDS = 4  # of descending to the mode and weighing the runs again there
 PASSES = 2  # of looking at what the approximation is wrong by, where the last pass's draws are
 PLACES, TRIES = 256, 64  # laws at which to look, and sets of weights for each
-GOLDEN = 0.5 * (5**0.5 - 1)  # its multiples are spread evenly, whatever their number
 CHOICES = 16  # sets of weights that a draw chooses from
 MANY = 2048  # runs beyond which fewer sets do: more runs leave less to correct, and more to look at
 
@@ -146,7 +145,8 @@ def _draw(
     drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
     again = jnp.resize(normal, (draws, choices // 2, pivots))
     choose = over_draws(partial(_chosen, model, data, given), data, each=choices)
-    weights = choose(drawn.z.reshape(draws, dim), again, jnp.arange(draws) * GOLDEN % 1)
+    shares = quasirandom(draws, 1, first=0, offset=0.0)[:, 0].astype(again.dtype)
+    weights = choose(drawn.z.reshape(draws, dim), again, shares)
     return constrain_alr(model, drawn.z), weights.reshape(*shape, pivots), drawn.stats
 
 
