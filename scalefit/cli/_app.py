@@ -1,43 +1,139 @@
-"""The Typer application, and how it ends: one sentence on standard error instead of a traceback."""
+"""The Typer applications, and how they end: one sentence on standard error instead of a traceback."""
 
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from scalefit._interrupt import INTERRUPTED, interrupted_sentence
+from scalefit.cli._streams import standard_streams
 from scalefit.errors import DataWarning, FitWarning, ScalefitError
 
-app = typer.Typer(
-    name="scalefit",
-    help="Bayesian scaling laws: how big the model, how much data, what loss, and how wrong that could be.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name of its own
+LONGEST = 100  # letters of a path in a message
+ORDER = (
+    "fit", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare", "backtest", "learn-discrepancy",
+    "downstream", "count", "data", "laws", "devices", "schema",
+)  # fmt: skip
+
+
+class Ordered(TyperGroup):
+    """A group that lists its commands in `ORDER`: Typer alone would put groups last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands."""
+        return sorted(self.commands, key=ORDER.index)
+
+
+SETTINGS: dict[str, Any] = {
+    "invoke_without_command": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
+app = typer.Typer(name="scalefit", cls=Ordered, **SETTINGS)
+compare = typer.Typer(name="compare", **SETTINGS)
+
+
+@app.callback()
+def scalefit(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Bayesian scaling laws: how big the model, how much data, what loss, and how wrong that could be."""
+    if version:
+        from scalefit import __version__
+
+        print(f"scalefit {__version__}")
+        raise typer.Exit
+    _help_without_command(context)
+
+
+@compare.callback()
+def compare_group(context: typer.Context) -> None:
+    """Compare runs, laws or methods."""
+    _help_without_command(context)
+
+
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
 
 
 def main() -> None:
-    """Run the command line: one sentence on standard error instead of a traceback."""
+    """Run the command line and end the process with its exit status."""
     use_compilation_cache()
     warnings.showwarning = _show_warning
+    with standard_streams():
+        sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit status, after the sentence that explains it where it is not 0 or 1."""
     try:
-        app()
-    except ScalefitError as problem:
-        print(f"scalefit: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("scalefit: interrupted; nothing was written.", file=sys.stderr)
-        sys.exit(130)
+        if sys.stdout is None:
+            return _stop("standard output is closed. Redirect it to a file, or to /dev/null.")
+        status = app(standalone_mode=False, prog_name="scalefit") or 0
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except Exception as problem:
         if os.environ.get("SCALEFIT_TRACEBACK"):
             raise
-        words = f"{type(problem).__name__}: {problem}".splitlines()[0]
-        print(f"scalefit: unexpected {words}; please report it with SCALEFIT_TRACEBACK=1 set.", file=sys.stderr)
-        sys.exit(2)
+        return _stop(_sentence(problem))
+    if status == INTERRUPTED:
+        print(interrupted_sentence(), file=sys.stderr)
+    return status
+
+
+def _stop(sentence: str) -> int:
+    print(f"scalefit: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _sentence(problem: Exception) -> str:
+    """What went wrong and what to do, on one line."""
+    if isinstance(problem, ScalefitError):
+        return " ".join(str(problem).splitlines())
+    if isinstance(problem, USAGE_ERROR):
+        return _usage_sentence(problem)
+    if isinstance(problem, OSError):
+        if problem.filename is None:
+            return f"cannot write to standard output: {problem.strerror or problem}. Redirect it elsewhere."
+        return f"cannot use {shorten(str(problem.filename))}: {problem.strerror}. Choose another path."
+    if _without_devices():
+        platforms = os.environ["JAX_PLATFORMS"]
+        return f"JAX cannot start JAX_PLATFORMS={platforms} on this machine. Unset it, or name a platform that is here."
+    what = f"{type(problem).__name__}: {problem}".splitlines()[0]
+    return f"unexpected {what}. Please report it, with the traceback that SCALEFIT_TRACEBACK=1 shows."
+
+
+def _usage_sentence(problem: Any) -> str:
+    message = " ".join(problem.format_message().split()).replace("Value error, ", "").rstrip(".")
+    command = problem.ctx.command_path if problem.ctx else "scalefit"
+    end = "" if message.endswith("?") else "."
+    return f"{message[0].lower()}{message[1:]}{end} See `{command} --help`."
+
+
+def _without_devices() -> bool:
+    """Whether JAX was told to compute on what this machine does not have."""
+    if not os.environ.get("JAX_PLATFORMS") or "jax" not in sys.modules:
+        return False
+    import jax
+
+    try:
+        return not jax.local_devices()
+    except Exception:  # a plugin raises anything where its driver is missing
+        return True
+
+
+def shorten(text: str) -> str:
+    """A text for a message: its beginning where it is long."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def use_compilation_cache() -> None:
@@ -51,3 +147,6 @@ def use_compilation_cache() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, DataWarning | FitWarning):
         print(f"note: {message}", file=sys.stderr)
+
+
+app.add_typer(compare, name="compare")

@@ -1,34 +1,25 @@
-"""What the commands that decide share: options for machines, a fit to ask, and the way answers are shown."""
+"""What the commands that ask a fit share: machines, costs, a law's further inputs, and the way answers are shown."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from scalefit.cli._show import cell_by_row, console, health_json, print_json, rich_table, say
-from scalefit.units import percent
+from scalefit.cli._show import console, health_json, print_json, print_quantities, say
 
 if TYPE_CHECKING:
     from scalefit.costs.cost import Compute
+    from scalefit.costs.machines import Machines
+    from scalefit.diagnostics.checks import Health
     from scalefit.fits.fit import Fit
-    from scalefit.planning import Machines
+    from scalefit.laws import Law
     from scalefit.planning.assumptions import Assumptions
-
-Accelerator = Annotated[
-    str | None, typer.Option(metavar="NAME", help="H100, '512 H100', TPU-v5p, or a peak in FLOP/s, as in 989e12.")
-]
-Mfu = Annotated[str | None, typer.Option(help="Share of the peak that is reached, as in 40%.")]
-Price = Annotated[str | None, typer.Option(metavar="$", help="Of one accelerator for one hour, as in 2.")]
-FitOption = Annotated[
-    Path | None, typer.Option("--fit", metavar="FIT", help="The shipped Chinchilla runs, fitted now, by default.")
-]
-Served = Annotated[str, typer.Option(help="Tokens of inference in the model's life: 2T, or 1T..10T (90%).")]
 
 
 def machines_of(accelerator: str | None, mfu: str | None, price: str | None) -> "Machines":
     """The machines asked for."""
-    from scalefit.planning import Machines
+    from scalefit.costs.machines import Machines
 
     return Machines.read(accelerator, mfu, price)
 
@@ -41,21 +32,28 @@ def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | N
     if rule is None:
         return sf.costs.SixND(parse_share(active)) if active else sf.costs.SixND()
     if active or not family:
-        raise sf.OptionError("--rule counts over the shapes of a --family, which knows its active experts itself.")
+        raise sf.OptionError("--flop-rule counts over the shapes of a family. Give --family, and leave --active out.")
     return sf.costs.Counted.of(family, rule, fit.runs.convention or "total")
 
 
-def fit_to_ask(path: Path | None, quiet: bool) -> "Fit":
-    """The fit at `path`, or one of the shipped Chinchilla runs, which is said."""
-    import sys
+def further_inputs(given: list[str] | None, law: "Law") -> dict[str, float]:
+    """What --set says of the law's inputs beyond params and tokens, by name."""
+    from scalefit._registry import lookup
+    from scalefit.errors import OptionError
+    from scalefit.units import parse_quantity
 
-    import scalefit as sf
-
-    if path is not None:
-        return sf.load(path)
-    if not quiet:
-        print("note: no --fit given, so the 240 shipped Chinchilla runs are fitted and asked", file=sys.stderr)
-    return sf.fit(sf.datasets.load("chinchilla"), progress=False)
+    known = {name: name for name in law.inputs if name not in ("params", "tokens")}
+    found = {}
+    for text in given or []:
+        name, _, value = text.partition("=")
+        if not value:
+            raise OptionError(f"--set is a name and a value, as in unique_tokens=25e9; {text!r} is not.")
+        if not known:
+            raise OptionError(f"the {law.name} law has no further inputs. Leave --set out.")
+        number = found[lookup(name.strip(), known, f"further input of the {law.name} law")] = parse_quantity(value)
+        if not 0 < number < float("inf"):
+            raise OptionError(f"--set {name} is a positive number, as in {name}=25e9; got {value}.")
+    return found
 
 
 def show(
@@ -63,27 +61,48 @@ def show(
     words: list[str],
     table: Any,
     title: str,
-    basis: "Assumptions",
+    assumptions: "Assumptions",
     prob: float,
-    cell: Callable[[str, str, float], str] = cell_by_row,
+    units: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Caution first, then the answer, its numbers, and what they rest on."""
+    """Print the caution first, then the answer, its numbers, and what they rest on."""
+    from scalefit.fits.fit import posterior_name
     from scalefit.text.plans import assumptions_sentence
+    from scalefit.units import percent
 
     out = console()
     for paragraph in filter(None, [caution, *words]):
         say(out, f"{paragraph}\n")
-    out.print(rich_table(table, f"{title}; intervals {percent(prob)}", cell))
-    say(out, assumptions_sentence(basis, prob))
+    included = posterior_name(assumptions.discrepancy)
+    print_quantities(out, table, f"{title}; intervals {percent(prob)}, {included}", units)
+    say(out, assumptions_sentence(assumptions, prob))
 
 
 def show_json(
-    document: dict[str, Any], caution: str, words: list[str], table: Any, basis: "Assumptions", prob: float
+    document: dict[str, Any], caution: str, words: list[str], table: Any, assumptions: "Assumptions", prob: float
 ) -> None:
-    """The same as one document."""
+    """Print the same as one document."""
     from scalefit._tables import json_ready
+
+    shared = shared_json(caution, " ".join(filter(None, words)), assumptions, prob)
+    print_json({**document, **shared, "summary": json_ready(table)})
+
+
+def shared_json(caution: str, words: str | list[str], assumptions: "Assumptions", prob: float) -> dict[str, Any]:
+    """What every answer says of itself."""
     from scalefit.text.plans import assumptions_sentence
 
-    shared: dict[str, Any] = {"prob": prob, "caution": caution, "words": " ".join(filter(None, words))}
-    shared |= {"health": health_json(basis.health), "basis": assumptions_sentence(basis, prob)}
-    print_json({**document, **shared, "summary": json_ready(table)})
+    return {
+        "prob": prob,
+        "discrepancy": assumptions.discrepancy,
+        "caution": caution,
+        "words": words,
+        "health": health_json(assumptions.health),
+        "assumptions": assumptions_sentence(assumptions, prob),
+    }
+
+
+def end(health: "Health") -> None:
+    """End with the exit status of a fit's health."""
+    if health.verdict == "fail":
+        raise typer.Exit(1)

@@ -5,29 +5,59 @@ from typing import Annotated
 
 import typer
 
+from scalefit.cli import _choices
+from scalefit.errors import OptionError
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value < 2**63:
+        raise OptionError(f"--seed is a whole number from 0 to 2^63 - 1; got {value}.")
+    return value
+
+
+def _laws(incomplete: str) -> list[str]:
+    return [name for name in _choices.LAWS if name.startswith(incomplete)]
+
+
 RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
-FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by `scalefit fit RUNS -o FIT`.")]
+FitArgument = Annotated[
+    str, typer.Argument(metavar="FIT|RUNS", help="A file of `scalefit fit RUNS -o FIT`, or a table to fit first.")
+]
+FitOption = Annotated[
+    str | None,
+    typer.Option("--fit", metavar="FIT|RUNS", help="The fit that answers; the shipped Chinchilla runs by default."),
+]
 Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
 Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]
 Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
 Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")]
-Outliers = Annotated[str | None, typer.Option(help="drop (the default) or keep: for shipped tables only.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same draws.")]
-Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Family = Annotated[
-    str | None, typer.Option(help="Name the shape to build, of gpt, llama-1, llama-2, llama-3, mixtral or chinchilla.")
+Outliers = Annotated[
+    _choices.Outliers | None, typer.Option(help="Of a shipped table: drop (the default) or keep its outliers.")
 ]
-Rule = Annotated[
-    str | None, typer.Option(help="Count compute over the family's shapes by this rule, as in palm-causal; else 6 N D.")
+LawName = Annotated[
+    str, typer.Option(metavar="LAW", help="A law, as `scalefit laws` lists them.", autocompletion=_laws)
+]
+Seed = Annotated[int, typer.Option(callback=_seed, help="The same seed gives the same draws.")]
+Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; `scalefit schema` describes it.")]
+LawOnly = Annotated[bool, typer.Option("--law-only", help="Leave the discrepancy out of every answer.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A further input of the law, as in unique_tokens=25e9; repeat."),
+]
+Family = Annotated[_choices.Family | None, typer.Option(help="Name the shape of this family to build.")]
+FlopRule = Annotated[
+    _choices.FlopRule | None, typer.Option(help="Count compute over the family's shapes by this rule, not as 6 N D.")
 ]
 Active = Annotated[
     str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
 ]
-Kind = Annotated[
-    str | None,
-    typer.Option(
-        metavar="mean|form",
-        help="Intervals hold the parameters' uncertainty (mean), or the law's own error too (form: beyond the data).",
-    ),
+MaxParams = Annotated[str | None, typer.Option(metavar="N", help="A cap, for memory or latency, as in 7B.")]
+Accelerator = Annotated[
+    str | None, typer.Option(metavar="NAME", help="H100, '512 H100', TPU-v5p, or a peak in FLOP/s, as in 989e12.")
 ]
+Mfu = Annotated[str | None, typer.Option(metavar="SHARE", help="Share of the peak that is reached, as in 40%.")]
+Price = Annotated[str | None, typer.Option(metavar="$", help="Of one accelerator for one hour, as in 2.")]
+Served = Annotated[str, typer.Option(metavar="T", help="Tokens of inference in the model's life: 2T, or 1T..10T (90%).")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw a picture: .png, .pdf or .svg.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the fit to this netCDF file.")]

@@ -2,23 +2,28 @@
 
 import json
 import math
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from rich.console import Console
 
     from scalefit.diagnostics.checks import Health
 
-
-COUNTS = ("N_opt", "D_opt", "tokens")
-MONEY, COMPUTE = ("wasted_money",), ("wasted_flops", "budget", "training", "serving", "total")
-SHARES = ("wasted_compute", "saved", "wasted")
+WIDE = 160  # columns where standard output is no terminal and COLUMNS is not set
+READABLE = 110
+GAP = 3  # blanks between two columns, and about the table
+WRAPPED = 36  # columns for a text beside the first column, which wraps
+COLUMN_FORMATS = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
 
 
 def print_json(document: Any) -> None:
+    """Print one document."""
     print(json.dumps(_finite(document), indent=2, allow_nan=False))
 
 
@@ -34,53 +39,87 @@ def _finite(value: Any) -> Any:
 
 
 def health_json(health: "Health") -> dict[str, Any]:
+    """The verdict and every check."""
     return {"verdict": health.verdict, "checks": [vars(check) for check in health.checks]}
 
 
+def interval_json(ends: "np.ndarray") -> dict[str, float]:
+    """Median, lower and upper, (3,), by name."""
+    return dict(zip(("median", "lower", "upper"), map(float, ends), strict=True))
+
+
 def console() -> "Console":
+    """Standard output, as wide as the terminal or COLUMNS."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 160
-    return Console(highlight=False, width=width, markup=False, emoji=False)
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(highlight=False, width=None if known else WIDE, markup=False, emoji=False)
 
 
 def say(out: "Console", words: str) -> None:
-    """A paragraph, no wider than is pleasant to read."""
-    out.print(words, width=min(110, out.width))
+    """Print a paragraph, no wider than is pleasant to read."""
+    out.print(words, width=min(READABLE, out.width))
 
 
-def cell_by_row(row: str, column: str, value: float) -> str:
-    """A number as this quantity is read: counts with suffixes, shares in percent, the rest to four digits."""
-    from scalefit.units import format_count, format_flops
+def print_quantities(
+    out: "Console", table: "pd.DataFrame", title: str, units: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Print a table of quantities, one a row, each in its unit; `units` says it where the name does not settle it."""
+    from scalefit._quantities import quantity
 
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else "out of reach"
-    if column.startswith("ess"):
-        return f"{value:.0f}"
-    if column == "r_hat":
-        return f"{value:.3f}"
-    if row.startswith(COUNTS):
-        return format_count(value)
-    if row in MONEY:
-        return f"${format_count(value)}"
-    if row in COMPUTE:
-        return format_flops(value)
-    return f"{value:.2%}" if row in SHARES else f"{value:.4g}"
+    rows = []
+    for row, values in table.iterrows():
+        unit = quantity(str(row), units.get(str(row))).unit
+        rows.append([str(row), *(_cell(value, unit, str(column)) for column, value in values.items())])
+    print_grid(out, [str(table.index.name or ""), *map(str, table.columns)], rows, title)
 
 
-def rich_table(table: "pd.DataFrame", title: str, cell: Any) -> Any:
-    rows = [[str(row), *(cell(str(row), c, v) for c, v in values.items())] for row, values in table.iterrows()]
-    return grid([str(table.index.name), *map(str, table.columns)], rows, title=title)
+def _cell(value: float, unit: str, column: str) -> str:
+    from scalefit._quantities import write
+
+    if math.isinf(value):
+        return "out of reach"
+    return f"{value:{COLUMN_FORMATS[column]}}" if column in COLUMN_FORMATS else write(value, unit)
 
 
-def grid(header: Iterable[str], rows: Iterable[list[str]], title: str | None = None, left: int = 1) -> Any:
-    """A plain table: the first `left` columns aligned left, numbers right."""
+def interval_cell(ends: Any, form: Any) -> str:
+    """The median over its interval; a number alone where it has none, or where all three read alike."""
+    middle, low, high = ("" if math.isnan(value) else form(value) for value in ends)
+    return middle if low == high == middle or not low else f"{middle}\n[{low}, {high}]"
+
+
+def print_grid(
+    out: "Console", header: Iterable[str], rows: Iterable[list[str]], title: str = "", left: int = 1
+) -> None:
+    """Print a plain table under its title, the first `left` columns aligned left, numbers right.
+
+    One that is wider than the terminal is printed in parts, the first column in each of them.
+    """
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+    if title:
+        say(out, title)
+    columns = list(zip(header, *rows, strict=True))
+    for part in _parts(columns, left, out.width):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in part:
+            text = column in columns[:left]
+            table.add_column(column[0], justify="left" if text else "right", overflow="fold")
+        for row in zip(*(column[1:] for column in part), strict=True):
+            table.add_row(*row)
+        out.print(table)
+
+
+def _parts(columns: list[tuple[str, ...]], left: int, room: int) -> list[list[tuple[str, ...]]]:
+    """The columns of each part of a table."""
+    widths = [GAP + max(len(line) for cell in column for line in cell.splitlines() or [""]) for column in columns]
+    widths[1:left] = [min(width, WRAPPED) for width in widths[1:left]]
+    parts, used = [columns[:left]], sum(widths[:left])
+    for column, width in zip(columns[left:], widths[left:], strict=True):
+        if used + width > room and used > sum(widths[:left]):
+            parts.append(columns[:1])
+            used = widths[0]
+        parts[-1] = [*parts[-1], column]
+        used += width
+    return parts

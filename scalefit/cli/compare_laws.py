@@ -1,32 +1,38 @@
-"""`scalefit compare-laws`: which law predicts larger runs, and the weight that each has earned."""
+"""`scalefit compare laws`: which law predicts larger runs, and the weight that each has earned."""
 
 from typing import Annotated, Any
 
 import typer
 
-from scalefit.cli._app import app
-from scalefit.cli._input import read
-from scalefit.cli._options import Flops, Json, Loss, Outliers, Params, RunsArgument, Seed, Tokens
-from scalefit.cli._show import console, grid, print_json, say
+from scalefit.cli import _options as options
+from scalefit.cli._app import compare
+from scalefit.cli._files import read
+from scalefit.cli._show import console, print_grid, print_json, say
 
 
-@app.command("compare-laws")
+@compare.command("laws")
 def compare_laws(
-    runs: RunsArgument,
-    laws: Annotated[str | None, typer.Option(help="As in chinchilla,kaplan; every law of N and D by default.")] = None,
+    runs: options.RunsArgument,
+    laws: Annotated[
+        str | None, typer.Option(metavar="LAWS", help="As in chinchilla,kaplan; every law of N and D by default.")
+    ] = None,
     above: Annotated[
         str | None,
-        typer.Option(help="Train up to this compute, FLOP, or a list; by default 1/3, 1/10, 1/30 of the largest."),
+        typer.Option(metavar="C", help="Train up to this compute, FLOP, or a list; 1/3, 1/10, 1/30 of the largest by default."),
     ] = None,
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    loss: Loss = None,
-    outliers: Outliers = None,
-    seed: Seed = 0,
-    as_json: Json = False,
+    params: options.Params = None,
+    tokens: options.Tokens = None,
+    flops: options.Flops = None,
+    loss: options.Loss = None,
+    outliers: options.Outliers = None,
+    law_only: options.LawOnly = False,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
-    """Which law predicts the larger runs from the smaller ones, and the weight that each has earned."""
+    """Which law predicts larger runs from smaller ones.
+
+    Each law has a weight by how well it predicted them, and one by leaving out single runs for comparison.
+    """
     import scalefit as sf
     from scalefit._tables import json_ready
     from scalefit.text.validation import laws_paragraph
@@ -35,35 +41,25 @@ def compare_laws(
     table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
     cuts = None if above is None else sf.above_compute(parse_budgets(above))
-    found = sf.compare_laws(table, names, holdout=cuts, seed=seed, progress=False if as_json else None)
+    wanted: dict[str, Any] = {"holdout": cuts, "discrepancy": False if law_only else None, "seed": seed}
+    found = sf.compare_laws(table, names, progress=False if as_json else None, **wanted)
     words = laws_paragraph(found)
     if as_json:
         splits = list(dict.fromkeys(found.records["split"]))
         print_json({"words": words, "laws": json_ready(found.summary()), "splits": splits, "failures": found.failures})
-        return
-    _print_laws(found, words)
+    else:
+        _print(found, words)
 
 
-def _print_laws(found: Any, words: str) -> None:
-    out = console()
+def _print(found: Any, words: str) -> None:
+    out, table = console(), found.summary()
     say(out, f"{words}\n")
-    table = found.summary()
     splits = ", ".join(dict.fromkeys(found.records["split"]))
     title = f"ln loss of runs {splits} FLOP: mean ± standard error by budget; LOO: sum over the whole table"
-    header = [
-        "law",
-        "weight",
-        "ln density",
-        "behind best",
-        "CRPS",
-        "LOO weight",
-        "LOO ln density",
-        "Pareto k",
-        "health",
-    ]
-    out.print(grid(header, [_cells(law, row, law == table.index[0]) for law, row in table.iterrows()], title=title))
+    header = ["law", "weight", "ln density", "behind best", "CRPS", "LOO\nweight", "LOO ln\ndensity", "Pareto\nk", "health"]
+    print_grid(out, header, [_cells(law, row, law == table.index[0]) for law, row in table.iterrows()], title)
     for law, why in found.failures.items():
-        out.print(f"{law}: {why}")
+        say(out, f"{law}: {why}")
 
 
 def _cells(law: Any, row: Any, best: bool) -> list[str]:

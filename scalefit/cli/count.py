@@ -4,35 +4,41 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalefit.cli import _choices
 from scalefit.cli._app import app
 from scalefit.cli._options import Json
-from scalefit.cli._show import console, grid, print_json
+from scalefit.cli._show import console, print_grid, print_json
 
 if TYPE_CHECKING:
-    from scalefit.counting import Shape
+    from rich.console import Console
 
-Number = Annotated[int | None, typer.Option()]
+    from scalefit.counting import Shape
 
 
 @app.command()
 def count(
     name: Annotated[str | None, typer.Argument(help="A published shape; all are listed by default.")] = None,
-    style: Annotated[str, typer.Option(help="llama, gpt or gopher, for a shape of your own.")] = "llama",
-    layers: Number = None,
-    width: Number = None,
-    heads: Annotated[int | None, typer.Option(help="By default one for every 128 of the width.")] = None,
+    style: Annotated[
+        _choices.Style, typer.Option(help="The kind of transformer, for a shape of your own.")
+    ] = _choices.Style.LLAMA,
+    layers: Annotated[int | None, typer.Option(help="Layers of a shape of your own.")] = None,
+    width: Annotated[int | None, typer.Option(help="Width of its residual stream.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads; one for every 128 of the width by default.")] = None,
     kv_heads: Annotated[int | None, typer.Option(help="llama: heads of keys and values, where fewer.")] = None,
     mlp: Annotated[int | None, typer.Option(help="llama: inner width; 8/3 of the width by default.")] = None,
     experts: Annotated[int | None, typer.Option(help="llama: MLPs a layer.")] = None,
     active_experts: Annotated[int | None, typer.Option(help="llama: MLPs that a token visits.")] = None,
     tied: Annotated[bool | None, typer.Option("--tied", help="llama: the output reads the embedding.")] = None,
-    vocabulary: Number = None,
+    vocabulary: Annotated[int | None, typer.Option(help="Entries of its vocabulary.")] = None,
     context: Annotated[int | None, typer.Option(help="Tokens of a training sequence.")] = None,
-    tokens: Annotated[str | None, typer.Option(help="Also the FLOP of training on so many, as in 15T.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="D", help="Also the FLOP of training on so many, as in 15T.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Parameters of a transformer by component, and its FLOP by every rule."""
-    from scalefit.errors import DataError
+    """Count parameters and FLOP of a transformer.
+
+    Parameters by component, and FLOP by every published rule; a published shape, or one of your own.
+    """
+    from scalefit.errors import OptionError
     from scalefit.units import parse_quantity
 
     given = {"layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "mlp": mlp, "experts": experts}
@@ -41,11 +47,11 @@ def count(
     if name is None and not given:
         _list_shapes(as_json)
         return
-    shape = _published(name, given) if name else _own(style, given)
+    shape = _published(name, given) if name else _own(style.value, given)
     trained = None if tokens is None else parse_quantity(tokens)
     if trained is not None and not 0 < trained < float("inf"):
-        raise DataError(f"tokens are a positive number, as in 15T; got {tokens}.")
-    document = _document(name or f"a {style} shape", shape, trained)
+        raise OptionError(f"--tokens is a positive number, as in 15T; got {tokens}.")
+    document = _document(name or f"a {style.value} shape", shape, trained)
     if as_json:
         print_json(document)
     else:
@@ -55,28 +61,26 @@ def count(
 def _published(name: str, given: dict[str, Any]) -> "Shape":
     from dataclasses import replace
 
-    from scalefit.errors import DataError
+    from scalefit.counting import architecture
+    from scalefit.errors import OptionError
 
     if others := [option for option in given if option != "context"]:
-        raise DataError(f"{name} is published with its {others[0]}; leave the name out for a shape of your own.")
-    from scalefit.counting import architecture
-
+        raise OptionError(f"{name} is published with its {others[0]}. Leave the name out for a shape of your own.")
     return replace(architecture(name), **given)
 
 
 def _own(style: str, given: dict[str, Any]) -> "Shape":
     from inspect import signature
 
-    from scalefit._registry import lookup
     from scalefit.counting import gopher, gpt, llama
-    from scalefit.errors import DataError
+    from scalefit.errors import OptionError
 
     styles: dict[str, Any] = {"llama": llama, "gpt": gpt, "gopher": gopher}
-    make = lookup(style, styles, "style")
+    make = styles[style]
     if not {"layers", "width"} <= set(given):
-        raise DataError("a shape of your own needs --layers and --width at least.")
+        raise OptionError("a shape of your own needs --layers and --width at least.")
     if foreign := set(given) - set(signature(make).parameters):
-        raise DataError(f"a {style} shape has no {', '.join(sorted(foreign))}; leave it out, or take --style llama.")
+        raise OptionError(f"a {style} shape has no {', '.join(sorted(foreign))}. Leave it out, or use --style llama.")
     defaults: dict[str, Any] = {"heads": max(1, given["width"] // 128)}
     if style == "llama":
         defaults |= {"mlp": -(-8 * given["width"] // (3 * 256)) * 256, "vocabulary": 32000, "context": 4096}
@@ -106,21 +110,21 @@ def _print(document: dict[str, Any]) -> None:
         f"{document['name']}: {shape['layers']} layers of width {shape['width']}, {shape['heads']} heads "
         f"({shape['kv_heads']} of keys and values), MLP {shape['mlp']}, vocabulary {shape['vocabulary']}"
     )
-    out.print(_parameters(document["components"], document["params"]))
-    out.print(_rules(document))
+    _print_parameters(out, document["components"], document["params"])
+    _print_rules(out, document)
 
 
-def _parameters(components: dict[str, int], params: dict[str, int]) -> Any:
+def _print_parameters(out: "Console", components: dict[str, int], params: dict[str, int]) -> None:
     """Components, then what each convention counts of them, with shares of the total."""
     rows = [
         [name.replace("_", "-"), f"{number:,}", f"{number / params['total']:.1%}"]
         for name, number in {**components, **params}.items()
     ]
     rows.insert(len(components), ["", "", ""])
-    return grid(["component", "parameters", "share"], rows)
+    print_grid(out, ["component", "parameters", "share"], rows)
 
 
-def _rules(document: dict[str, Any]) -> Any:
+def _print_rules(out: "Console", document: dict[str, Any]) -> None:
     """FLOP by every rule, per token and on the tokens asked for."""
     from scalefit.counting import RULES, pf_days
     from scalefit.units import format_count, format_flops
@@ -132,7 +136,7 @@ def _rules(document: dict[str, Any]) -> Any:
         header += [f"FLOP on {format_count(document['tokens'])} tokens", "PF-days"]
         for row, flops in zip(rows, document["flops"].values(), strict=True):
             row += [format_flops(flops), f"{pf_days(flops):,.0f}" if pf_days(flops) >= 100 else f"{pf_days(flops):.3g}"]
-    return grid(header, rows, left=2)
+    print_grid(out, header, rows, left=2)
 
 
 def _list_shapes(as_json: bool) -> None:
@@ -147,4 +151,4 @@ def _list_shapes(as_json: bool) -> None:
         [name, entry.source, *(f"{number:,}" for number in _document(name, entry.shape, None)["params"].values())]
         for name, entry in ARCHITECTURES.items()
     ]
-    console().print(grid(["shape", "source", "total", "non-embedding", "active"], rows, left=2))
+    print_grid(console(), ["shape", "source", "total", "non-embedding", "active"], rows, left=2)

@@ -14,7 +14,7 @@ def data(
     name: Annotated[str | None, typer.Argument(help="A shipped table; all of them by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The tables that come with scalefit, and where their figures are from."""
+    """The shipped tables and their sources."""
     from scalefit.io import datasets
 
     wanted = [entry for entry in datasets.CATALOGUE if name in (None, entry.name)]

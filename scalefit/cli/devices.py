@@ -9,17 +9,16 @@ from scalefit.cli._show import console, print_json, say
 
 @app.command()
 def devices(as_json: Json = False) -> None:
-    """What will be computed on, in which precision, and where compiled programs are kept."""
+    """The devices, the precision and the cache in use."""
     from dataclasses import asdict
 
     import scalefit as sf
+    from scalefit.text.commands import cache_sentences
 
     found, kept = sf.devices(), os.environ["JAX_COMPILATION_CACHE_DIR"]
     if as_json:
         print_json({**asdict(found), "compiled_programs": kept})
         return
     out = console()
-    say(out, f"{found}.")
-    say(out, f"Compiled programs are kept in {kept}.")
-    if found.platform == "cpu":
-        say(out, "For an NVIDIA GPU: pip install 'scalefit[cuda]'; for a TPU: pip install 'scalefit[tpu]'.")
+    for sentence in [f"{found}.", *cache_sentences(kept, found.platform)]:
+        say(out, sentence)

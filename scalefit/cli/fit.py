@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalefit.cli import _choices
+from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._input import check_target, read
-from scalefit.cli._options import Flops, Json, Loss, Outliers, Params, Prob, RunsArgument, Seed, Tokens
-from scalefit.cli._show import cell_by_row, console, health_json, print_json, rich_table, say
-from scalefit.units import percent
+from scalefit.cli._decisions import end, further_inputs
+from scalefit.cli._files import check_target, read, save_fit
+from scalefit.cli._show import console, health_json, print_json, print_quantities, say
 
 if TYPE_CHECKING:
     from scalefit.fits.fit import Fit
@@ -17,57 +18,65 @@ if TYPE_CHECKING:
 
 @app.command()
 def fit(
-    runs: RunsArgument,
-    law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
-    noise: Annotated[str, typer.Option(help="student-t or normal, on ln loss.")] = "student-t",
-    engine: Annotated[str, typer.Option(help="auto, ais, hmc, nuts, map, huber, vpnls, bootstrap ...")] = "auto",
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    loss: Loss = None,
-    outliers: Outliers = None,
+    runs: options.RunsArgument,
+    law: options.LawName = "chinchilla",
+    noise: Annotated[_choices.Noise, typer.Option(help="Noise on ln loss.")] = _choices.Noise.STUDENT_T,
+    engine: Annotated[_choices.Engine, typer.Option(help="How to fit.")] = _choices.Engine.AUTO,
+    params: options.Params = None,
+    tokens: options.Tokens = None,
+    flops: options.Flops = None,
+    loss: options.Loss = None,
+    outliers: options.Outliers = None,
     discrepancy: Annotated[
-        Path | None, typer.Option(help="Scales of the law's own error, written by `scalefit learn-prior`.")
+        Path | None,
+        typer.Option(metavar="SCALES", help="Scales of the discrepancy, from `scalefit learn-discrepancy`."),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Also say the optimum here, FLOP: 5.76e23 or a list.")] = None,
-    prob: Prob = 0.9,
-    seed: Seed = 0,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the fit to this netCDF file.")] = None,
-    as_json: Json = False,
+    budgets: Annotated[
+        str | None, typer.Option(metavar="C", help="Also give the optimum here, FLOP: 5.76e23, or a list.")
+    ] = None,
+    given: options.Inputs = None,
+    law_only: options.LawOnly = False,
+    prob: options.Prob = 0.9,
+    seed: options.Seed = 0,
+    output: options.Output = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Fit a scaling law to a table of training runs, and say what it means."""
+    """Fit a scaling law to a table of training runs."""
     from dataclasses import replace
 
     import numpy as np
 
     import scalefit as sf
     from scalefit._intervals import check_prob
-    from scalefit.infer import find_engine
+    from scalefit.frontier.optimum import trades
     from scalefit.laws import find_law
     from scalefit.model.discrepancy import read_discrepancy
-    from scalefit.model.noise import find_noise
+    from scalefit.text.fits import fit_paragraph
     from scalefit.units import parse_budgets
 
     check_prob(prob)
-    asked = parse_budgets(budget) if budget else np.array([])
+    asked = parse_budgets(budgets) if budgets else np.array([])
     check_target(output, runs)
-    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
-    model = sf.Model(find_law(law), find_noise(noise))
+    model = sf.Model(find_law(law), noise.value)  # type: ignore[arg-type]
+    inputs = further_inputs(given, model.law)
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
-    fitted = sf.fit(table, model, engine=find_engine(engine), seed=seed, progress=False if as_json else None)
-    if output:
-        fitted.save(output)
-    budgets = [fitted.compute_range[1], *asked]
+    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    fitted = sf.fit(table, model, engine=engine.value, seed=seed, progress=False if as_json else None)
+    save_fit(fitted, output)
+    question: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}
+    if trades(model.law):
+        question["budgets"] = [fitted.compute_range[1], *asked]
+    summary = fitted.summary(prob, **question)
+    words = fit_paragraph(fitted.frontier(**question), prob, model.evidence) if "budgets" in question else ""
     if as_json:
-        print_json(_fit_document(fitted, prob, budgets, output))
+        print_json(_document(fitted, prob, summary, words, output))
     else:
-        _print_fit(fitted, prob, budgets, output)
-    if fitted.health.verdict == "fail":
-        raise typer.Exit(1)
+        _print(fitted, prob, summary, words, output)
+    end(fitted.health)
 
 
-def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> dict[str, Any]:
+def _document(fitted: "Fit", prob: float, summary: Any, words: str, output: Path | None) -> dict[str, Any]:
     from scalefit._tables import json_ready
 
     return {
@@ -83,42 +92,32 @@ def _fit_document(fitted: "Fit", prob: float, budgets: list[float], output: Path
         "seed": fitted.seed,
         "versions": fitted.versions,
         "prob": prob,
-        "summary": json_ready(fitted.summary(prob, budgets)),
+        "summary": json_ready(summary),
         "health": health_json(fitted.health),
-        "words": _words(fitted, prob, budgets),
+        "words": words,
         "output": str(output) if output else None,
     }
 
 
-def _print_fit(fitted: "Fit", prob: float, budgets: list[float], output: Path | None) -> None:
-    out = console()
+def _print(fitted: "Fit", prob: float, summary: Any, words: str, output: Path | None) -> None:
+    from scalefit.text.commands import saved_sentence
+    from scalefit.units import percent
+
+    out, law = console(), fitted.model.law
     out.print(fitted.runs.describe(), soft_wrap=True)
     for note in fitted.runs.notes:
         out.print(f"note: {note}")
-    title = f"{fitted.model.law.equation}; {fitted.model.noise.name} noise on ln loss; intervals {percent(prob)}"
-    table = fitted.summary(prob, budgets).drop(columns="mcse_median")
-    out.print(rich_table(table, title, cell_by_row))
+    count = len(fitted.draws) + len(fitted.law_derived)
+    parts = {
+        f"{law.equation}; {fitted.model.noise.name} noise on ln loss": summary.iloc[:count],
+        "answers at budgets, FLOP": summary.iloc[count:],
+    }
+    for title, part in parts.items():
+        if len(part):
+            shown = part.drop(columns=["mcse_median", "posterior"])
+            print_quantities(out, shown, f"{title}; intervals {percent(prob)}, {part['posterior'].iloc[0]}")
     say(out, f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
-    if words := _words(fitted, prob, budgets):
+    if words:
         say(out, f"\n{words}")
     if output:
-        out.print(f"The fit goes to {output}.")
-
-
-def _words(fitted: "Fit", prob: float, budgets: list[float]) -> str:
-    """The optimum at budgets inside the data and beyond them, each with the interval kind it should have.
-
-    Empty for a law without an allocation.
-    """
-    import numpy as np
-
-    from scalefit.frontier.frontier import is_extrapolation
-    from scalefit.frontier.optimum import trades
-    from scalefit.text.fits import fit_paragraph
-
-    if not trades(fitted.model.law):
-        return ""
-    asked = np.array(budgets)
-    outside = is_extrapolation(asked, fitted.compute_range)
-    further = fitted.frontier(asked[outside]) if outside.any() else None
-    return fit_paragraph(fitted.frontier(asked[~outside]), further, prob, fitted.model.card)
+        say(out, saved_sentence(output))

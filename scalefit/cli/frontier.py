@@ -1,87 +1,93 @@
 """`scalefit frontier`: the compute-optimal parameters, tokens and loss at each budget."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._input import check_picture
-from scalefit.cli._options import FitArgument, Json, Kind, Prob
-from scalefit.cli._show import console, grid, health_json, print_json, say
-from scalefit.units import percent
+from scalefit.cli._decisions import end, further_inputs
+from scalefit.cli._files import check_picture, open_fit, save_picture
+from scalefit.cli._show import console, health_json, interval_cell, print_grid, print_json, say
 
 if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
     from scalefit.fits.fit import Fit
+    from scalefit.frontier import Frontier
 
 
 @app.command()
 def frontier(
-    fit: FitArgument,
-    budgets: Annotated[str, typer.Option(help="FLOP: a list 1e21,1e22 or lowest:highest:how_many.")] = "",
-    kind: Kind = None,
-    prob: Prob = 0.9,
-    plot: Annotated[Path | None, typer.Option(help="Also draw the frontier to this .png, .pdf or .svg.")] = None,
-    as_json: Json = False,
+    fit: options.FitArgument,
+    budgets: Annotated[
+        str | None,
+        typer.Option(metavar="C", help="FLOP: a list 1e21,1e22 or a grid lowest:highest:how_many; the data's and ten "
+                     "times more by default."),
+    ] = None,
+    given: options.Inputs = None,
+    law_only: options.LawOnly = False,
+    plot: options.Plot = None,
+    prob: options.Prob = 0.9,
+    as_json: options.Json = False,
 ) -> None:
-    """The compute-optimal parameters, tokens and loss at each budget."""
+    """Optimal parameters, tokens and loss along compute."""
     import numpy as np
 
-    import scalefit as sf
     from scalefit._tables import json_ready
     from scalefit.text.fits import caution, health_sentence
     from scalefit.units import parse_budgets
 
-    check_picture(plot, str(fit))
-    fitted = sf.load(fit)
+    check_picture(plot, fit)
+    fitted = open_fit(fit, quiet=as_json)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
-    front = fitted.frontier(wanted, kind=kind)
+    shared: dict[str, Any] = {"discrepancy": False if law_only else None, **further_inputs(given, fitted.model.law)}
+    front = fitted.frontier(wanted, **shared)
     table = front.summary(prob)
-    doubt = health_sentence(fitted.health)
-    ends = [caution(end, fitted.compute_range, front.kind, fitted.model.card) for end in (wanted.min(), wanted.max())]
+    doubt, evidence = health_sentence(fitted.health), fitted.model.evidence
+    ends = [caution(end, fitted.compute_range, front.discrepancy, evidence) for end in (wanted.min(), wanted.max())]
     words = " ".join(filter(None, dict.fromkeys(ends)))
     if plot:
-        _draw_frontier(fitted, wanted, prob, plot, kind)
+        _draw(fitted, wanted, prob, shared, plot)
     if as_json:
         rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
-        shared = {"prob": prob, "kind": front.kind, "largest_run": largest, "health": health_json(fitted.health)}
-        print_json({**shared, "caution": " ".join(filter(None, [doubt, words])), "frontier": rows})
-        return
-    out = console()
-    if doubt:
-        say(out, f"{doubt}\n")
-    out.print(_frontier_table(front, prob))
-    if words:
-        say(out, f"\n{words}")
+        document = {"prob": prob, "discrepancy": front.discrepancy, "largest_run": largest}
+        document |= {"health": health_json(fitted.health), "caution": " ".join(filter(None, [doubt, words]))}
+        print_json({**document, "frontier": rows})
+    else:
+        out = console()
+        if doubt:
+            say(out, f"{doubt}\n")
+        _print(out, front, prob)
+        if words:
+            say(out, f"\n{words}")
+    end(fitted.health)
 
 
-def _draw_frontier(fitted: "Fit", budgets: Any, prob: float, path: Path, kind: str | None) -> None:
+def _draw(fitted: "Fit", budgets: "np.ndarray", prob: float, shared: dict[str, Any], path: Any) -> None:
     """The range of the budgets asked for, drawn smoothly; the default range for a single one."""
     import numpy as np
 
     from scalefit import plots
 
     smooth = np.geomspace(budgets.min(), budgets.max(), 60) if len(budgets) > 1 else None
-    plots.save(plots.frontier(fitted, smooth, prob, kind=kind), path)
+    save_picture(plots.frontier(fitted, smooth, prob, **shared), path)
 
 
-def _frontier_table(front: Any, prob: float) -> Any:
+def _print(out: "Console", front: "Frontier", prob: float) -> None:
+    """One row a budget: the optimum and its loss, each over its interval."""
     from scalefit._intervals import interval
-    from scalefit.units import format_count, format_flops
+    from scalefit.fits.fit import posterior_name
+    from scalefit.units import format_count, format_flops, percent
 
-    columns = {
-        "params": format_count,
-        "tokens": format_count,
-        "tokens_per_param": "{:.1f}".format,
-        "loss": "{:.3f}".format,
-    }
-    found = {name: interval(getattr(front, name), prob) for name in columns}
+    forms: dict[str, Any] = {"params": format_count, "tokens": format_count}
+    forms |= {"tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
+    found = {name: interval(getattr(front, name), prob) for name in forms}
     rows = [
-        [format_flops(flops)]
-        + ["{} [{}, {}]".format(*(form(v) for v in found[name][:, index])) for name, form in columns.items()]
+        [format_flops(flops), *(interval_cell(found[name][:, index], form) for name, form in forms.items())]
         for index, flops in enumerate(front.flops)
     ]
-    return grid(
-        ["flops", *columns], rows, title=f"compute-optimal frontier; median and {percent(prob)} interval ({front.kind})"
-    )
+    title = f"compute-optimal frontier; medians over intervals {percent(prob)}, {posterior_name(front.discrepancy)}"
+    print_grid(out, ["flops", *forms], rows, title)

@@ -4,12 +4,12 @@ from typing import Any
 
 from scalefit.cli._app import app
 from scalefit.cli._options import Json
-from scalefit.cli._show import console, grid, print_json
+from scalefit.cli._show import console, print_grid, print_json
 
 
 @app.command()
 def laws(as_json: Json = False) -> None:
-    """The scaling laws, with parameters, priors and published constants."""
+    """The laws, their priors and published constants."""
     from scalefit.laws import Law, find_law
 
     documents = [_law_document(find_law(name)) for name in sorted(Law.registry)]
@@ -20,7 +20,7 @@ def laws(as_json: Json = False) -> None:
     for law in documents:
         out.print(f"{law['name']}: {law['equation']}   inputs {', '.join(law['inputs'])}")
         rows = [[p["name"], p["prior"], p["unit"], p["meaning"]] for p in law["params"]]
-        out.print(grid(["parameter", "prior", "raw unit", "meaning"], rows, left=4))
+        print_grid(out, ["parameter", "prior", "raw unit", "meaning"], rows, left=4)
         out.print("Priors hold where inputs and loss are measured in units of the table's geometric means.")
         for published in law["published"]:
             values = ", ".join(f"{name} {value:g}" for name, value in published["values"].items())

@@ -1,4 +1,4 @@
-"""`scalefit learn-prior`: the scales of a law's own error, learned from sweeps of one's own."""
+"""`scalefit learn-discrepancy`: the scales of the discrepancy, learned from sweeps of one's own."""
 
 import math
 from pathlib import Path
@@ -6,31 +6,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalefit import _interrupt
+from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._input import check_target, read
-from scalefit.cli._options import Flops, Json, Loss, Params, Seed, Tokens
-from scalefit.cli._show import console, grid, print_json, say
+from scalefit.cli._files import check_target, read
+from scalefit.cli._show import console, print_grid, print_json, say
 
 if TYPE_CHECKING:
     from scalefit.validation import LearnedDiscrepancy
 
 
-COLUMNS = {"90": "90 % held", "50": "50 % held", "crps": "CRPS", "ratio": "to law alone", "mae": "median error"}
+COLUMNS = {"90": "90 % held", "50": "50 % held", "crps": "CRPS", "ratio": "to law only", "mae": "median error"}
 
 
 @app.command()
-def learn_prior(
-    tables: Annotated[list[str], typer.Argument(metavar="RUNS...", help="Sweeps: files or shipped tables, one each.")],
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    loss: Loss = None,
-    law: Annotated[str, typer.Option(help="See `scalefit laws`.")] = "chinchilla",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the scales to this JSON file.")] = None,
-    seed: Seed = 0,
-    as_json: Json = False,
+def learn_discrepancy(
+    tables: Annotated[list[str], typer.Argument(metavar="RUNS", help="Sweeps: files or shipped tables, one each.")],
+    params: options.Params = None,
+    tokens: options.Tokens = None,
+    flops: options.Flops = None,
+    loss: options.Loss = None,
+    law: options.LawName = "chinchilla",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the scales to this JSON file.")
+    ] = None,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
-    """Learn how wrong laws are from sweeps of your own: scales for `scalefit fit --discrepancy`."""
+    """Learn the scales of the discrepancy from sweeps.
+
+    Candidates are scored on how well larger runs of each sweep are predicted from smaller ones; `scalefit fit
+    --discrepancy` reads the best.
+    """
     import scalefit as sf
     from scalefit.laws import find_law
     from scalefit.model.discrepancy import write_discrepancy
@@ -39,15 +46,16 @@ def learn_prior(
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     studies = {Path(name).stem: read(name, None, **columns) for name in tables}
     if len(studies) < len(tables):
-        raise sf.OptionError("two tables have one name; rename a file, so that studies can be told apart.")
+        raise sf.OptionError("two tables have one name. Rename a file, so that sweeps can be told apart.")
     quiet = False if as_json else None
     learned = sf.learn_discrepancy(studies, sf.Model(find_law(law)), seed=seed, progress=quiet)
     if output:
         write_discrepancy(learned.discrepancy, output)
+        _interrupt.written.append(output)
     if as_json:
         print_json(_document(learned))
-        return
-    _print(learned, output)
+    else:
+        _print(learned, output)
 
 
 def _document(learned: "LearnedDiscrepancy") -> dict[str, Any]:
@@ -60,16 +68,17 @@ def _document(learned: "LearnedDiscrepancy") -> dict[str, Any]:
 
 
 def _print(learned: "LearnedDiscrepancy", output: Path | None) -> None:
+    from scalefit.text.commands import few_sweeps_sentence, scales_sentence
+
     out, table = console(), learned.summary()
     for what, title in (("loss", "ln loss of larger runs"), ("size", "ln N_opt at isoFLOP minima of larger runs")):
         rows = [[str(name), *(_cell(key, row[f"{what} {key}"]) for key in COLUMNS)] for name, row in table.iterrows()]
-        out.print(grid(["scales", *COLUMNS.values()], rows, title=f"{title}; means over {len(learned.cases)} cases"))
-    best = learned.discrepancy
-    say(out, f"\nBest over all sweeps: {best}.")
-    if len(learned.chosen) < 5:
-        say(out, f"{len(learned.chosen)} sweeps tell little about others: a choice from so few may not hold elsewhere.")
+        print_grid(out, ["scales", *COLUMNS.values()], rows, f"{title}; means over {len(learned.cases)} cases")
+    say(out, f"\nBest over all sweeps: {learned.discrepancy}.")
+    if few := few_sweeps_sentence(len(learned.chosen)):
+        say(out, few)
     if output:
-        out.print(f"The scales are in {output}: scalefit fit RUNS --discrepancy {output}")
+        say(out, scales_sentence(output))
 
 
 def _cell(key: str, value: float) -> str:

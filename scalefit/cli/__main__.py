@@ -1,5 +1,0 @@
-"""`python -m scalefit.cli`."""
-
-from scalefit.cli import main
-
-main()

@@ -1,0 +1,84 @@
+"""What a command is given: tables to read, fits to ask, files to write."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scalefit import _interrupt
+from scalefit.errors import OptionError, StorageError
+
+if TYPE_CHECKING:
+    from scalefit.fits.fit import Fit
+    from scalefit.runs import Runs
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+
+
+def read(runs: str, outliers: str | None = None, **mapping: str | None) -> "Runs":
+    """A file of that name if there is one, else a shipped table."""
+    import scalefit as sf
+
+    columns = {name: column for name, column in mapping.items() if column}
+    is_file = Path(runs).is_file() or bool(Path(runs).suffix)
+    if is_file and outliers:
+        raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")
+    if is_file:
+        return sf.read_runs(runs, **columns)
+    return sf.datasets.load(runs, outliers or "drop", **columns)  # type: ignore[arg-type]
+
+
+def open_fit(source: str | None, quiet: bool) -> "Fit":
+    """The fit in a file, or that of a table of runs, fitted now; the shipped Chinchilla runs where none is given."""
+    import sys
+
+    import scalefit as sf
+    from scalefit.text.commands import fitting_note
+
+    source = "chinchilla" if source is None else source
+    path = Path(source)
+    is_table = path.suffix.lower() in TABLES or not (path.suffix or path.exists())
+    if not is_table:
+        return sf.load(path)
+    runs = read(source)
+    if not quiet:
+        print(fitting_note(source), file=sys.stderr)
+    return sf.fit(runs, progress=False if quiet else None)
+
+
+def save_fit(fit: "Fit", path: Path | None) -> None:
+    """Write a fit where that is asked for."""
+    if path is not None:
+        fit.save(path)
+        _interrupt.written.append(path)
+
+
+def save_picture(figure: object, path: Path) -> None:
+    """Write a picture."""
+    from scalefit import plots
+
+    plots.save(figure, path)  # type: ignore[arg-type]
+    _interrupt.written.append(path)
+
+
+def check_target(path: Path | None, source: str = "") -> None:
+    """Refuse before the work what would fail after it, or would overwrite what is read."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
+    if path.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder. Name a file in it.")
+    if not os.access(folder, os.W_OK) or (path.exists() and not path.stat().st_mode & 0o222):
+        raise StorageError(f"cannot write {path}: it is read-only. Name another file.")
+    if source and path.exists() and Path(source).exists() and path.samefile(source):
+        raise StorageError(f"{path} is the file that is read. Write to another file.")
+
+
+def check_picture(path: Path | None, source: str = "") -> None:
+    """`check_target`, and that a picture can have that ending."""
+    check_target(path, source)
+    if path is not None:
+        from scalefit.plots import check_ending
+
+        check_ending(path)

@@ -1,0 +1,110 @@
+"""Where `scalefit predict` is asked: runs by their inputs, or the optimum of a compute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalefit._intervals import interval
+from scalefit.errors import OptionError
+from scalefit.frontier.optimum import trades
+from scalefit.io.read import read_inputs
+from scalefit.units import parse_budgets
+
+if TYPE_CHECKING:
+    from scalefit.fits.fit import Fit
+    from scalefit.laws import Law
+
+COUNTS = {"params", "tokens", "flops"}  # two of them give the third
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A run, or the optimum of a compute, and its loss.
+
+    Parameters
+    ----------
+    inputs
+        The inputs of the law, or the compute, by name.
+    loss, one_run
+        Median, lower and upper of the expected loss and of the loss of one run, (3,) each.
+    optimum
+        The same of the optimal params and tokens; empty for a run.
+    """
+
+    inputs: dict[str, float]
+    loss: np.ndarray
+    one_run: np.ndarray
+    optimum: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def predictions(
+    fit: "Fit",
+    counts: Mapping[str, str | None],
+    runs: Path | None,
+    further: dict[str, float],
+    discrepancy: bool,
+    prob: float,
+) -> list[Prediction]:
+    """The loss at each point asked for: of a table of runs, or of lists of counts that belong together one by one.
+
+    Raises
+    ------
+    OptionError
+        The counts do not determine the law's inputs, or their lists differ in length.
+    """
+    columns = {name: parse_budgets(text) for name, text in counts.items() if text}
+    further = {name: value for name, value in fit.model.law.defaults.items() if np.isfinite(value)} | further
+    if (runs is None) == (not columns):
+        raise OptionError("predict is asked at one place. Give --params and --tokens, --flops, or --runs.")
+    if set(columns) == {"flops"} and trades(fit.model.law):
+        return _at_optima(fit, columns["flops"], further, discrepancy, prob)
+    if runs is None:
+        _check_complete(fit.model.law, {*columns, *further})
+    return _at_runs(fit, _joined(columns, further) if runs is None else runs, discrepancy, prob)
+
+
+def _check_complete(law: "Law", given: set[str]) -> None:
+    """Raise `OptionError` where an input of the law is missing that C = 6 N D does not give."""
+    if len(given & COUNTS) > 1:
+        given = given | COUNTS
+    if missing := [name for name in law.inputs if name not in given]:
+        remedy = " and ".join(f"--{name}" if name in COUNTS else f"--set {name}=VALUE" for name in missing)
+        raise OptionError(f"the {law.name} law also takes {', '.join(missing)}. Give {remedy}.")
+
+
+def _joined(columns: dict[str, np.ndarray], further: dict[str, float]) -> dict[str, np.ndarray]:
+    """Lists side by side; one number goes with all of another list."""
+    lengths = {len(values) for values in columns.values()} - {1}
+    if len(lengths) > 1:
+        raise OptionError("the lists differ in length. Give as many values to each option, or one.")
+    count = max(lengths, default=1)
+    return {name: np.broadcast_to(value, (count,)).copy() for name, value in {**columns, **further}.items()}
+
+
+def _at_runs(fit: "Fit", source: object, discrepancy: bool, prob: float) -> list[Prediction]:
+    inputs = read_inputs(source, fit.model.law.inputs, fit.runs.convention)
+    expected = fit.predict(inputs, noise=False, discrepancy=discrepancy)
+    losses = interval(expected, prob), interval(fit.add_noise(expected, discrepancy=discrepancy), prob)
+    return [
+        Prediction({name: float(values[row]) for name, values in inputs.items()}, *(ends[:, row] for ends in losses))
+        for row in range(expected.shape[1])
+    ]
+
+
+def _at_optima(
+    fit: "Fit", flops: np.ndarray, further: dict[str, float], discrepancy: bool, prob: float
+) -> list[Prediction]:
+    front = fit.frontier(flops, discrepancy, **further)
+    losses = interval(front.loss, prob), interval(fit.add_noise(front.loss, discrepancy=discrepancy), prob)
+    sizes = {"params": interval(front.params, prob), "tokens": interval(front.tokens, prob)}
+    return [
+        Prediction(
+            {"flops": float(each), **further},
+            *(ends[:, row] for ends in losses),
+            {name: ends[:, row] for name, ends in sizes.items()},
+        )
+        for row, each in enumerate(flops)
+    ]

@@ -1,0 +1,66 @@
+"""Standard streams that take every letter, and an output whose reader may leave before its end."""
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+PLAIN = {"–": "-", "—": "-", "±": "+-", "×": "x", "−": "-", "…": "...", "“": '"', "”": '"', "’": "'", "≤": "<=", "≥": ">="}
+
+
+class Output:
+    """A stream that goes on in silence when its reader has left: `scalefit fit RUNS | head -1` is no failure."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or drop it where nobody reads."""
+        try:
+            self._stream.write(text)
+        except BrokenPipeError:
+            self._end()
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._end()
+
+    def _end(self) -> None:
+        """Point the descriptor to nowhere, so that what is buffered, and whatever follows, is no error either."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[None]:
+    """Both streams so prepared, as long as the context lasts."""
+    before = sys.stdout, sys.stderr
+    codecs.register_error("scalefit", _plain)
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="scalefit")
+    sys.stdout = None if sys.stdout is None else Output(sys.stdout)  # type: ignore[assignment]
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _plain(problem: UnicodeError) -> tuple[str, int]:
+    """In place of letters that an encoding lacks: the usual stand-in, or a question mark."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    letters = problem.object[problem.start : problem.end]
+    return "".join(PLAIN.get(letter, "?") for letter in letters), problem.end

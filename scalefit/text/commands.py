@@ -1,0 +1,34 @@
+"""What commands say beside an answer: notes, and where a result was written."""
+
+from pathlib import Path
+
+KAPLAN_COUNTS = "Kaplan 2020 counts N without embeddings."
+
+
+def fitting_note(source: str) -> str:
+    """That a table is fitted before the question is answered, and how to save the time."""
+    return f"note: {source} is a table, so it is fitted first; keep the fit with `scalefit fit {source} -o FIT`."
+
+
+def saved_sentence(path: Path) -> str:
+    """Where a fit was written."""
+    return f"The fit is in {path}."
+
+
+def scales_sentence(path: Path) -> str:
+    """Where scales of the discrepancy were written, and the command that reads them."""
+    return f"The scales are in {path}. Use them with `scalefit fit RUNS --discrepancy {path}`."
+
+
+def few_sweeps_sentence(families: int) -> str:
+    """A caution about scales learned from few families of sweeps; empty where they are many."""
+    if families >= 5:
+        return ""
+    return f"{families} sweeps are few: a choice that rests on them may not be the best elsewhere."
+
+
+def cache_sentences(folder: str, platform: str) -> list[str]:
+    """Where compiled programs are kept, and how to use an accelerator where there is none."""
+    kept = f"Compiled programs are kept in {folder}."
+    other = "For an NVIDIA GPU: pip install 'scalefit[cuda]'; for a TPU: pip install 'scalefit[tpu]'."
+    return [kept, other] if platform == "cpu" else [kept]
