@@ -1,117 +1,188 @@
 """fit_downstream: from task loss to accuracy, and what an uncertain loss means for it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Float
 
-from scalefit._batching import padded_rows
+from scalefit._intervals import interval
 from scalefit._precision import precision
-from scalefit._registry import lookup
+from scalefit._tables import interval_columns
 from scalefit.diagnostics.checks import Health
-from scalefit.diagnostics.health import assess_chains
-from scalefit.downstream._columns import checked
-from scalefit.downstream._density import DensityModel, sample_density
-from scalefit.downstream.links import FORMS, ExponentialError, Form, Sigmoid
-from scalefit.downstream.scatter import BetaBinomial, NormalScatter, Scatter
-from scalefit.errors import DataError, OptionError
+from scalefit.diagnostics.convergence import chain_table
+from scalefit.downstream._columns import check_columns
+from scalefit.downstream.curve import Curve, sample_curve
+from scalefit.downstream.links import Link, find_link
+from scalefit.errors import DataError
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.laws import Param
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-ROWS = 32
-
-
-@dataclass(frozen=True)
-class Curve(DensityModel):
-    """A form and the scatter around it; what the form fixes is data, so that its values share compiled programs."""
-
-    form: Form
-    scatter: Scatter
-
-    def params(self) -> tuple[Param, ...]:
-        """Of the form, then of the scatter."""
-        return (*self.form.params(), *self.scatter.params())
-
-    def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
-        """Of every model's accuracy, counted `weight` times; `data["loss"]` is standardised, `data` holds the fixed."""
-        expected = self.form.curve(self.form.filled({**data, **theta}), data["loss"])
-        return (data["weight"] * self.scatter.log_density(theta, expected, data)).sum()
 
 
 @dataclass(frozen=True, eq=False)
 class Downstream:
     """A posterior of accuracy as a function of task loss.
 
-    draws : name -> (chain, draw), in the unit of the task loss as given. health : did the sampler do its work.
-    loss, accuracy, items : the table, each (model,); items None where not given.
+    Parameters
+    ----------
+    draws
+        Parameter -> draws (chain, draw), in the unit of the task loss as given.
+    curve
+        The link function and the scatter.
+    health
+        Whether the draws can be trusted.
+    loss, measured
+        The table: task loss and accuracy of each model, (model,).
+    items
+        Questions of the task, (model,); None where unknown.
+    seed
+        What repeats the draws.
     """
 
-    draws: dict[str, np.ndarray]
+    draws: dict[str, Float[np.ndarray, "chain draw"]]
     curve: Curve
     health: Health
-    loss: np.ndarray
-    seen: np.ndarray
-    items: np.ndarray | None
+    loss: Float[np.ndarray, " model"]
+    measured: Float[np.ndarray, " model"]
+    items: Float[np.ndarray, " model"] | None
     seed: int
 
     def __repr__(self) -> str:
-        return f"<Downstream {self.curve.form.name}: {len(self.loss)} models; health {self.health.verdict}>"
+        return f"<Downstream {self.curve.link.name}: {len(self.loss)} models; health {self.health.verdict}>"
 
     @property
-    def theta(self) -> dict[str, np.ndarray]:
+    def theta(self) -> dict[str, Float[np.ndarray, " draw"]]:
         """The draws with chains joined: name -> (chain * draw,)."""
         return {name: values.reshape(-1) for name, values in self.draws.items()}
 
-    def accuracy(
-        self, loss: Any, kind: Literal["mean", "run"] = "mean", seed: int | None = None, items: int | None = None
-    ) -> np.ndarray:
-        """Draws of accuracy, a share, (draw, run).
+    @property
+    def draw_count(self) -> int:
+        """Number of draws, of all chains together."""
+        return next(iter(self.draws.values())).size
 
-        loss : task losses, (run,); or draws of them, (draw, run), each then paired with a draw of the curve. kind :
-        "mean" is the curve, "run" what one evaluation would measure, on `items` items (the table's median by
-        default). Raises `OptionError` on another kind, `DataError` on losses of another shape.
+    def accuracy(
+        self, loss: Any, noise: bool = False, seed: int | None = None, items: int | None = None
+    ) -> Float[np.ndarray, "draw run"]:
+        """Draws of accuracy at task losses.
+
+        Parameters
+        ----------
+        loss
+            Task losses (run,); or draws of them (draw, run), each then paired with a draw of the curve.
+        noise
+            False for the curve, True for what one evaluation would measure.
+        seed
+            Of the noise and of the pairing; the fit's own by default.
+        items
+            Questions of that evaluation; the table's median by default.
+
+        Returns
+        -------
+        array (draw, run)
+            Accuracies, shares.
+
+        Raises
+        ------
+        DataError
+            The losses have another shape.
         """
-        if kind not in ("mean", "run"):
-            raise OptionError(f"there is no interval kind {kind!r}; choose mean (the curve) or run (one evaluation).")
         rng = np.random.default_rng(self.seed if seed is None else seed)
-        theta, draws = _paired(self.theta, _losses(loss), rng)
+        theta, losses = self._paired(_as_draws(loss), rng)
         with precision("float64"):
             columns = {name: jnp.asarray(values)[:, None] for name, values in theta.items()}
-            expected = np.asarray(self.curve.form.curve(columns, jnp.asarray(draws)))
-        if kind == "mean":
+            expected = np.asarray(self.curve.link.accuracy(columns, jnp.asarray(losses)))
+        if not noise:
             return expected
-        return self.curve.scatter.draw(theta, expected, items or self._median_items, rng)
+        usual = None if self.items is None else float(np.median(self.items))
+        return self.curve.scatter.draw(theta, expected, items or usual, rng)
 
-    def predict(self, fit: Fit, new_runs: Any, kind: Literal["mean", "run"] = "run") -> np.ndarray:
-        """Draws of the accuracy of new runs, (draw, run), by way of a law of the task loss.
+    def predict(
+        self, fit: Fit, new_runs: Any, noise: bool = True, discrepancy: bool | None = None
+    ) -> Float[np.ndarray, "draw run"]:
+        """Draws of the accuracy of new runs, by way of a law of the task loss.
 
-        fit : a scaling law fitted to the same task loss, in the same unit. new_runs : anything `fit.predict` takes.
-        kind : "mean" holds the uncertainty of law and curve, "run" also the noise of a run and of its evaluation.
+        Parameters
+        ----------
+        fit
+            A scaling law fitted to the same task loss, in the same unit.
+        new_runs
+            Anything `fit.predict` takes.
+        noise
+            True for what one evaluation of one run would measure, False for the expected loss on the curve.
+        discrepancy
+            True includes the discrepancy of the law, False gives the law alone, None does as its model has it.
+
+        Returns
+        -------
+        array (draw, run)
+            Accuracies, shares: uncertain by the law, by the curve and, with noise, by both noises.
+
+        Raises
+        ------
+        DataError
+            As `fit.predict` does.
+        QuestionError
+            A discrepancy is asked for, and the fit has none.
         """
         check_fit(fit)
-        loss = fit.predict(new_runs, kind="mean")
-        if kind == "run" and len(loss) == 1:  # a point fit: as many runs of it as the curve has draws
-            loss = fit.observed(np.broadcast_to(loss, (1, self.theta["k"].size, loss.shape[1])))[0]
-        elif kind == "run":
-            loss = fit.observed(loss)
-        return self.accuracy(loss, kind)
+        loss = fit.predict(new_runs, noise=False, discrepancy=discrepancy)
+        if noise:
+            # As many runs for each draw of the law as give every draw of the curve one with a noise of its own.
+            repeats = -(-self.draw_count // len(loss))
+            each = np.broadcast_to(loss[:, None], (len(loss), repeats, loss.shape[1]))
+            loss = fit.add_noise(each, discrepancy=discrepancy).reshape(-1, loss.shape[1])
+        return self.accuracy(loss, noise)
+
+    def accuracy_summary(self, loss: Any, prob: float = 0.9) -> "pd.DataFrame":
+        """Intervals of accuracy at task losses.
+
+        Parameters
+        ----------
+        loss
+            Task losses (row,).
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: task losses. Columns: (curve, one evaluation) x (median, lower, upper), shares.
+        """
+        import pandas as pd
+
+        losses = np.atleast_1d(np.asarray(loss, dtype=float))
+        columns: dict[tuple[str, str], Any] = {}
+        if len(losses):
+            columns |= interval_columns("curve", interval(self.accuracy(losses), prob))
+            columns |= interval_columns("one evaluation", interval(self.accuracy(losses, noise=True), prob))
+        return pd.DataFrame(columns, index=pd.Index(losses, name="task loss"))
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: parameters; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
-        from scalefit.diagnostics.convergence import chain_table
-
         return chain_table(self.draws, prob)
 
-    @property
-    def _median_items(self) -> float | None:
-        return None if self.items is None else float(np.median(self.items))
+    def _paired(
+        self, losses: Float[np.ndarray, "draw run"], rng: np.random.Generator
+    ) -> tuple[dict[str, Float[np.ndarray, " pair"]], Float[np.ndarray, "pair run"]]:
+        """Draws of curve and loss side by side, those of the shorter repeated: independent posteriors.
+
+        Those of the curve are shuffled, since draws of a chain resemble their neighbours.
+        """
+        count = max(self.draw_count, len(losses))
+        shuffled = rng.permutation(np.resize(np.arange(self.draw_count), count))
+        repeated = np.resize(np.arange(len(losses)), count)
+        return {name: values[shuffled] for name, values in self.theta.items()}, losses[repeated]
+
+
+def _as_draws(loss: Any) -> Float[np.ndarray, "draw run"]:
+    """Task losses without draws are one draw."""
+    losses = np.asarray(loss, dtype=float)
+    if losses.ndim > 2 or losses.size == 0:
+        raise DataError(f"the task losses have shape {losses.shape}. Give (run,), or draws (draw, run).")
+    return np.atleast_2d(losses)
 
 
 def fit_downstream(
@@ -121,76 +192,55 @@ def fit_downstream(
     items: Any = None,
     *,
     ceiling: float | None = None,
-    form: str = "sigmoid",
+    link: str = "sigmoid",
     seed: int = 0,
 ) -> Downstream:
     """Fit accuracy on a task as a function of the loss on it.
 
-    task_loss : of each model, (model,): nats or bits per byte of the right answers, say; positive. accuracy : shares,
-    (model,). floor : accuracy of guessing, .25 for four choices; None infers it. items : questions of the task, one
-    number or one a model; without it the scatter is Normal. ceiling : best accuracy, at most 1; inferred by default.
-    form : "sigmoid", or "error" for Gadre et al.'s exponential, which has no ceiling.
+    The losses are taken as exact: their noise is part of the scatter. Where every model is near the floor the data do
+    not show the ceiling; `health` then says "review" or "fail", and fixing the ceiling helps.
 
-    Where every model is near the floor the data do not show the ceiling: `health` then says "review" or "fail", and
-    fixing the ceiling helps.
+    Parameters
+    ----------
+    task_loss
+        Of each model, (model,), positive: nats or bits per byte of the right answers, for example.
+    accuracy
+        Of each model, (model,), shares.
+    floor
+        Accuracy of guessing, .25 for four choices; None infers it.
+    items
+        Questions of the task, one number or (model,); without it the scatter is Normal.
+    ceiling
+        Best accuracy, at most 1; inferred by default.
+    link
+        "sigmoid", or "exponential-error", which has no ceiling.
+    seed
+        Of the draws.
 
-    The losses are taken as exact: their noise is part of the scatter. Raises `DataError` where the table cannot be
-    meant, `OptionError` where form, floor and ceiling do not fit together.
+    Returns
+    -------
+    Downstream
+        The posterior.
+
+    Raises
+    ------
+    DataError
+        A column is not usable or not plausible.
+    OptionError
+        Link, floor and ceiling do not fit together.
+
+    References
+    ----------
+    Bhagia et al. 2024 (arXiv 2412.04403) for the sigmoid, Gadre et al. 2024 (arXiv 2403.08540) for the exponential.
     """
-    chosen = find_form(form, floor, ceiling)
-    columns = checked(task_loss, accuracy, items, floor)
+    chosen = find_link(link, floor, ceiling)
+    columns = check_columns(task_loss, accuracy, items, floor)
     if columns["loss"].min() <= 0:
-        raise DataError(f"a task loss of {columns['loss'].min():g} is no loss; give minus the log-probability.")
+        raise DataError(f"a task loss of {columns['loss'].min():g} is not positive. Give minus the log-probability.")
     return fit_curve(chosen, columns, seed)
 
 
-def find_form(form: str, floor: float | None, ceiling: float | None) -> Form:
-    """The form of that name; raises `OptionError` where there is none, or it has no ceiling to fix."""
-    if lookup(form, FORMS, "form") is Sigmoid:
-        return Sigmoid(floor, ceiling)
-    if ceiling is not None:
-        raise OptionError("the error form has no ceiling; leave it out, or take the sigmoid.")
-    return ExponentialError(floor)
-
-
-def _padded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Columns (row,) with rows that count for nothing, so that tables of about one size share compiled programs."""
-    count = len(columns["loss"])
-    rows = padded_rows(count, ROWS)
-    return {name: values[rows] for name, values in columns.items()} | {"weight": np.arange(len(rows)) < count}
-
-
-def fit_curve(form: Form, columns: dict[str, np.ndarray], seed: int) -> Downstream:
-    """The posterior for checked columns loss, accuracy and perhaps items, each (model,)."""
-    curve = Curve(form.alike, BetaBinomial() if "items" in columns else NormalScatter())
-    mean, spread = float(columns["loss"].mean()), float(columns["loss"].std())
-    padded = _padded({**columns, "loss": (columns["loss"] - mean) / spread})
-    draws, stats = sample_density(curve, padded | form.fixed, seed)
-    with precision("float64"):
-        raw = form.rescale(form.filled({**draws, **form.fixed}), mean, spread)
-    raw |= {p.name: draws[p.name] for p in curve.scatter.params()}
-    found = {name: np.asarray(values) for name, values in raw.items()}
-    varying = {name: values for name, values in found.items() if np.ptp(values) > 0}
-    health = assess_chains(varying, stats)
-    return Downstream(found, curve, health, columns["loss"], columns["accuracy"], columns.get("items"), seed)
-
-
-def _losses(loss: Any) -> np.ndarray:
-    """Losses as (draw, run); those given without draws are one draw."""
-    losses = np.asarray(loss, dtype=float)
-    if losses.ndim > 2 or losses.size == 0:
-        raise DataError(f"task losses have shape {losses.shape}; give (run,), or draws (draw, run).")
-    return np.atleast_2d(losses)
-
-
-def _paired(
-    theta: dict[str, np.ndarray], losses: np.ndarray, rng: np.random.Generator
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Draws of both stages side by side, those of the shorter repeated: two posteriors that know nothing of each other.
-
-    The curve's are shuffled, since draws of a chain resemble their neighbours.
-    """
-    own = len(theta["k"])
-    count = max(own, len(losses))
-    shuffled = rng.permutation(np.resize(np.arange(own), count))
-    return {name: values[shuffled] for name, values in theta.items()}, losses[np.resize(np.arange(len(losses)), count)]
+def fit_curve(link: Link, columns: dict[str, Float[np.ndarray, " model"]], seed: int) -> Downstream:
+    """The posterior for the columns of `check_columns`, in the unit of the loss."""
+    curve, draws, health = sample_curve(link, columns, seed)
+    return Downstream(draws, curve, health, columns["loss"], columns["accuracy"], columns.get("items"), seed)

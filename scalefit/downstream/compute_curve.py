@@ -1,16 +1,22 @@
-"""Accuracy against compute, bounded: R0 + (A - R0) / (1 + (C_mid / C)^B) (Khatri et al. 2025, arXiv 2510.13786).
+"""Accuracy against compute, bounded: R0 + (A - R0) / (1 + (C_mid / C)^B).
 
 A sigmoid in ln C, and so the downstream curve with -ln C for the loss. Unlike accuracy * (1 + 0.1 ln C) it starts
 where the data start and never passes its ceiling.
+
+References
+----------
+Khatri et al. 2025 (arXiv 2510.13786).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from scalefit.diagnostics.checks import Health
-from scalefit.downstream._columns import checked
+from scalefit.diagnostics.convergence import chain_table
+from scalefit.downstream._columns import check_columns
 from scalefit.downstream.accuracy import Downstream, fit_curve
 from scalefit.downstream.links import Sigmoid
 from scalefit.errors import DataError
@@ -18,27 +24,54 @@ from scalefit.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+NAMES = {"floor": "R0", "ceiling": "A", "k": "B"}
+"""Parameter of the sigmoid in -ln C -> the paper's name for it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ComputeCurve:
-    """A posterior of accuracy as a bounded function of compute; draws : R0, A, B, C_mid, scatter -> (chain, draw)."""
+    """A posterior of accuracy as a bounded function of compute.
 
-    draws: dict[str, np.ndarray]
-    stage: Downstream
+    Parameters
+    ----------
+    draws
+        R0, A, B, C_mid and the scatter -> draws (chain, draw).
+    downstream
+        The same posterior as a function of -ln C.
+    """
+
+    draws: dict[str, Float[np.ndarray, "chain draw"]]
+    downstream: Downstream
 
     @property
     def health(self) -> Health:
-        """Did the sampler do its work."""
-        return self.stage.health
+        """Whether the draws can be trusted."""
+        return self.downstream.health
 
-    def accuracy(self, compute: Any, kind: Literal["mean", "run"] = "mean") -> np.ndarray:
-        """Draws of accuracy, a share, at each compute: (draw, compute); kind as `Downstream.accuracy` has it."""
-        return self.stage.accuracy(-np.log(_positive(np.atleast_1d(compute))), kind)
+    def accuracy(self, compute: Any, noise: bool = False) -> Float[np.ndarray, "draw point"]:
+        """Draws of accuracy at compute.
+
+        Parameters
+        ----------
+        compute
+            One number or (point,), positive, in the unit of the table.
+        noise
+            False for the curve, True for what one evaluation would measure.
+
+        Returns
+        -------
+        array (draw, point)
+            Accuracies, shares.
+
+        Raises
+        ------
+        DataError
+            Compute is not positive.
+        """
+        return self.downstream.accuracy(_loss_of(compute), noise)
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Rows: parameters; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
-        from scalefit.diagnostics.convergence import chain_table
-
         return chain_table(self.draws, prob)
 
 
@@ -53,21 +86,44 @@ def fit_accuracy_of_compute(
 ) -> ComputeCurve:
     """Fit R0 + (A - R0) / (1 + (C_mid / C)^B) to accuracy at each compute.
 
-    compute : of any unit (FLOP, tokens, samples), positive, (point,). accuracy : shares, (point,). floor : R0, the
-    accuracy at little compute, and ceiling : A, at most 1; each inferred by default, so compute should reach low
-    enough to show R0. items : as `fit_downstream`. Raises `DataError` and `OptionError` as that does.
+    Parameters
+    ----------
+    compute
+        Of any unit (FLOP, tokens, samples), positive, (point,). It should reach low enough to show R0.
+    accuracy
+        Of each point, (point,), shares.
+    floor
+        R0, the accuracy at little compute; inferred by default.
+    items
+        Questions of the task, one number or (point,); without it the scatter is Normal.
+    ceiling
+        A, at most 1; inferred by default.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    ComputeCurve
+        The posterior.
+
+    Raises
+    ------
+    DataError
+        A column is not usable or not plausible.
+    OptionError
+        Floor and ceiling do not fit together.
     """
-    form = Sigmoid(floor, ceiling)
-    columns = checked(-np.log(_positive(compute)), accuracy, items, floor)
-    stage = fit_curve(form, columns, seed)
-    names = {"floor": "R0", "ceiling": "A", "k": "B"}
-    draws = {names[name]: stage.draws[name] for name in names} | {"C_mid": np.exp(-stage.draws["L0"])}
-    scatter = {p.name: stage.draws[p.name] for p in stage.curve.scatter.params()}
-    return ComputeCurve(draws | scatter, stage)
+    link = Sigmoid(floor, ceiling)
+    columns = check_columns(_loss_of(compute), accuracy, items, floor)
+    found = fit_curve(link, columns, seed)
+    draws = {paper: found.draws[name] for name, paper in NAMES.items()} | {"C_mid": np.exp(-found.draws["L0"])}
+    scatter = {p.name: found.draws[p.name] for p in found.curve.scatter.params()}
+    return ComputeCurve(draws | scatter, found)
 
 
-def _positive(compute: Any) -> np.ndarray:
-    values = np.asarray(compute, dtype=float)
+def _loss_of(compute: Any) -> Float[np.ndarray, " point"]:
+    """What stands for the loss: -ln C."""
+    values = np.atleast_1d(np.asarray(compute, dtype=float))
     if not (np.isfinite(values) & (values > 0)).all():
-        raise DataError("compute is a positive number for every point.")
-    return values
+        raise DataError("a value of compute is not positive. Give a positive number for every point.")
+    return -np.log(values)

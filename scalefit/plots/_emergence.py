@@ -50,7 +50,8 @@ def _band(ax: Any, found: Emergence, prob: float) -> None:
 
 
 def _points(ax: Any, found: Emergence, values: np.ndarray) -> None:
-    for chosen, face, label in ((found.fitted, DATA, "models fitted"), (~found.fitted, "white", "larger models, held out")):
+    kinds = ((found.fitted, DATA, "models fitted"), (~found.fitted, "white", "larger models, held out"))
+    for chosen, face, label in kinds:
         ax.scatter(found.flops[chosen], values[chosen], s=30, facecolor=face, edgecolor=INK, lw=1.1, zorder=3,
                    label=label)  # fmt: skip
 
