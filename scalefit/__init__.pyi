@@ -22,7 +22,6 @@ from .errors import QuestionError as QuestionError
 from .errors import ScalefitError as ScalefitError
 from .errors import StorageError as StorageError
 from .fits import Fit as Fit
-from .fits.netcdf import load as load
 from .frontier import Frontier as Frontier
 from .frontier import approaches as approaches
 from .hardware import Devices as Devices
@@ -39,6 +38,7 @@ from .infer import Huber as Huber
 from .infer import LeastSquares as LeastSquares
 from .infer import fit as fit
 from .infer import fit_many as fit_many
+from .infer.load import load as load
 from .io import datasets as datasets
 from .io.read import read_runs as read_runs
 from .laws import Prior as Prior

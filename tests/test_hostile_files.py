@@ -18,7 +18,7 @@ LONGEST = 400  # characters of a sentence
 MOST = 20_000_000  # bytes of memory to refuse a file with
 
 
-def refused(path, match=""):
+def refused(path, match=None):
     tracemalloc.start()
     try:
         with pytest.raises(sf.StorageError, match=match) as refusal:
@@ -200,9 +200,13 @@ def virtual(file):
         "a list for versions": attribute("versions", "[]"),
         "an unknown law": model(lambda stored: stored["law"].update(name="nolaw" * 10_000)),
         "an unknown option": model(lambda stored: stored["law"].update(options={"x": 1})),
-        "a billion parameters": model(lambda stored: stored.update(law={"name": "broken", "options": {"breaks": 10**9}})),
+        "a billion parameters": model(
+            lambda stored: stored.update(law={"name": "broken", "options": {"breaks": 10**9}})
+        ),
         "a prior of nothing": model(lambda stored: stored["priors"].update(E={"family": "os", "settings": {}})),
-        "a prior of text": model(lambda stored: stored["priors"].update(E={"family": "Normal", "settings": {"loc": "x"}})),
+        "a prior of text": model(
+            lambda stored: stored["priors"].update(E={"family": "Normal", "settings": {"loc": "x"}})
+        ),
         "a prior of no parameter": model(
             lambda stored: stored["priors"].update(zeta={"family": "Normal", "settings": {"loc": 0.0, "scale": 1.0}})
         ),

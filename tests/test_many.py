@@ -334,9 +334,9 @@ def test_engines_that_are_no_single_program_go_table_by_table():
 
 
 def test_nonsense_is_refused():
-    with pytest.raises(sf.FitError, match="chunk is a number of tables"):
+    with pytest.raises(sf.OptionError, match="chunk is a number of tables"):
         sf.fit_many(tables(2), chunk=0)
-    with pytest.raises(sf.FitError, match="no engine"):
+    with pytest.raises(sf.OptionError, match="no engine"):
         sf.fit_many(tables(2), engine="magic")
 
 

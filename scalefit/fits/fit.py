@@ -1,14 +1,13 @@
 """Fit: what can be asked of draws."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
 from scalefit._display import Table
@@ -121,13 +120,11 @@ class Fit(Draws, Result):
         """
         discrepancy = self.resolve(discrepancy)
         front = self.frontier(self.compute_range[1:] if budgets is None else budgets, discrepancy, **fixed)
-        columns = {"N_opt": front.params, "D_opt": front.tokens}
-        columns |= {"tokens_per_param": front.tokens_per_param, "loss": front.loss}
         shape = SHAPE if discrepancy else next(iter(self.draws.values())).shape
         return {
-            at_budget(name, label): values[:, index].reshape(shape)
+            at_budget(name, label): values.reshape(shape)
             for index, label in enumerate(distinct_labels(front.flops))
-            for name, values in columns.items()
+            for name, values in front.optimum(index).items()
         }
 
     def frontier(self, budgets: Any, discrepancy: bool | None = None, **fixed: Any) -> Frontier:
@@ -209,7 +206,8 @@ class Fit(Draws, Result):
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         theta, paths = self.joint_draws(discrepancy)
         with precision():
-            expected = np.exp(np.asarray(log_loss_draws(self.model, *map(_as_jax, (theta, inputs, paths)))))
+            arrays = jax.tree.map(jnp.asarray, (theta, inputs, paths))
+            expected = np.exp(np.asarray(log_loss_draws(self.model, *arrays)))
         loss = self.add_noise(expected, seed, discrepancy) if noise else expected
         return label_losses(loss, inputs, noise, self.resolve(discrepancy)) if labelled else loss
 
@@ -256,9 +254,9 @@ class Fit(Draws, Result):
         theta, paths = self.joint_draws(discrepancy)
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():
-            expected = log_loss_draws(self.model, *map(_as_jax, (theta, inputs, paths)))
-            log_loss = jnp.log(jnp.asarray(new_runs.loss))
-            return np.asarray(log_predictive_density(self.model, _as_jax(theta), expected, log_loss))
+            theta, inputs, paths = jax.tree.map(jnp.asarray, (theta, inputs, paths))
+            expected, log_loss = log_loss_draws(self.model, theta, inputs, paths), jnp.log(jnp.asarray(new_runs.loss))
+            return np.asarray(log_predictive_density(self.model, theta, expected, log_loss))
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file; see `scalefit.fits.netcdf.save`."""
@@ -267,10 +265,22 @@ class Fit(Draws, Result):
         return save(self, path)
 
     def to_datatree(self, predictions: Any = None) -> "xr.DataTree":
-        """The fit, and its predictions of new runs, as an ArviZ DataTree; see `scalefit.fits.datatree.to_datatree`."""
+        """The fit as an ArviZ DataTree; `scalefit.fits.datatree.to_datatree` describes its groups.
+
+        Parameters
+        ----------
+        predictions
+            New runs, as for `predict`, whose losses are to be in it, with noise, and with the discrepancy as the model
+            has it.
+
+        Raises
+        ------
+        DataError
+            As `predict` does.
+        """
         from scalefit.fits.datatree import to_datatree
 
-        return to_datatree(self, predictions)
+        return to_datatree(self, None if predictions is None else self.predict(predictions, labelled=True))
 
 
 def check_fit(value: Any) -> None:
@@ -280,7 +290,3 @@ def check_fit(value: Any) -> None:
         raise OptionError(
             f"this is a {type(value).__name__}, not a fit. {make.get(type(value), 'Make a fit with sf.fit(runs)')}."
         )
-
-
-def _as_jax(values: Mapping[str, np.ndarray] | None) -> dict[str, Array] | None:
-    return values and {name: jnp.asarray(value) for name, value in values.items()}

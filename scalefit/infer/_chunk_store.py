@@ -1,143 +1,156 @@
-"""Results of many fits, a chunk of tables at a time, in memory or on disk; nothing is ever pickled."""
+"""Where the chunks of a batch are kept: in memory, or each as a netCDF file in one folder."""
 
-import io
-import json
-from collections.abc import Hashable, Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, Self
 
-import numpy as np
-
-from scalefit._atomic import atomic_write
-from scalefit.diagnostics.checks import Check
+from scalefit._netcdf import from_netcdf, reading, shown, write_file
 from scalefit.errors import StorageError
-from scalefit.infer._contracts import EngineResult
+from scalefit.fits.netcdf import FORMAT_VERSION
+from scalefit.infer._chunk import Batch, Chunk
 
-MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive tables from `start`: a result or the reason of a failure for each, and what each table was."""
-
-    start: int
-    results: tuple[EngineResult | str, ...]
-    fingerprints: tuple[str, ...]
-
-    def to_bytes(self) -> bytes:
-        """As a .npz archive: arrays stacked over the tables that were fitted, the rest as JSON text."""
-        fitted = [r for r in self.results if isinstance(r, EngineResult)]
-        groups: dict[tuple, list[int]] = {}
-        for row, result in enumerate(fitted):
-            groups.setdefault(_layout(result), []).append(row)
-        arrays: dict[str, Any] = {}
-        layouts = []
-        for number, (layout, rows) in enumerate(groups.items()):
-            layouts.append({"rows": rows, "names": [list(names) for names in layout[0]]})
-            for part, names in zip(("draws", "stats"), layout[0], strict=True):
-                for name in names:
-                    values = [np.asarray(getattr(fitted[row], part)[name]) for row in rows]
-                    arrays[f"{number}/{part}/{name}"] = np.stack(values)
-        about = {
-            "start": self.start,
-            "fingerprints": self.fingerprints,
-            "failures": {i: r for i, r in enumerate(self.results) if isinstance(r, str)},
-            "checks": [[asdict(check) for check in r.checks] for r in fitted],
-            "layouts": layouts,
-        }
-        buffer = io.BytesIO()
-        np.savez(buffer, about=np.asarray(json.dumps(about)), **arrays)
-        return buffer.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Chunk":
-        """The inverse of `to_bytes`."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            fitted: dict[int, EngineResult] = {}
-            for number, layout in enumerate(about["layouts"]):
-                read = [{name: archive[f"{number}/{part}/{name}"] for name in names}
-                        for part, names in zip(("draws", "stats"), layout["names"], strict=True)]  # fmt: skip
-                for place, row in enumerate(layout["rows"]):
-                    draws, stats = ({name: values[place] for name, values in part.items()} for part in read)
-                    checks = tuple(Check(**check) for check in about["checks"][row])
-                    fitted[row] = EngineResult(draws, stats, checks)
-        order = iter(fitted[row] for row in range(len(fitted)))
-        failures = about["failures"]
-        results = tuple(failures.get(str(i)) or next(order) for i in range(len(about["fingerprints"])))
-        return cls(about["start"], results, tuple(about["fingerprints"]))
-
-
-def _layout(result: EngineResult) -> tuple:
-    """What must agree for two results to be stacked: names, shapes and types."""
-    parts = [{name: np.asarray(values) for name, values in part.items()} for part in (result.draws, result.stats)]
-    return tuple(tuple(part) for part in parts), tuple((v.shape, str(v.dtype)) for part in parts for v in part.values())
+OLD_FILES = ("manifest.json", "chunk-*.npz")  # of format 1
+REMEDY = "remove it, and call fit_many with the same arguments again"
 
 
 class ChunkStore(Hashable, Protocol):
-    """Where chunks are put, by number."""
+    """Where chunks are kept, by number."""
 
-    def get(self, number: int) -> Chunk | None:
-        """The chunk of that number, if it was put here before."""
+    def read(self, number: int) -> Chunk | None:
+        """The chunk of that number, if it was written before."""
 
-    def put(self, number: int, chunk: Chunk) -> None:
+    def write(self, number: int, chunk: Chunk) -> None:
         """Keep a chunk."""
 
+    def failures(self, number: int) -> dict[int, str]:
+        """Those of a chunk that was written before."""
 
-class Memory:
+
+class MemoryStore:
     """Chunks kept while the object lives."""
 
     def __init__(self) -> None:
         self.chunks: dict[int, Chunk] = {}
 
-    def get(self, number: int) -> Chunk | None:
-        """The chunk of that number, if it was put here before."""
+    def read(self, number: int) -> Chunk | None:
+        """The chunk of that number, if it was written before."""
         return self.chunks.get(number)
 
-    def put(self, number: int, chunk: Chunk) -> None:
+    def write(self, number: int, chunk: Chunk) -> None:
         """Keep a chunk."""
         self.chunks[number] = chunk
 
+    def failures(self, number: int) -> dict[int, str]:
+        """Those of a chunk that was written before."""
+        return self.chunks[number].failures
 
-class Folder:
-    """Chunks kept as files, and a manifest of what was asked for."""
 
-    def __init__(self, folder: str | Path, order: Mapping[str, object]) -> None:
-        """Open a folder for this order (model, engine, seed, ...); raises `FitError` where it holds another's."""
-        self.folder = Path(folder)
+class FolderStore:
+    """Chunks kept as files of one folder, each of which says of which batch it is.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    batch
+        Whose chunks these are.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be made or read, or contains fits of another batch or format; or the batch cannot be stored.
+    """
+
+    def __init__(self, folder: str | Path, batch: Batch) -> None:
+        self.folder, self.batch = Path(folder), batch
         self._last: tuple[int, Chunk] | None = None  # fits are mostly asked for in their order
-        asked, manifest = json.loads(json.dumps(order)), self.folder / MANIFEST
+        self._failures: dict[int, dict[int, str]] = {}
+        assert batch.attrs, "raises where the batch cannot be stored, before anything is computed"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                atomic_write(manifest, json.dumps(asked, indent=1).encode())
-            held = json.loads(manifest.read_text())
+            there = _numbers(self.folder)
         except (OSError, ValueError) as problem:
-            raise StorageError(f"cannot use {folder}: {problem}; choose another folder.") from problem
-        if wrong := [name for name in asked if held.get(name) != asked[name]]:
-            raise StorageError(
-                f"{folder} holds fits with {wrong[0]} {held.get(wrong[0])}, not {asked[wrong[0]]}; "
-                "choose another folder, or remove it."
-            )
+            reason = getattr(problem, "strerror", None) or problem
+            raise StorageError(f"cannot use {shown(folder)}: {reason}. Choose another folder.") from problem
+        if there:
+            self._check(_read(self._path(there[0]))[0])
 
-    def get(self, number: int) -> Chunk | None:
-        """The chunk of that number, if its file is there; raises `FitError` where it is damaged."""
+    @classmethod
+    def of_folder(cls, folder: str | Path) -> Self:
+        """The store of a folder that `fit_many` filled; raises `StorageError` where it did not, or not to the end."""
+        there = _numbers(Path(folder))
+        if not there:
+            raise StorageError(
+                f"{shown(folder)} contains no fits. Give a folder that fit_many(..., folder=...) filled."
+            )
+        store = cls(folder, _read(Path(folder) / _name(there[0]))[0])
+        chunks = store.batch.chunks
+        if lacking := len(chunks) - sum(number in chunks for number in there):
+            raise StorageError(
+                f"{shown(folder)} lacks {lacking} of {len(chunks)} chunks. Call fit_many with the same arguments "
+                "again, which computes them."
+            )
+        return store
+
+    def read(self, number: int) -> Chunk | None:
+        """The chunk of that number, if its file is there; raises `StorageError` where it is damaged or another's."""
         if self._last and self._last[0] == number:
             return self._last[1]
-        path = self._path(number)
-        if not path.exists():
+        if not (path := self._path(number)).exists():
             return None
-        try:
-            self._last = number, Chunk.from_bytes(path.read_bytes())
-            return self._last[1]
-        except Exception as problem:  # zipfile and json raise anything on a damaged file
-            raise StorageError(f"{path} is damaged ({problem}); remove it, and it will be computed again.") from problem
+        batch, chunk = _read(path)
+        self._check(batch)
+        if (chunk.start, len(chunk.tables)) != (number * self.batch.chunk, len(self.batch.indices(number))):
+            raise StorageError(f"{shown(path)} contains other tables than those of its number; {REMEDY}.")
+        return self._keep(number, chunk)
 
-    def put(self, number: int, chunk: Chunk) -> None:
-        """Write a chunk's file, complete or not at all."""
-        atomic_write(self._path(number), chunk.to_bytes())
-        self._last = number, chunk
+    def write(self, number: int, chunk: Chunk) -> None:
+        """Write a chunk's file, complete or not at all; raises `StorageError` where that fails."""
+        write_file(self._path(number), chunk.encode(self.batch.attrs), FORMAT_VERSION)
+        self._keep(number, chunk)
+
+    def failures(self, number: int) -> dict[int, str]:
+        """Those of a chunk that was written before."""
+        if number not in self._failures:
+            self.read(number)
+        return self._failures[number]
+
+    def _check(self, stored: Batch) -> None:
+        """Raise `StorageError` where fits that are stored here are of another batch."""
+        there, here = stored.attrs, self.batch.attrs
+        for name in (name for name in here if there[name] != here[name]):
+            differs = f"{name} {there[name]}, not {here[name]}"
+            if name in ("model", "engine"):  # long
+                differs = f"another {name}"
+            if name == "versions":
+                changed = dict(self.batch.versions.items() - stored.versions.items())
+                differs = f"another version of {' and '.join(sorted(changed))}"
+            raise StorageError(
+                f"{shown(self.folder)} contains fits with {differs}. Choose another folder, or remove it."
+            )
+
+    def _keep(self, number: int, chunk: Chunk) -> Chunk:
+        self._last, self._failures[number] = (number, chunk), chunk.failures
+        return chunk
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"chunk-{number:06d}.npz"
+        return self.folder / _name(number)
+
+
+def _name(number: int) -> str:
+    return f"chunk-{number:06d}.nc"
+
+
+def _numbers(folder: Path) -> list[int]:
+    """The chunks in a folder; raises `StorageError` where they are of an older format."""
+    if any(True for pattern in OLD_FILES for _ in folder.glob(pattern)):
+        raise StorageError(f"{shown(folder)} contains fits of an older format. Fit again, into another folder.")
+    found = (re.fullmatch(r"chunk-(\d{6,})", path.stem) for path in folder.glob("chunk-*.nc"))
+    return sorted(int(name[1]) for name in found if name)
+
+
+def _read(path: Path) -> tuple[Batch, Chunk]:
+    with reading(path, REMEDY) as file:
+        contents = from_netcdf(file, FORMAT_VERSION)
+        return Batch.of(contents.attrs), Chunk.decode(contents)

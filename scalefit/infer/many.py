@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,8 +16,11 @@ from scalefit._tables import interval_columns, two_level
 from scalefit.errors import FitError, OptionError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._batch import usual_chunk
-from scalefit.infer._chunk_store import Chunk, ChunkStore, Folder, Memory
-from scalefit.infer._contracts import Engine, EngineResult, attempt, checked_engine, fit_of
+from scalefit.infer._chunk import Batch, Chunk
+from scalefit.infer._chunk_store import ChunkStore, FolderStore, MemoryStore
+from scalefit.infer._cluster import agree, share
+from scalefit.infer._contracts import Engine, EngineResult, attempt
+from scalefit.infer._fit import checked_engine, fit_of
 from scalefit.infer._progress import progress_report
 from scalefit.io.read import read_runs
 from scalefit.model.model import BoundModel, Model
@@ -26,26 +29,46 @@ from scalefit.runs import Runs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalefit.fits.fit import Fit
-
 
 @dataclass(frozen=True, eq=False)
 class Fits(Sequence[Fit]):
     """One fit a table, in their order: `fits[i]` is a `Fit`, or raises `FitError` with why that table failed.
 
-    failures : table's index -> why. Fits are put together, and their health assessed, as they are asked for.
+    Fits are put together, and their health assessed, as they are asked for.
+
+    Attributes
+    ----------
+    batch
+        Model, engine, seed, precision and versions, and how many tables there are.
+    store
+        Where tables and results are kept, a chunk of tables at a time.
     """
 
-    tables: Sequence[Any]
-    model: Model
-    engine: Engine
-    seed: int
-    failures: dict[int, str]
+    batch: Batch
     store: ChunkStore
-    chunk: int
+
+    @property
+    def model(self) -> Model:
+        """The model of every fit."""
+        return self.batch.model
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of every fit."""
+        return self.batch.engine
+
+    @property
+    def seed(self) -> int:
+        """The seed of all; that of one table is `fits[i].seed`."""
+        return self.batch.seed
+
+    @cached_property
+    def failures(self) -> dict[int, str]:
+        """Index -> the reason, of every table without a fit."""
+        return {i: reason for number in self.batch.chunks for i, reason in self.store.failures(number).items()}
 
     def __len__(self) -> int:
-        return len(self.tables)
+        return self.batch.tables
 
     def __repr__(self) -> str:
         failed = f", {len(self.failures)} failed" if self.failures else ""
@@ -59,24 +82,75 @@ class Fits(Sequence[Fit]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         index = range(len(self))[index]
-        result = self.result(index)
-        if isinstance(result, str):
+        table, result = self._stored(index)
+        if isinstance(result, str) or table is None:
             raise FitError(f"table {index} has no fit: {result}")
-        return fit_of(self.model.bind(read_runs(self.tables[index])), self.engine, table_seed(self.seed, index), result)
+        seed = table_seed(self.seed, index)
+        return fit_of(self.model.bind(table), self.engine, seed, result, self.batch.versions)
 
     def result(self, index: int) -> EngineResult | str:
         """What the engine returned for a table, in unit-free coordinates, or why it failed."""
-        return _there(self.store, index // self.chunk).results[index % self.chunk]
+        return self._stored(index)[1]
+
+    def _stored(self, index: int) -> tuple[Runs | None, EngineResult | str]:
+        number, place = divmod(index, self.batch.chunk)
+        if (chunk := self.store.read(number)) is None:
+            raise StorageError(f"chunk {number} of these fits is gone. Call fit_many with the same arguments again.")
+        return chunk.tables[place], chunk.results[place]
 
     def fitted(self) -> Iterator[tuple[int, Fit]]:
         """(index, fit) of every table that has one."""
         return ((i, self[i]) for i in range(len(self)) if i not in self.failures)
 
-    def summary(
-        self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None
-    ) -> "pd.DataFrame":
-        """Rows: tables. Columns: (quantity, median/lower/upper), then verdict and failure."""
-        return fits_table(self, prob, budgets, discrepancy)
+    def summary(self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None) -> "pd.DataFrame":
+        """A row a table.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+        budgets
+            FLOP, at which to solve for the optima, with the discrepancy as the model has it; none by default.
+        discrepancy
+            As for `Fit.frontier`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: table. Columns: (quantity, median/lower/upper) of the law's parameters and the optima; (verdict, "")
+            of health; (failure, ""), empty where there is a fit.
+        """
+        rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(self))}
+        for i, fit in self.fitted():
+            answers = {} if budgets is None else fit.optima(budgets, discrepancy)
+            for name, draws in {**fit.draws, **fit.law_derived, **answers}.items():
+                rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
+            rows[i]["verdict", ""] = fit.health.verdict
+        for i in rows:
+            rows[i]["failure", ""] = self.failures.get(i, "")
+        return two_level(rows, "table")
+
+
+def load_fits(folder: str | Path) -> Fits:
+    """The fits of a folder that `fit_many` filled, tables included.
+
+    Parameters
+    ----------
+    folder
+        Each of its files is checked when it is first read.
+
+    Returns
+    -------
+    Fits
+        With the health that this version of scalefit finds.
+
+    Raises
+    ------
+    StorageError
+        It contains no fits, those of an older format, or not all of a batch.
+    """
+    store = FolderStore.of_folder(folder)
+    return Fits(store.batch, store)
 
 
 def fit_many(
@@ -91,41 +165,60 @@ def fit_many(
 ) -> Fits:
     """Fit one model to every table, many at a time in one compiled program, on every local device.
 
-    tables : a sequence of anything `read_runs` takes, read a chunk at a time, so that it may be lazy. engine : as for
-    `fit`; those that are one pure function (AIS, HMC, point estimates; `Auto` but for its fallbacks) run together,
-    others table by table. seed : table i has a seed of its own, `fits[i].seed`, whatever the chunks and devices.
-    folder : results are streamed there, `chunk` tables a file (by default 256 on CPU, more on accelerators); called
-    again with the same arguments after an interruption, what is there is not computed again. In an initialised
-    `jax.distributed` cluster, processes share the chunks, and each returns them all (a folder must then be one that all
-    can see).
+    Parameters
+    ----------
+    tables
+        A sequence of anything `read_runs` takes, read a chunk at a time, so that it may be lazy.
+    model
+        As for `fit`.
+    engine
+        As for `fit`. Those that are one pure function (AIS, HMC, point estimates; `Auto` but for its fallbacks) run
+        together, others table by table.
+    seed
+        Table i has a seed of its own, `fits[i].seed`, whatever the chunks and devices.
+    folder
+        Results are streamed there, `chunk` tables a netCDF file. After an interruption, the same call goes on where it
+        stopped; `scalefit.load(folder)` reads the fits again, without the tables.
+    chunk
+        Tables a file, 256 by default on CPU, more on accelerators.
+    progress
+        Show a bar on standard error; by default where that is a terminal.
 
-    A table that fails is recorded in `Fits.failures`, with the reason. Raises `FitError` where the folder holds the
-    fits of another model, engine, seed or table.
+    Returns
+    -------
+    Fits
+        A table that fails is recorded in `Fits.failures`, with the reason.
+
+    Raises
+    ------
+    OptionError
+        There is no such engine, or no such seed or chunk.
+    StorageError
+        The folder cannot be written, contains the fits of another model, engine, seed or table, or the model cannot be
+        stored: its law is a function.
+
+    Notes
+    -----
+    In an initialised `jax.distributed` cluster, processes share the chunks, and each returns them all; a folder must
+    then be one that all can see.
     """
     model, engine = model or Model(), checked_engine(engine, seed)
     chunk = usual_chunk() if chunk is None else chunk
     if chunk < 1:
         raise OptionError(f"chunk is a number of tables, at least 1; got {chunk}.")
-    order = {"tables": len(tables), "chunk": chunk, "seed": seed, "engine": str(engine), "model": str(model)}
-    order |= {"precision": precision_in_force(), "versions": versions()}
-    store = Memory() if folder is None else Folder(folder, order)
-    failures: dict[int, str] = {}
+    batch = Batch(model, engine, seed, precision_in_force(), versions(), len(tables), chunk)
+    store = MemoryStore() if folder is None else FolderStore(folder, batch)
     with precision(), progress_report(f"{engine.name}, {len(tables)} tables", progress) as report:
-        numbers, failed = range(-(-len(tables) // chunk)), None
+        failed = None
         try:
-            for number in numbers[jax.process_index() :: jax.process_count()]:
-                part = range(number * chunk, min((number + 1) * chunk, len(tables)))
-                _ensure(store, number, tables, part, model, engine, seed)
-                report(part.stop, len(tables))
+            for number in batch.chunks[jax.process_index() :: jax.process_count()]:
+                _ensure(store, batch, number, tables)
+                report(batch.indices(number).stop, len(tables))
         except Exception as problem:
             failed = problem
-        _agree(failed)
-        _share(store, numbers)
-    for number in numbers:
-        for i, result in enumerate(_there(store, number).results):
-            if isinstance(result, str):
-                failures[number * chunk + i] = result
-    return Fits(tables, model, engine, seed, failures, store, chunk)
+        agree(failed)
+        share(store, batch.chunks)
+    return Fits(batch, store)
 
 
 def table_seed(seed: int, index: int) -> int:
@@ -133,87 +226,24 @@ def table_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _ensure(
-    store: ChunkStore, number: int, tables: Sequence[Any], part: range, model: Model, engine: Engine, seed: int
-) -> None:
+def _ensure(store: ChunkStore, batch: Batch, number: int, tables: Sequence[Any]) -> None:
     """Compute a chunk, unless the store has it, of these very tables."""
-    read = [attempt(partial(_table, tables, i)) for i in part]
-    prints = tuple("" if isinstance(runs, str) else runs.fingerprint for runs in read)
-    if (held := store.get(number)) is not None:
-        if changed := [i for i, a, b in zip(part, prints, held.fingerprints, strict=True) if a != b]:
-            raise StorageError(f"table {changed[0]} is not the one that was fitted before; choose another folder.")
+    indices = batch.indices(number)
+    read = [attempt(partial(_read_table, tables, i)) for i in indices]
+    runs = tuple(None if isinstance(table, str) else table for table in read)
+    if (stored := store.read(number)) is not None:
+        prints = Chunk(indices.start, runs, ()).fingerprints
+        if changed := [i for i, a, b in zip(indices, prints, stored.fingerprints, strict=True) if a != b]:
+            raise StorageError(f"table {changed[0]} is not the one that was fitted before. Choose another folder.")
         return
-    bounds = [runs if isinstance(runs, str) else attempt(partial(model.bind, runs)) for runs in read]
+    bounds = [table if isinstance(table, str) else attempt(partial(batch.model.bind, table)) for table in read]
     results: list[EngineResult | str] = [bound if isinstance(bound, str) else "" for bound in bounds]
     good = {i: bound for i, bound in enumerate(bounds) if isinstance(bound, BoundModel)}
-    seeds = [table_seed(seed, part[i]) for i in good]
-    for i, result in zip(good, engine.run_many(list(good.values()), seeds), strict=True):
+    seeds = [table_seed(batch.seed, indices[i]) for i in good]
+    for i, result in zip(good, batch.engine.run_many(list(good.values()), seeds), strict=True):
         results[i] = result
-    store.put(number, Chunk(part.start, tuple(results), prints))
+    store.write(number, Chunk(indices.start, runs, tuple(results)))
 
 
-def _table(tables: Sequence[Any], index: int) -> Runs:
+def _read_table(tables: Sequence[Any], index: int) -> Runs:
     return read_runs(tables[index])
-
-
-def _there(store: ChunkStore, number: int) -> Chunk:
-    found = store.get(number)
-    assert found is not None, "every chunk was computed"
-    return found
-
-
-def _agree(failed: Exception | None) -> None:
-    """Raise what went wrong here, or that something did elsewhere: a cluster would wait for a process that left."""
-    if jax.process_count() > 1:
-        from jax.experimental.multihost_utils import process_allgather
-
-        everywhere = np.asarray(process_allgather(np.asarray(failed is not None))).reshape(-1)
-        if everywhere.any() and failed is None:
-            raise FitError(
-                f"process {everywhere.argmax()} of the cluster failed, and says why there; mend it, call again."
-            )
-    if failed:
-        raise failed
-
-
-def _share(store: ChunkStore, numbers: range) -> None:
-    """Let every process of a cluster have every chunk."""
-    if jax.process_count() == 1:
-        return
-    from jax.experimental import multihost_utils
-
-    if isinstance(store, Folder):
-        multihost_utils.sync_global_devices("scalefit chunks are written")
-        return
-    for first in range(0, len(numbers), jax.process_count()):
-        mine = first + jax.process_index()
-        content = chunk.to_bytes() if (chunk := store.get(mine)) else b""
-        for number, received in enumerate(_exchange(content), start=first):
-            if received:
-                store.put(number, Chunk.from_bytes(received))
-
-
-def _exchange(content: bytes) -> list[bytes]:
-    """Every process's bytes, in order of the processes."""
-    from jax.experimental.multihost_utils import process_allgather
-
-    lengths = np.asarray(process_allgather(np.asarray(len(content), np.int32))).reshape(-1)
-    padded = np.zeros(lengths.max(), np.uint8)
-    padded[: len(content)] = np.frombuffer(content, np.uint8)
-    gathered = np.asarray(process_allgather(padded)).reshape(len(lengths), -1)
-    return [row[:length].tobytes() for row, length in zip(gathered, lengths, strict=True)]
-
-
-def fits_table(
-    fits: "Fits", prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None
-) -> "pd.DataFrame":
-    """Rows: tables by index; columns: (quantity, median/lower/upper) of parameters and optima, verdict, failure."""
-    rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in range(len(fits))}
-    for i, fit in fits.fitted():
-        answers = {} if budgets is None else fit.optima(budgets, discrepancy)
-        for name, draws in {**fit.draws, **fit.law_derived, **answers}.items():
-            rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
-        rows[i]["verdict", ""] = fit.health.verdict
-    for i in rows:
-        rows[i]["failure", ""] = fits.failures.get(i, "")
-    return two_level(rows, "table")
