@@ -9,7 +9,7 @@ import scalefit as sf
 from scalefit._registry import lookup
 from scalefit.costs.machines import find_accelerator
 from scalefit.counting import architecture, families, family_shapes, flops_per_token
-from scalefit.downstream.accuracy import find_form
+from scalefit.downstream.links import find_link
 from scalefit.infer import find_engine
 from scalefit.io.published_models import read_model
 from scalefit.laws import find_law
@@ -43,7 +43,7 @@ LOOKUPS = {
     "law": (find_law, "chinchila", "did you mean chinchilla"),
     "noise": (find_noise, "student", "did you mean student-t"),
     "engine": (find_engine, "nut", "did you mean nuts"),
-    "form": (lambda name: find_form(name, None, None), "sigmoids", "did you mean sigmoid"),
+    "link": (lambda name: find_link(name, None, None), "sigmoids", "did you mean sigmoid"),
     "accelerator": (find_accelerator, "H1000", "did you mean H100"),
     "published model": (read_model, "llama-3-8", "did you mean Llama-3-8B"),
     "shipped table": (sf.datasets.path, "chinchila", "did you mean chinchilla"),

@@ -6,6 +6,7 @@ vocabulary, and all of them, interpolated in ln N, the aspect ratio d / L.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from math import exp, gcd, hypot, lcm, log
 
 import numpy as np
@@ -118,20 +119,19 @@ def nearest_shape(
 
 def _candidates(template: Shape, wanted: float, convention: str, multiple: int) -> Iterator[Shape]:
     """Shapes of each width with the two numbers of layers whose counts enclose the wanted one."""
-    step = lcm(multiple, _fewest_heads(template) * template.head_size)
-    width, smallest = step, 0
-    while width == step or smallest < wanted:
-        shallow, deeper = (_scaled(template, width, layers) for layers in (1, 2))
-        one, two = shallow.count(convention), deeper.count(convention)
-        layers = 1 + int(max(0.0, wanted - one) // (two - one))
+    # Heads come in multiples of a quarter of the key-value heads at least, so that these can be shared evenly.
+    fewest_heads = max(1, template.kv_heads // 4) if _sharing(template) > 1 else 1
+    step = lcm(multiple, fewest_heads * template.head_size)
+    for width in count(step, step):
+        shallow = _scaled(template, width, layers=1)
+        smallest = shallow.count(convention)
+        layer = _scaled(template, width, layers=2).count(convention) - smallest
+        layers = 1 + int(max(0.0, wanted - smallest) // layer)
         if _sharing(shallow) <= MOST_SHARING * _sharing(template):
-            yield from (_scaled(template, width, count) for count in (layers, layers + 1))
-        width, smallest = width + step, one
-
-
-def _fewest_heads(template: Shape) -> int:
-    """What heads are a multiple of: a quarter of the key-value heads at least, so that these can be shared evenly."""
-    return max(1, template.kv_heads // 4) if _sharing(template) > 1 else 1
+            yield _scaled(template, width, layers)
+            yield _scaled(template, width, layers + 1)
+        if smallest >= wanted:
+            return
 
 
 def _sharing(shape: Shape) -> float:

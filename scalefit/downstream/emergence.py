@@ -106,7 +106,7 @@ def emergence(answer: int = ANSWER, items: int = ITEMS, up_to: float = 1e22, see
 
 def _reducible(published: Published) -> Float[np.ndarray, " model"]:
     """L - E of the compute-optimal model at each budget, nats per token."""
-    law, theta = find_law("chinchilla"), {name: np.array([value]) for name, value in published.theta.items()}
+    theta = {name: np.array([value]) for name, value in published.theta.items()}
     with precision("float64"):
-        front = frontier(law, theta, BUDGETS, (BUDGETS[0], BUDGETS[-1]))
+        front = frontier(find_law("chinchilla"), theta, BUDGETS, (BUDGETS[0], BUDGETS[-1]))
     return front.loss[0] - published.theta["E"]

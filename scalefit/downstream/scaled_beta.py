@@ -136,9 +136,11 @@ def integrated_pass_at_k(
     from scipy.special import betaln
 
     a, b, scale = a[:, None], b[:, None], scale[:, None]
-    low, high = -40 / a - 5, 40 / b + 5
-    z = low + (high - low) * NODES
-    q, log_rest = 1 / (1 + np.exp(-z)), -np.logaddexp(0, z)
+    low = -40 / a - 5
+    width = 40 / b + 5 - low
+    z = low + width * NODES
+    q = 1 / (1 + np.exp(-z))
+    log_rest = -np.logaddexp(0, z)
     density = np.exp(a * (z + log_rest) + b * log_rest - betaln(a, b))
     passed = -np.expm1(k * np.log1p(-scale * q))
-    return (density * passed).sum(axis=1) * ((high - low)[:, 0] / (len(NODES) - 1))
+    return (density * passed).sum(axis=1) * (width[:, 0] / (len(NODES) - 1))

@@ -67,7 +67,8 @@ class BetaBinomial(Scatter):
         self, theta: Mapping[str, Any], expected: Float[Array, " model"], data: Mapping[str, Array]
     ) -> Float[Array, " model"]:
         """Beta-binomial mass of accuracy * items right answers, whole or (for averages over tasks) not."""
-        right, items = data["accuracy"] * data["items"], data["items"]
+        items = data["items"]
+        right = data["accuracy"] * items
         a, b = _beta_shapes(theta["spread"], jnp.clip(expected, EDGE, 1 - EDGE), jnp.maximum)
         choices = -jnp.log1p(items) - log_beta(items - right + 1, right + 1)
         after, before = log_beta(jnp.stack([right + a, a]), jnp.stack([items - right + b, b]))

@@ -51,7 +51,8 @@ def _parse_texts(name: str, values: np.ndarray) -> tuple[Float[np.ndarray, " run
     """Numbers of texts, NaN where one is missing or cannot be read, and those that cannot be read."""
     import pandas as pd
 
-    numbers, bad = np.full(len(values), np.nan), []
+    numbers = np.full(len(values), np.nan)
+    bad = []
     for index, value in enumerate(values):
         if value is None or value is pd.NA or value != value or not str(value).strip():
             continue  # missing: reported as such with the other numbers
