@@ -23,13 +23,13 @@ from matplotlib import pyplot as plt
 
 import scalefit as sf
 from scalefit.validation.extrapolation import Case, cases, sizes_at_minima
-from scalefit.validation.learn_discrepancy import LAW_ALONE, default_candidates
+from scalefit.validation.learn_discrepancy import LAW_ONLY, default_candidates
 from scalefit.validation.scores import crps, inside, log_losses, pit
 
 LEVELS = np.round(np.linspace(0.05, 0.95, 19), 2)
 FORM = "with the law's own error"
-METHODS = {LAW_ALONE: "mean", BOOTSTRAP: "mean", FORM: "form"}
-COLORS = {LAW_ALONE: "#c2410c", BOOTSTRAP: "#7e22ce", FORM: "#1d4ed8"}
+METHODS = {LAW_ONLY: "mean", BOOTSTRAP: "mean", FORM: "form"}
+COLORS = {LAW_ONLY: "#c2410c", BOOTSTRAP: "#7e22ce", FORM: "#1d4ed8"}
 CHOSEN = Path(__file__).parent / "results" / "learn_discrepancy.json"
 
 
@@ -70,7 +70,7 @@ def folds(tables: dict[str, sf.Runs]) -> list[Case]:
 
 def interpolation(listed: list[Case]) -> list[list[object]]:
     """Rows: sweeps, then their mean: held-out runs, cover by the law alone and with its error, CRPS ratio."""
-    fits, found = fitted(listed, LAW_ALONE), {}
+    fits, found = fitted(listed, LAW_ONLY), {}
     for kind in ("run", "form"):
         pairs = [
             (log_losses(fit.predict(c.held, kind=kind)), np.log(c.held.loss))

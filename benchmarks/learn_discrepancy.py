@@ -64,7 +64,7 @@ def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     heads = [f"{'loss' if column.startswith('loss') else 'ln N_opt'}: {names[column.split()[1]]}" for column in columns]
     lines = [f"# Beyond the data ({len(learned.cases)} cases)", "", describe(), ""]
     lines += [f"| method | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}"]
-    order = ["law alone", BOOTSTRAP, "left out", *learned.candidates]
+    order = ["law only", BOOTSTRAP, "left out", *learned.candidates]
     lines += [
         f"| {name} | {' | '.join(_cell(column, table.loc[name, column]) for column in columns)} |" for name in order
     ]
@@ -92,7 +92,7 @@ def main() -> None:
     tables = studies(options.tables)
     learned = sf.learn_discrepancy(tables, progress=False)
     base, other = (
-        learned.summary().loc["law alone"],
+        learned.summary().loc["law only"],
         pd.Series({k: np.nanmean(v) for k, v in bootstrap(tables).items()}),
     )
     for what in ("loss", "size"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scalefit._quantities import SELF_EVIDENT, quantity, to_latex, write
-from scalefit.units import percent
+from scalefit.units import format_flops, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,13 @@ class Table(NamedTuple):
         of "x".
     units
         Quantity -> unit, where its name does not settle it.
+    prob
+        Probability of the intervals, where the result has them of one probability only.
     """
 
     frame: "pd.DataFrame"
     units: Mapping[str, str] = MappingProxyType({})
+    prob: float | None = None
 
 
 class Column(NamedTuple):
@@ -45,13 +48,13 @@ class Column(NamedTuple):
 
 def text_table(table: Table, prob: float) -> str:
     """The first and last rows of a long table, columns folded at `WIDTH` characters, then what an interval is."""
-    note = _note(table.frame, prob)
+    note = _note(table, prob)
     return _framed(table).to_string(line_width=WIDTH) + (f"\n{note}" if note else "")
 
 
 def html_table(table: Table, prob: float) -> str:
     """The first and last rows of a long table, every text escaped, then what an interval is."""
-    note = _note(table.frame, prob)
+    note = _note(table, prob)
     return _framed(table).to_html(border=0) + (f"\n<p>{note}</p>" if note else "")
 
 
@@ -68,7 +71,7 @@ def latex_table(table: Table, prob: float) -> str:
             lines.append(
                 " & ".join(["", *(rf"{{\scriptsize {to_latex(s)}}}" if s else "" for s in spreads)]) + r" \\[2pt]"
             )
-    note = _note(table.frame, prob)
+    note = _note(table, prob)
     foot = [rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\scriptsize {to_latex(note)}}} \\"] if note else []
     return "\n".join([*lines, r"\bottomrule", *foot, r"\end{tabular}"])
 
@@ -102,11 +105,12 @@ def _by_quantity(frame: "pd.DataFrame") -> bool:
     return "lower" in frame.columns
 
 
-def _note(frame: "pd.DataFrame", prob: float) -> str:
+def _note(table: Table, prob: float) -> str:
+    frame = table.frame
     parts = {column[1] for column in frame.columns} if frame.columns.nlevels == 2 else set(frame.columns)
     if "lower" in parts:
         middle = next(name for name in ("estimate", "median", "mean") if name in parts)
-        return f"{middle} [{percent(prob)} interval]"
+        return f"{middle} [{percent(table.prob or prob)} interval]"
     return "mean ± standard error" if any(str(name).endswith("_se") for name in parts) else ""
 
 
@@ -145,7 +149,7 @@ def _of_quantity_columns(table: Table) -> Iterator[Column]:
         if "lower" in parts:
             spreads = [_ends(low, high, known.unit) for low, high in zip(parts["lower"], parts["upper"], strict=True)]
         elif f"{name}_se" in frame.columns:
-            spreads = ["" if np.isnan(error) else f"± {write(error, known.unit)}" for error in frame[f"{name}_se"]]
+            spreads = ["" if np.isnan(error) else f"± {_error(error, known.unit)}" for error in frame[f"{name}_se"]]
         unit = "" if known.unit in SELF_EVIDENT else f", {known.unit}"
         yield Column(f"{name}{unit}", f"{known.symbol}{to_latex(unit)}", values, spreads)
 
@@ -154,6 +158,10 @@ def _written(value: Any, unit: str) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return value if isinstance(value, str) else write(float(value), unit)
+
+
+def _error(error: float, unit: str) -> str:
+    return f"{error:.2%}" if unit == "share" else format_flops(error, 2)
 
 
 def _ends(low: float, high: float, unit: str) -> str:

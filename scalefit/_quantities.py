@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scalefit.units import format_count, format_flops
+from scalefit.units import format_count, format_flops, percent
 
 GREEK = ("alpha", "beta", "gamma", "eta", "nu", "sigma")
 SELF_EVIDENT = ("1", "share", "$", "parameters", "tokens", "tokens per parameter", "FLOP")  # written, or in the name
@@ -138,6 +138,17 @@ def write(value: float, unit: str = "1") -> str:
 def posterior_name(discrepancy: bool) -> str:
     """How tables and sentences call the draws of an answer."""
     return "with discrepancy" if discrepancy else "law only"
+
+
+def said(value: float, unit: str) -> str:
+    """A number with its unit: "5.76e23 FLOP", "$809K"."""
+    return write(value, unit) if unit in ("1", "share", "$") else f"{write(value, unit)} {unit}"
+
+
+def provenance(discrepancy: bool, ends: np.ndarray, prob: float) -> str:
+    """Of an interval, for a parenthesis: "with discrepancy, 90% interval"; without the interval where there is none."""
+    name = posterior_name(discrepancy)
+    return name if np.isnan(ends[1]) else f"{name}, {percent(prob)} interval"
 
 
 def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:

@@ -90,10 +90,10 @@ def test_eighteen_percent_in_size_costs_one_percent(law_fit):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ({"params": "7B", "tokens": "1T"}, "give one of them"),
+        ({"params": "7B", "tokens": "1T"}, "Give one of them"),
         ({"max_params": -1}, "positive number"),
-        ({"params": 1e30}, "no room"),
-        ({"params": 8e9, "max_params": 7e9}, "more than the cap"),
+        ({"params": 1e30}, "too small"),
+        ({"params": 8e9, "max_params": 7e9}, "above the cap"),
     ],
 )
 def test_limits_that_leave_no_room_say_so(small_fit, limits, words):
@@ -273,7 +273,7 @@ def test_a_hard_wall_stops_the_tokens(law_fit):
     np.testing.assert_allclose(plan.data_wall.penalty, plan.draws["loss"] - free.draws["loss"], atol=1e-12)
     more = sf.plan(law_fit, BUDGET, unique_tokens=5e11 * 1.01)
     assert plan.data_wall.value == pytest.approx(plan.loss - more.loss, rel=1e-6)
-    assert "knows no repetition" in plan.assumptions.wall
+    assert "no unique tokens" in plan.assumptions.wall
 
 
 def test_a_distant_wall_changes_nothing(law_fit):

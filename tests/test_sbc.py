@@ -53,7 +53,7 @@ def sometimes(bounds, seeds):
 
 
 def calibration(engine=ENGINE, tables=TABLES, **options):
-    return sf.check.sbc(MODEL, DESIGN, engine=engine, tables=tables, **options)
+    return sf.validation.sbc(MODEL, DESIGN, engine=engine, tables=tables, **options)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_truth_drawn_from_the_prior_falls_anywhere_in_the_posterior(found):
                                 "loss[1e22]"}  # fmt: skip
     assert all(found.inside(false_alarm=1e-3).values()), found.summary()
     assert not found.failures
-    assert str(found).startswith("SBC on 120 tables: all 11 quantities inside")
+    assert "all 11 quantities inside" in found.headline()
 
 
 def test_a_posterior_half_as_wide_falls_outside(found):
@@ -118,7 +118,7 @@ def test_failures_are_counted_not_dropped():
     assert 0 < len(found.failures) < 30
     assert set(found.failures.values()) == {"this engine has had enough."}
     assert {len(ranks) for ranks in found.ranks.values()} == {30 - len(found.failures)}
-    assert f"{len(found.failures)} of 30 tables failed" in str(found)
+    assert f"{len(found.failures)} tables failed" in found.headline()
 
 
 def test_the_same_seed_gives_the_same_ranks():
@@ -147,16 +147,16 @@ def test_the_picture_has_a_panel_a_quantity(found, tmp_path):
 
 
 def test_what_cannot_be_done_is_refused():
-    with pytest.raises(sf.FitError, match="tables is a whole number of at least 2; got 1"):
+    with pytest.raises(sf.OptionError, match="at least 2"):
         calibration(tables=1)
-    with pytest.raises(sf.FitError, match="draws is a whole number of at least 4; got 3"):
+    with pytest.raises(sf.OptionError, match="at least 4"):
         calibration(draws=3)
-    with pytest.raises(sf.FitError, match="gives 400 draws of a table, and ranks among 500 were asked for"):
+    with pytest.raises(sf.OptionError, match="too few to rank among 500"):
         calibration(tables=2, draws=500)
-    with pytest.raises(sf.DataError, match="moe law also takes experts: give a design"):
-        sf.check.sbc(sf.Model("moe"))
+    with pytest.raises(sf.DataError, match="moe law also takes experts"):
+        sf.validation.sbc(sf.Model("moe"))
     with pytest.raises(sf.DataError, match="the design: 3 runs cannot carry"):
-        sf.check.sbc(MODEL, {name: values[:3] for name, values in DESIGN.items()})
+        sf.validation.sbc(MODEL, {name: values[:3] for name, values in DESIGN.items()})
     with pytest.raises(sf.FitError, match=r"none of 2 tables could be fitted: its simulated losses leave the range"):
-        sf.check.sbc(sf.Model(noise=sf.Normal(), priors={"sigma": sf.Prior.of("LogNormal", loc=12, scale=0.1)}), DESIGN,
+        sf.validation.sbc(sf.Model(noise=sf.Normal(), priors={"sigma": sf.Prior.of("LogNormal", loc=12, scale=0.1)}), DESIGN,
                      tables=2)  # fmt: skip

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
@@ -21,13 +22,13 @@ from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import posterior_name, ranged, write
+from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import INTERVAL
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for
 from scalefit.frontier.optimum import check_optimum, draw_axes, log_loss_of, optimal_log_params, planning_draws
 from scalefit.laws import Law
-from scalefit.units import format_count, format_flops, percent
+from scalefit.units import format_count, format_flops
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,24 +58,34 @@ COLUMNS = ("params", "tokens", "tokens_per_param", "loss")
 class Frontier(Result):
     """The compute-optimal allocation at each budget, per draw.
 
-    flops : (budget,); params, tokens, loss : (draw, budget), loss being that at the optimum, without noise.
-    discrepancy : whether the draws include the discrepancy. stacked : whether they pool several laws.
-    unconverged : share of draws whose search for the optimum did not converge, at the worst budget.
-    compute_range : compute of the smallest and largest run in the data, FLOP.
+    Parameters
+    ----------
+    flops
+        The budgets, FLOP.
+    params, tokens, loss
+        Of the optimum; the loss is the expected one, nats per token.
+    compute_range
+        Compute of the smallest and largest run in the data, FLOP.
+    discrepancy
+        Whether the draws include the discrepancy.
+    stacked
+        Whether the draws pool several laws.
+    unconverged
+        Share of the draws whose search for the optimum did not converge, at the worst budget.
     """
 
-    flops: np.ndarray
-    params: np.ndarray
-    tokens: np.ndarray
-    loss: np.ndarray
+    flops: Float[np.ndarray, " budget"]
+    params: Float[np.ndarray, "draw budget"]
+    tokens: Float[np.ndarray, "draw budget"]
+    loss: Float[np.ndarray, "draw budget"]
     compute_range: tuple[float, float]
     discrepancy: bool = False
     stacked: bool = False
     unconverged: float = 0.0
 
     @property
-    def tokens_per_param(self) -> np.ndarray:
-        """D_opt / N_opt, (draw, budget)."""
+    def tokens_per_param(self) -> Float[np.ndarray, "draw budget"]:
+        """D_opt / N_opt."""
         return self.tokens / self.params
 
     def optimum(self, index: int) -> dict[str, np.ndarray]:
@@ -94,11 +105,11 @@ class Frontier(Result):
     def optimum_sentence(self, index: int, prob: float = PROB) -> str:
         """The optimum at one budget, with intervals."""
         params, tokens, ratio, loss = (interval(getattr(self, name)[:, index], prob) for name in COLUMNS)
-        drawn = f"{'pooled over laws, ' if self.stacked else ''}{posterior_name(self.discrepancy)}"
+        how = f"{'pooled over laws, ' if self.stacked else ''}{provenance(self.discrepancy, loss, prob)}"
         return (
             f"At {format_flops(self.flops[index])} FLOP the optimum is {ranged(params, format_count)} parameters on "
             f"{ranged(tokens, format_count)} tokens, {ranged(ratio, write)} tokens per parameter, with a loss of "
-            f"{ranged(loss, write)} nats per token ({drawn}, {percent(prob)} intervals)."
+            f"{ranged(loss, write)} nats per token ({how})."
         )
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":
@@ -146,23 +157,48 @@ def frontier(
     fixed: Mapping[str, Any] = MappingProxyType({}),
     paths: Mapping[str, np.ndarray] | None = None,
 ) -> Frontier:
-    """Optima of `law` under each draw of `theta` (name -> (draw,), raw units) at each budget (FLOP).
+    """Optima of a law at each budget, per draw.
 
-    fixed : inputs beyond params and tokens, as `planning_draws` takes them. Raises `QuestionError` where the law does
-    not trade parameters against tokens, or a budget is so small that half of the draws put its optimum at less than
-    one parameter or token.
+    Parameters
+    ----------
+    law
+        One that trades parameters against tokens.
+    theta
+        Its parameters, name -> (draw,), in raw units.
+    flops
+        Budgets, FLOP.
+    compute_range
+        Compute of the smallest and largest run in the data, FLOP.
+    fixed
+        The law's inputs beyond params and tokens, as `planning_draws` takes them.
+    paths
+        Draws of the discrepancy, where the optima include it.
+
+    Raises
+    ------
+    QuestionError
+        The law does not trade parameters against tokens, or the optimum of a budget is less than one parameter or one
+        token in half of the draws, is not a number, or was not found.
     """
     log_c = np.log(np.asarray(flops, dtype=float))
     with precision():
         draws = planning_draws(law, theta, fixed, paths)
-        log_n, loss, converged = in_chunks(partial(optima, law, draws), log_c, BLOCK, axis=1)
+        log_n, loss, converged = map(np.asarray, in_chunks(partial(optima, law, draws), log_c, BLOCK, axis=1))
     params = np.exp(log_n)
     tokens = tokens_for(flops, params)
     lost = [
         check_optimum(*each, what=f"a budget of {format_flops(budget)} FLOP", remedy="Use a larger budget")
         for budget, *each in zip(flops, params.T, tokens.T, converged.T, strict=True)
     ]
-    return Frontier(flops, params, tokens, loss, compute_range, paths is not None, unconverged=max(lost))
+    return Frontier(
+        flops=flops,
+        params=params,
+        tokens=tokens,
+        loss=loss,
+        compute_range=compute_range,
+        discrepancy=paths is not None,
+        unconverged=max(lost),
+    )
 
 
 def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a fit believes about the loss, as a pytree of draws: the one place where planning meets the law."""
+"""The posterior of the loss as a pytree of draws: the one place where planning meets the law."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.tree_util import register_dataclass
+from jaxtyping import Float
 
 from scalefit.costs.uncertain import draws_of
 from scalefit.fits.fit import Fit
@@ -23,15 +24,22 @@ ENDLESS = 1e18  # unique tokens: more than anyone has
 @partial(register_dataclass, data_fields=["draws", "wall"], meta_fields=["law"])
 @dataclass(frozen=True)
 class LossPosterior:
-    """A law, its `planning_draws` by name and the unique tokens behind which it is walled in, each (draw,).
+    """Draws of the loss as a function of parameters and tokens; under `jax.vmap` over `axes` it is one draw.
 
-    Under `jax.vmap` it is one draw. A law of unique tokens knows what repetition is worth and has no wall. Under any
-    other a unique token counts once, and a repeated one for nothing: a hard wall.
+    Parameters
+    ----------
+    law
+        The law of all draws.
+    draws
+        Its `planning_draws`, name -> (draw,).
+    wall
+        Unique tokens beyond which further tokens change nothing, (draw,): of a law without unique tokens among its
+        inputs, under which a repeated token counts for nothing. None for no such wall.
     """
 
     law: Law
     draws: dict[str, Array]
-    wall: Array | None = None
+    wall: Float[Array, "*draw"] | None = None
 
     @property
     def axes(self) -> Self:
@@ -40,7 +48,7 @@ class LossPosterior:
 
     @property
     def law_only(self) -> Self:
-        """The same law without its own error; itself where it carries none."""
+        """The same without discrepancy; itself where it has none."""
         if PATHS not in self.draws:
             return self
         return replace(self, draws={name: value for name, value in self.draws.items() if name != PATHS})
@@ -72,17 +80,17 @@ class LossPosterior:
         return len(next(iter(self.draws.values())))
 
     @property
-    def unique(self) -> Array:
-        """The unique tokens there are, (draw,)."""
+    def unique(self) -> Float[Array, " draw"]:
+        """The unique tokens of every draw."""
         return self.draws["unique_tokens"] if self.wall is None else self.wall
 
     @property
     def most_useful_tokens(self) -> float:
-        """The most tokens that teach anything under any draw."""
+        """The most tokens that change the loss of any draw."""
         return np.inf if self.wall is None else float(np.asarray(self.wall).max())
 
     def with_unique(self, times: float | None) -> Self:
-        """The same with `times` as many unique tokens; with more than anyone has where None."""
+        """The same with `times` as many unique tokens, or with more than anyone has for None."""
         unique = jnp.full_like(self.unique, ENDLESS) if times is None else times * self.unique
         if self.wall is None:
             return replace(self, draws={**self.draws, "unique_tokens": unique})
@@ -92,11 +100,23 @@ class LossPosterior:
 def loss_posterior(
     fit: Fit, unique_tokens: Any = None, fixed: Mapping[str, Any] = MappingProxyType({}), discrepancy: bool = False
 ) -> LossPosterior:
-    """The fit's draws, with `unique_tokens` (an amount) where they are limited; call inside `precision()`.
+    """Draws of the loss from a fit; for use inside `precision()`.
 
-    discrepancy : whether the draws include it. fixed : the law's inputs beyond params and tokens, as
-    `planning_draws` takes them. Raises `QuestionError` where the law does not trade parameters against tokens, or needs an
-    input that is not given.
+    Parameters
+    ----------
+    fit
+        Any fit.
+    unique_tokens
+        An amount, where they are limited.
+    fixed
+        The law's inputs beyond params and tokens, as `planning_draws` takes them.
+    discrepancy
+        Whether the draws include it.
+
+    Raises
+    ------
+    QuestionError
+        The law does not trade parameters against tokens, or needs an input that is not given.
     """
     law, (theta, paths) = fit.model.law, fit.joint_draws(discrepancy)
     if unique_tokens is None:

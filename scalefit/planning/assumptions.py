@@ -1,4 +1,4 @@
-"""What an answer rests on: every decision carries it, so that no number travels without its conventions."""
+"""What an answer assumes: every decision has it, so that no number is without its conventions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,28 @@ from scalefit.model.discrepancy import Evidence
 
 @dataclass(frozen=True)
 class Assumptions:
-    """table, law : what was fitted to what; rule : how cost is counted.
+    """The data, the model and the conventions behind an answer.
 
-    compute_range, ratio_range : smallest and largest compute (FLOP), and tokens per parameter, of the runs.
-
-    convention : what N counts, "total", "non_embedding" or "active" parameters; None where the table does not say.
-    kind : of the draws, "posterior", "bootstrap" or "point". wall : how unique tokens bind, in words, or empty.
-    discrepancy : whether intervals include it; evidence : what such intervals held on studies, where that is known.
-    health : of the fit, or of both where two are compared. unconverged : share of draws whose searches did not
-    converge.
+    Parameters
+    ----------
+    table, law
+        What was fitted to what.
+    kind
+        Of the draws: "posterior", "bootstrap" or "point".
+    rule
+        How cost is counted.
+    compute_range, ratio_range
+        Smallest and largest compute (FLOP), and tokens per parameter, of the runs.
+    health
+        Of the fit, or of both where two are compared.
+    convention
+        What N counts: "total", "non_embedding" or "active" parameters; None where the table does not state it.
+    wall
+        How unique tokens bind, a clause, or empty.
+    discrepancy, evidence
+        Whether intervals include it, and how often such intervals contained held-out runs, where that is known.
+    unconverged
+        Share of the draws whose searches did not converge.
     """
 
     table: str
@@ -39,17 +52,28 @@ class Assumptions:
     def of(
         cls, fit: Fit, cost: Cost, unique_tokens: Any = None, discrepancy: bool = False, unconverged: float = 0.0
     ) -> "Assumptions":
-        """The basis of an answer drawn from this fit at this cost."""
+        """The assumptions of an answer from a fit at a cost."""
         law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
-        ratios = float(per.min()), float(per.max())
         if unique_tokens is not None:
             wall = (
-                f"repeated tokens are worth what the {law.name} law says"
+                f"the {law.name} law gives repeated tokens their value"
                 if "unique_tokens" in law.inputs
-                else f"the {law.name} law knows no repetition, so a repeated token is taken to teach nothing"
+                else f"the {law.name} law has no unique tokens, so repeated tokens are assumed to change nothing"
             )
-        described = fit.runs.name, law.name, fit.kind, cost.describe(), fit.compute_range, ratios, fit.health
-        return cls(*described, fit.runs.convention, wall, discrepancy, fit.model.evidence, unconverged)
+        return cls(
+            table=fit.runs.name,
+            law=law.name,
+            kind=fit.kind,
+            rule=cost.describe(),
+            compute_range=fit.compute_range,
+            ratio_range=(float(per.min()), float(per.max())),
+            health=fit.health,
+            convention=fit.runs.convention,
+            wall=wall,
+            discrepancy=discrepancy,
+            evidence=fit.model.evidence,
+            unconverged=unconverged,
+        )
 
     def extrapolation_factor(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

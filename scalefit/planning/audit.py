@@ -1,18 +1,21 @@
-"""What was it worth? Any trained model against the compute-optimal one of its own budget, under a fit."""
+"""Audits: any trained model against the compute-optimal one of its own budget, under a fit."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups, padded_rows
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import provenance, ranged, write
+from scalefit._results import PROB, Result
 from scalefit._tables import interval_columns
 from scalefit.costs.cost import SixND
 from scalefit.counting import flops_6nd
@@ -26,20 +29,31 @@ from scalefit.planning.assumptions import Assumptions
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
 SHARED = 4  # audits of up to so many models, and of as many more, share a program
 
 
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """Models (model,) judged by one fit, C = 6 N D.
+SHOWN = ("wasted_compute", "given_up", "N_opt", "D_opt", "overtraining", "served")
 
-    draws : name -> (draw, model): `N_opt` and `D_opt` of the model's own budget; `loss` and what was `given_up`, nats
-    per token, had the fit's recipe trained it; `wasted_compute`, share of the budget; `overtraining`, tokens per
-    parameter over the optimum's at equal compute; `token_ratio`, tokens over those that would make that size
-    compute-optimal; `served`, the inference tokens that would justify the size (negative: none would). These two are
-    slopes at a point, and by the law alone.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Audit(Result):
+    """Trained models judged by one fit, with C = 6 N D.
+
+    Parameters
+    ----------
+    models
+        The models.
+    draws
+        Name -> (draw, model): N_opt and D_opt of the model's own budget; loss and given_up (loss above the optimum's),
+        nats per token, had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
+        parameter over those of the optimum of the same compute; token_ratio, tokens over those that make the size
+        compute-optimal; served, the inference tokens that justify the size (negative: none do). The last two are slopes
+        at a point, of the law only.
+    assumptions
+        The data, the model and the conventions behind the answer.
     """
 
     models: tuple[TrainedModel, ...]
@@ -47,26 +61,101 @@ class Audit:
     assumptions: Assumptions
 
     @property
-    def flops(self) -> np.ndarray:
-        """Training compute of each model, 6 N D FLOP, (model,)."""
+    def flops(self) -> Float[np.ndarray, " model"]:
+        """Training compute of each model, 6 N D FLOP."""
         return np.array([flops_6nd(model.params, model.tokens) for model in self.models])
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: models. Columns: (params, tokens, tokens_per_param, flops), and each draw's median, lower, upper."""
-        return audit_table(self, prob)
+    def headline(self, prob: float = PROB) -> str:
+        """The model that wastes the largest share of its compute, and the one that wastes the smallest."""
+        ends = interval(self.draws["wasted_compute"], prob)
+        least, most = int(np.argmin(ends[0])), int(np.argmax(ends[0]))
+        share = lambda index: ranged(ends[:, index], lambda value: write(value, "share"))
+        how = provenance(self.assumptions.discrepancy, ends[:, most], prob)
+        if least == most:
+            return f"{self.models[most].name} wastes {share(most)} of its training compute ({how})."
+        return (
+            f"Of {len(self.models)} models {self.models[most].name} wastes the largest share of its training compute, "
+            f"{share(most)}, and {self.models[least].name} the smallest, {share(least)} ({how})."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """Every model against the optimum of its own budget.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: models. Columns: params, tokens, tokens_per_param, flops; and those of `draws`, each median, lower and
+            upper.
+        """
+        import pandas as pd
+
+        columns: dict[tuple[str, str], Any] = {
+            ("params", ""): [model.params for model in self.models],
+            ("tokens", ""): [model.tokens for model in self.models],
+            ("tokens_per_param", ""): [model.tokens / model.params for model in self.models],
+            ("flops", ""): self.flops,
+        }
+        for name, values in self.draws.items():
+            columns |= interval_columns(name, interval(values, prob))
+        return pd.DataFrame(columns, index=pd.Index([model.name for model in self.models], name="model"))
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names, over (draw, model).
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: those of `draws`. Coordinates of `model`: its name, params, tokens and flops. Attribute:
+            discrepancy (0 or 1).
+        """
+        coords: dict[str, Any] = {
+            "model": ("model", [model.name for model in self.models]),
+            "params": ("model", [model.params for model in self.models]),
+            "tokens": ("model", [model.tokens for model in self.models]),
+            "flops": ("model", self.flops),
+        }
+        variables = {name: (("draw", "model"), values) for name, values in self.draws.items()}
+        return labelled(variables, coords, {"discrepancy": self.assumptions.discrepancy})
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob)[["params", "tokens", *SHOWN]])
 
 
 def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fixed: Any) -> Audit:
-    """Tokens per parameter, the optimum at the same budget, loss given up, compute wasted and implied inference.
+    """Compare trained models with the optimum of the same budget: loss given up, compute wasted, implied inference.
 
-    models : names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
-    by default. All models and draws in one compiled call. The loss is what the fit's own recipe, data and tokenizer
-    would have reached. discrepancy : as for `Fit.predict`. fixed : the law's further inputs.
+    Losses are those that the fit's own recipe, data and tokenizer would reach.
 
-    Raises `QuestionError` where a name is unknown or the law has no allocation.
+    Parameters
+    ----------
+    fit
+        Any fit whose law takes params and tokens.
+    models
+        Names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
+        models by default.
+    discrepancy
+        As for `Fit.predict`.
+    **fixed
+        The law's inputs beyond params and tokens.
+
+    Raises
+    ------
+    OptionError
+        A model is unknown.
+    QuestionError
+        The law has no allocation, or the optimum of a budget is less than one parameter or token.
     """
     check_fit(fit)
-    chosen = published_models() if models is None else tuple(map(read_model, _listed(models)))
+    if models is None:
+        chosen = published_models()
+    else:
+        one = isinstance(models, str | TrainedModel) or isinstance(models[0], float | int)  # a pair of numbers is one
+        chosen = tuple(map(read_model, [models] if one else models))
     discrepancy = fit.resolve(discrepancy)
     rows = padded_rows(len(chosen), SHARED)
     with precision():
@@ -81,15 +170,9 @@ def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fi
     return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy, unconverged=max(lost)))
 
 
-def _listed(models: Any) -> Iterable[Any]:
-    """One model or many: a pair of numbers is one."""
-    one = isinstance(models, str | TrainedModel) or isinstance(models[0], float | int)
-    return [models] if one else models
-
-
 @cached_jit()
-def _judge(belief: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array]:
-    """The draws of an `Audit`, each (draw, model)."""
+def _judge(posterior: LossPosterior, log_n: Float[Array, " model"], log_d: Float[Array, " model"]) -> dict[str, Array]:
+    """The draws of an `Audit`, name -> (draw, model)."""
     cost = SixND()
 
     def one(draw: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array]:
@@ -114,19 +197,4 @@ def _judge(belief: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array
             "converged": optimum.converged & wasted.converged & balanced.converged,
         }
 
-    return by_groups(jax.vmap(one, (None, 0, 0)), (belief.axes, None, None))(belief, log_n, log_d)
-
-
-def audit_table(audit: "Audit", prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: models. Columns: params, tokens, tokens_per_param, flops; each quantity of the audit's draws, interval."""
-    import pandas as pd
-
-    columns: dict[tuple[str, str], Any] = {
-        ("params", ""): [model.params for model in audit.models],
-        ("tokens", ""): [model.tokens for model in audit.models],
-        ("tokens_per_param", ""): [model.tokens / model.params for model in audit.models],
-        ("flops", ""): audit.flops,
-    }
-    for name, values in audit.draws.items():
-        columns |= interval_columns(name, interval(values, prob))
-    return pd.DataFrame(columns, index=pd.Index([model.name for model in audit.models], name="model"))
+    return by_groups(jax.vmap(one, (None, 0, 0)), (posterior.axes, None, None))(posterior, log_n, log_d)

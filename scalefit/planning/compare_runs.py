@@ -1,4 +1,4 @@
-"""Which of two is better, and how sure is that? Runs, budgets, recipes."""
+"""Comparisons of two runs, budgets or recipes: which is better, and how sure that is."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
+from scalefit._display import Table
+from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import provenance, ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import draws_table
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines, parse_share
@@ -24,10 +30,11 @@ from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._regret import bayes_log_params
 from scalefit.planning._solve import FURTHEST, least_log_budget, loss_at
 from scalefit.planning.assumptions import Assumptions
-from scalefit.units import format_flops, percent
+from scalefit.units import chance, format_flops, percent
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
 _BARE_COUNT = re.compile(r"[\d.,_]+\s*[kmbt]", re.IGNORECASE)
@@ -35,8 +42,16 @@ _BARE_COUNT = re.compile(r"[\d.,_]+\s*[kmbt]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run to be compared: what it is called, its parameters and tokens, and by what share a better recipe than the
-    fit's lowers its loss.
+    """A run to be compared.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    params, tokens
+        The run.
+    gain
+        Share by which a better recipe than the fit's lowers its loss.
     """
 
     name: str
@@ -50,30 +65,38 @@ class Candidate:
         return float(flops_6nd(self.params, self.tokens))
 
 
-@dataclass(frozen=True, eq=False)
-class RunComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class RunComparison(Result):
     """Two candidates, A and B.
 
-    draws : name -> (draw,): `loss_a`, `loss_b` and their `difference` A - B (nats per token; positive where B is
-    better), by the law; `speedup`, the compute A's recipe would need, at its optimum, for B's loss over what it needs
-    for A's: above 1 where B is better, infinite where no compute suffices. observed_difference : (draw,), of one run
-    each, noise included.
+    Parameters
+    ----------
+    a, b
+        The candidates.
+    draws
+        Name -> (draw,): loss_a, loss_b and their difference A - B (expected, nats per token; positive where B is
+        better); speedup, the compute that A's recipe needs at its optimum for B's loss over that for A's: above 1 where
+        B is better, infinite where no compute suffices.
+    observed_difference
+        A - B of one run each, with noise.
+    assumptions
+        The data, the model and the conventions behind the answer.
     """
 
     a: Candidate
     b: Candidate
     draws: dict[str, np.ndarray]
-    observed_difference: np.ndarray
+    observed_difference: Float[np.ndarray, " draw"]
     assumptions: Assumptions
 
     @property
     def chance(self) -> float:
-        """P(B beats A) by the law."""
+        """P(B beats A) in expected loss."""
         return float(np.mean(self.draws["difference"] > 0))
 
     @property
     def chance_one_run(self) -> float:
-        """P(B beats A) as one observed run each."""
+        """P(B beats A) as one run each, with noise."""
         return float(np.mean(self.observed_difference > 0))
 
     @property
@@ -81,11 +104,51 @@ class RunComparison:
         """P(speed-up > 1)."""
         return float(np.mean(self.draws["speedup"] > 1))
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: losses, difference by the law and of one run each, speed-up. Columns: median, lower, upper."""
-        from scalefit._tables import draws_table
+    def headline(self, prob: float = PROB) -> str:
+        """Which is better, how sure that is, and by how much."""
+        if not self.draws["difference"].any():
+            return f"{self.a.name} and {self.b.name} are equal: both have the same loss in every draw."
+        gain = interval(self.draws["difference"], prob)
+        better, worse, sure = self.b.name, self.a.name, (self.chance, self.chance_one_run)
+        if gain[0] < 0:
+            better, worse, sure = worse, better, (1 - self.chance, 1 - self.chance_one_run)
+            gain = -gain[[0, 2, 1]]
+        return (
+            f"{better} beats {worse} with probability {chance(sure[0])} in expected loss and {chance(sure[1])} as one "
+            f"run each, by {ranged(gain, write)} nats per token in expected loss "
+            f"({provenance(self.assumptions.discrepancy, gain, prob)})."
+        )
 
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """Losses, their difference, and what it is in compute.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: those of `draws`, and difference_one_run, with noise. Columns: median, lower, upper.
+        """
         return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names, each over `draw`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: those of `draws`, and difference_one_run. Attributes: a and b, the names of the candidates, and
+            discrepancy (0 or 1).
+        """
+        draws = self.draws | {"difference_one_run": self.observed_difference}
+        attrs = {"a": self.a.name, "b": self.b.name, "discrepancy": self.assumptions.discrepancy}
+        return labelled({name: ("draw", values) for name, values in draws.items()}, attrs=attrs)
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
 
 
 def compare_runs(
@@ -128,33 +191,30 @@ def compare_runs(
         check_fit(each)
     if discrepancy is None:
         discrepancy = all(each.has_discrepancy for each in pair)
-    ask = Asking(machines, all([each.resolve(discrepancy) for each in pair]), fixed)
-    return _compare(ask, *pair, *(_candidate(ask, *each) for each in zip(pair, (a, b), gains, strict=True)))
+    question = Question(machines, all([each.resolve(discrepancy) for each in pair]), fixed)
+    first, second = (_candidate(question, *each) for each in zip(pair, (a, b), gains, strict=True))
+    return _compare(question, *pair, first, second)
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How a fit is asked: machines that budgets are read with, discrepancy or not, the law's further inputs."""
+class Question:
+    """What both fits share: machines that budgets are read with, discrepancy or not, the law's further inputs."""
 
     machines: Machines | None
     discrepancy: bool
     fixed: Mapping[str, Any]
 
-    def loss_posterior(self, fit: Fit) -> LossPosterior:
+    def posterior(self, fit: Fit) -> LossPosterior:
         """The draws of a fit's loss; inside `precision()`."""
         return loss_posterior(fit, fixed=self.fixed, discrepancy=self.discrepancy)
 
-    def add_noise(self, fit: Fit, loss: np.ndarray, seed: int) -> np.ndarray:
-        """One run of each draw's loss, (draw,)."""
-        return fit.add_noise(loss, seed, self.discrepancy)
 
-
-def _candidate(ask: Asking, fit: Fit, value: Any, gain: Any) -> Candidate:
+def _candidate(question: Question, fit: Fit, value: Any, gain: Any) -> Candidate:
     share = parse_share(gain)
     if not 0 <= share < 1:
-        raise OptionError(f"a gain is a share of the loss from 0 to below 1, as in 2%; got {gain!r}.")
+        raise OptionError(f"the gain {gain!r} is out of range. Give a share of the loss from 0 to below 1, as in 2%.")
     model = _as_model(value)
-    plain = _planned(ask, fit, value) if model is None else Candidate(model.name, model.params, model.tokens)
+    plain = _planned(question, fit, value) if model is None else Candidate(model.name, model.params, model.tokens)
     return replace(plain, name=f"{plain.name}, loss {percent(share)} lower", gain=share) if share else plain
 
 
@@ -162,50 +222,57 @@ def _as_model(value: Any) -> TrainedModel | None:
     """A run, where that is what is meant and not a budget."""
     if isinstance(value, str) and _BARE_COUNT.fullmatch(value.strip()):
         raise QuestionError(
-            f"{value!r} is neither a run nor a budget; give {value}:TOKENS, or a budget like 1e22 or $2M."
+            f"{value!r} is neither a run nor a budget. Give {value}:TOKENS, or a budget like 1e22 or $2M."
         )
-    run = isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and (":" in value or _named(value)))
+    named = isinstance(value, str) and value[:1].isalpha() and not re.search(r"[x×*$]\s*\d", value)
+    run = named or isinstance(value, TrainedModel | tuple | list) or (isinstance(value, str) and ":" in value)
     return read_model(value) if run else None
 
 
-def _named(text: str) -> bool:
-    return text[:1].isalpha() and not re.search(r"[x×*$]\s*\d", text)
-
-
-def _planned(ask: Asking, fit: Fit, budget: Any) -> Candidate:
+def _planned(question: Question, fit: Fit, budget: Any) -> Candidate:
     """A budget at the allocation of least expected loss."""
-    flops = read_budget(budget, ask.machines).flops
+    flops = read_budget(budget, question.machines).flops
     with precision():
         log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        n = float(np.exp(bayes_log_params(ask.loss_posterior(fit), SixND(), log_c).x))
+        n = float(np.exp(bayes_log_params(question.posterior(fit), SixND(), log_c).x))
     return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
 
 
-def _compare(ask: Asking, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> RunComparison:
+def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> RunComparison:
     with precision():
-        belief = ask.loss_posterior(fit_a)
-        loss_a, loss_b = _loss(belief, a), _loss(belief if fit_b is fit_a else ask.loss_posterior(fit_b), b)
-        one_a, one_b = ask.add_noise(fit_a, loss_a, fit_a.seed), ask.add_noise(fit_b, loss_b, fit_b.seed + 1)
+        posterior = question.posterior(fit_a)
+        loss_a = _loss(posterior, a)
+        loss_b = _loss(posterior if fit_b is fit_a else question.posterior(fit_b), b)
+        one_a = fit_a.add_noise(loss_a, fit_a.seed, question.discrepancy)
+        one_b = fit_b.add_noise(loss_b, fit_b.seed + 1, question.discrepancy)
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
-            pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(belief.count) % len(loss_b))
+            pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(posterior.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
-        found = _speedup(belief, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b))
+        found = _speedup(posterior, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b))
         speedup, converged = (np.asarray(values) for values in found)
-    draws = {"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup}
-    lost = 1 - float(converged.mean())
-    assumptions = Assumptions.of(fit_a, SixND(), discrepancy=ask.discrepancy, unconverged=lost)
+    assumptions = Assumptions.of(
+        fit_a, SixND(), discrepancy=question.discrepancy, unconverged=1 - float(converged.mean())
+    )
     if fit_a is not fit_b:
         assumptions = replace(assumptions, health=Health((*fit_a.health.checks, *fit_b.health.checks)))
-    return RunComparison(a, b, draws, one_a - one_b, assumptions)
+    return RunComparison(
+        a=a,
+        b=b,
+        draws={"loss_a": loss_a, "loss_b": loss_b, "difference": loss_a - loss_b, "speedup": speedup},
+        observed_difference=one_a - one_b,
+        assumptions=assumptions,
+    )
 
 
-def _loss(belief: LossPosterior, candidate: Candidate) -> np.ndarray:
+def _loss(posterior: LossPosterior, candidate: Candidate) -> Float[np.ndarray, " draw"]:
     log_n, log_d = (jnp.log(jnp.asarray(value, dtype=float)) for value in (candidate.params, candidate.tokens))
-    return np.asarray(loss_at(belief, log_n, log_d)) * (1 - candidate.gain)
+    return np.asarray(loss_at(posterior, log_n, log_d)) * (1 - candidate.gain)
 
 
 @cached_jit()
-def _speedup(belief: LossPosterior, log_c: Array, loss_a: Array, loss_b: Array) -> tuple[Array, Array]:
+def _speedup(
+    posterior: LossPosterior, log_c: Float[Array, ""], loss_a: Float[Array, " draw"], loss_b: Float[Array, " draw"]
+) -> tuple[Array, Array]:
     """Least compute for B's loss over that for A's, and whether the searches converged, each (draw,)."""
 
     def one(draw: LossPosterior, a: Array, b: Array) -> tuple[Array, Array]:
@@ -214,4 +281,4 @@ def _speedup(belief: LossPosterior, log_c: Array, loss_a: Array, loss_b: Array) 
         speedup = jnp.where(for_b.x < end - 1e-3, jnp.exp(for_b.x - for_a.x), jnp.inf)
         return speedup, for_a.converged & for_b.converged
 
-    return by_groups(one, (belief.axes, 0, 0))(belief, loss_a, loss_b)
+    return by_groups(one, (posterior.axes, 0, 0))(posterior, loss_a, loss_b)

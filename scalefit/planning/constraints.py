@@ -1,5 +1,6 @@
-"""What a planner is not free to choose: a size, a number of tokens, a cap on memory or latency, over-training."""
+"""Constraints of a plan: a size, a number of tokens, a cap for memory or latency, over-training."""
 
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -10,11 +11,26 @@ from scalefit.errors import OptionError, QuestionError
 from scalefit.planning._solve import LARGEST
 from scalefit.units import format_count, parse_quantity
 
+TOO_SMALL = "the budget is too small for a run under the constraints. Raise the budget or loosen a constraint."
+
 
 @dataclass(frozen=True)
 class Constraints:
-    """params, tokens : fixed. max_params : at most so many, for memory or latency. overtrain : so many times the
-    tokens per parameter of the free plan. Raises `QuestionError` where they are not positive or contradict each other.
+    """What is not free to choose.
+
+    Parameters
+    ----------
+    params, tokens
+        Fixed numbers.
+    max_params
+        A cap, for memory or latency.
+    overtrain
+        Tokens per parameter over those of the plan without constraints.
+
+    Raises
+    ------
+    OptionError
+        A constraint is not positive, or two contradict each other.
     """
 
     params: float | None = None
@@ -25,11 +41,11 @@ class Constraints:
     def __post_init__(self) -> None:
         given = [value for value in astuple(self) if value is not None]
         if not all(np.isfinite(value) and value > 0 for value in given):
-            raise OptionError("a limit must be a positive number, as in max_params=7e9.")
+            raise OptionError("a constraint is not a positive number. Write it as in max_params=7e9.")
         if sum(value is not None for value in (self.params, self.tokens, self.overtrain)) > 1:
-            raise OptionError("a budget fixes one of params, tokens and overtrain given another; give one of them.")
+            raise OptionError("params, tokens and overtrain fix each other at a budget. Give one of them.")
         if self.params is not None and self.max_params is not None and self.params > self.max_params:
-            raise OptionError(f"{format_count(self.params)} parameters are more than the cap.")
+            raise OptionError(f"{format_count(self.params)} parameters are above the cap. Raise max_params.")
 
     @classmethod
     def read(cls, **given: Any) -> "Constraints":
@@ -41,28 +57,36 @@ class Constraints:
         """Whether there is one."""
         return self != Constraints()
 
-    def hold(self, free: float, cost: Cost, budget: float) -> tuple[float, float]:
-        """The ln N from smallest to largest that the limits allow at this budget; `free` is where none would go.
+    def bounds(self, free: float, cost: Cost, budget: float) -> tuple[float, float]:
+        """The smallest and the largest ln N that the constraints allow at a budget.
 
-        Raises `QuestionError` where the budget does not reach.
+        Parameters
+        ----------
+        free
+            ln N of the plan without constraints.
+        cost, budget
+            The budget in the unit of the cost.
+
+        Raises
+        ------
+        QuestionError
+            The budget is too small for the constraints, or larger than any run costs.
         """
         if cost.tokens_for(budget, np.exp(LARGEST)) > 1:
-            raise QuestionError("the budget is more than the largest conceivable run costs; ask for less.")
-        low, high = 0.0, _where(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - 1.0, LARGEST)
+            raise QuestionError("the budget is larger than any run costs. Use a smaller budget.")
+        low, high = 0.0, _crossing(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - 1.0, LARGEST)
         if self.params is not None:
             low = high = float(np.log(self.params))
         elif self.tokens is not None:
             wanted = self.tokens
-            low = high = _where(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - wanted, high)
+            low = high = _crossing(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - wanted, high)
         elif self.overtrain is not None:
             ratio = self.overtrain * cost.tokens_for(budget, np.exp(free)) / np.exp(free)
-            low = high = _where(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - ratio * np.exp(log_n), high)
+            low = high = _crossing(lambda log_n: cost.tokens_for(budget, np.exp(log_n)) - ratio * np.exp(log_n), high)
         if self.max_params is not None:
             high = min(high, float(np.log(self.max_params)))
         if low > high or cost.tokens_for(budget, np.exp(low)) < 1:
-            raise QuestionError(
-                "the budget and the limits leave no room for a run; raise the one or loosen the others."
-            )
+            raise QuestionError(TOO_SMALL)
         return low, high
 
     def describe(self) -> str:
@@ -77,10 +101,10 @@ class Constraints:
         return ", ".join(words[name].format(format_count(v)) for name, v in given.items() if v is not None)
 
 
-def _where(falling: Any, high: float) -> float:
-    """Where a falling function of ln N crosses zero; the end of the range where it does not."""
+def _crossing(falling: Callable[[float], float], high: float) -> float:
+    """The ln N from 0 to `high` at which a falling function crosses zero."""
     from scipy.optimize import brentq
 
     if falling(0.0) <= 0 or falling(high) >= 0:
-        raise QuestionError("the budget and the limits leave no room for a run; raise the one or loosen the others.")
+        raise QuestionError(TOO_SMALL)
     return float(brentq(falling, 0.0, high, xtol=1e-12))

@@ -1,4 +1,4 @@
-"""The data wall: whether unique tokens bind, what that costs, and what more of them would be worth."""
+"""The data wall: whether unique tokens bind, what that costs, and what more of them would save."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
@@ -15,20 +15,30 @@ from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, tokens_along
 
 MORE = 1.01  # the value of data is that of one percent more
+Decision = Callable[[LossPosterior], Float[Array, ""]]
+"""From a loss posterior to ln N of its plan."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataWall:
-    """What a limited number of unique tokens does to a plan.
+    """Effect of a limited number of unique tokens on a plan.
 
-    unique_tokens : (draw,). binds : (draw,), whether that draw's optimum without a wall wants more tokens than there
-    are. penalty : (draw,), nats per token lost to the wall, each decision taken at its best. value : expected nats
-    per token that one percent more unique tokens would save, the plan made anew; per token, divide by `one_percent`.
+    Parameters
+    ----------
+    unique_tokens
+        How many there are.
+    binds
+        Whether the optimum without a wall has more tokens than there are unique ones.
+    penalty
+        Nats per token lost to the wall, the plan with it and without it each at its best.
+    value
+        Expected nats per token that one percent more unique tokens would save, with a new plan; for the value of one
+        token, divide by `one_percent`.
     """
 
-    unique_tokens: np.ndarray
-    binds: np.ndarray
-    penalty: np.ndarray
+    unique_tokens: Float[np.ndarray, " draw"]
+    binds: Bool[np.ndarray, " draw"]
+    penalty: Float[np.ndarray, " draw"]
     value: float
 
     @property
@@ -43,26 +53,42 @@ class DataWall:
 
 
 def data_wall_of(
-    belief: LossPosterior, cost: Cost, log_budget: Any, loss: np.ndarray, decide: Callable[[LossPosterior], Array]
+    posterior: LossPosterior, cost: Cost, log_budget: Any, loss: Float[np.ndarray, " draw"], decide: Decision
 ) -> DataWall:
-    """The wall at a budget, where the plan behind it has `loss` (draw,).
+    """The data wall at a budget. One compiled program serves all three plans.
 
-    decide : belief -> ln N of its plan, under whatever limits there are. One compiled program serves all three plans.
+    Parameters
+    ----------
+    posterior
+        Of the loss, with its unique tokens.
+    cost, log_budget
+        What the budget pays for, and its logarithm.
+    loss
+        Of the plan with the wall.
+    decide
+        The plan, under whatever constraints there are.
     """
-    endless, more = belief.with_unique(None), belief.with_unique(MORE)
-    without, wanted = (np.asarray(found) for found in _outcome(endless, cost, decide(endless), log_budget))
+    endless, more = posterior.with_unique(None), posterior.with_unique(MORE)
+    without, wanted = _outcome(endless, cost, decide(endless), log_budget)
     with_more, _ = _outcome(more, cost, decide(more), log_budget)
-    unique = np.asarray(belief.unique)
-    return DataWall(unique, wanted > unique, loss - without, float(loss.mean() - np.mean(with_more)))
+    unique = np.asarray(posterior.unique)
+    return DataWall(
+        unique_tokens=unique,
+        binds=np.asarray(wanted) > unique,
+        penalty=loss - np.asarray(without),
+        value=float(loss.mean() - np.mean(with_more)),
+    )
 
 
 @cached_jit()
-def _outcome(belief: LossPosterior, cost: Cost, log_n: Array, log_budget: Array) -> tuple[Array, Array]:
-    """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum: each (draw,)."""
+def _outcome(
+    posterior: LossPosterior, cost: Cost, log_n: Float[Array, ""], log_budget: Float[Array, ""]
+) -> tuple[Float[Array, " draw"], Float[Array, " draw"]]:
+    """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum."""
 
     def one(draw: LossPosterior) -> tuple[Array, Array]:
         along = tokens_along(cost, log_budget)
         best = best_log_params(draw, cost, log_budget).x
         return draw.loss(log_n, along(log_n)), jnp.exp(along(best))
 
-    return jax.vmap(one, (belief.axes,))(belief)
+    return jax.vmap(one, (posterior.axes,))(posterior)

@@ -6,7 +6,7 @@ import numpy as np
 
 from scalefit.counting import Shape, nearest_shape
 from scalefit.errors import QuestionError
-from scalefit.planning._allocation import Choice
+from scalefit.planning._allocation import AllocationProblem
 from scalefit.units import format_count
 
 SHRINK = 0.98  # a shape above the cap gives way to the next below
@@ -16,9 +16,17 @@ SHRINK = 0.98  # a shape above the cap gives way to the next below
 class Deployment:
     """A plan rounded to a shape, on the tokens that the same budget leaves it.
 
-    family, shape : what to build. params : its exact count, by the `convention` of the fit. tokens : to train it on.
-    loss : nats per token more than at the plan, and waste : share of the budget, both expected over the draws and
-    about 0: negative where a plan under a cap or risk rounds towards the optimum.
+    Parameters
+    ----------
+    family, shape
+        What to build.
+    params, convention
+        Its exact count, and what is counted: by the convention of the fit.
+    tokens
+        To train it on.
+    loss, waste
+        Nats per token, and share of the budget, more than at the plan, expected over the draws. About 0, and negative
+        where a plan under a cap or risk rounds towards the optimum.
     """
 
     family: str
@@ -31,21 +39,39 @@ class Deployment:
 
 
 def nearest_deployment(
-    family: str, choice: Choice, best: float, priced: dict[str, np.ndarray], convention: str | None
+    family: str, problem: AllocationProblem, best: float, outcome: dict[str, np.ndarray], convention: str | None
 ) -> Deployment:
-    """The deployable shape nearest to exp(`best`) parameters, within the choice's cap, priced like the plan.
+    """The deployable shape nearest to a plan, within its cap; for use inside `precision()`.
 
-    priced : the plan's own `Choice.price`. convention : what the fit's N counts; every parameter where its table does
-    not say. For use inside `precision()`.
+    Parameters
+    ----------
+    family
+        Of `counting.families()`.
+    problem, best, outcome
+        The budget, ln N of its plan, and the plan's `AllocationProblem.outcome`.
+    convention
+        What the fit's N counts; every parameter where its table does not state it.
 
-    Raises `QuestionError` on an unknown family, and where none of its shapes is near or within the cap.
+    Raises
+    ------
+    OptionError
+        The family is unknown.
+    QuestionError
+        None of its shapes is near the plan or within the cap.
     """
     counted = convention or "total"
-    shape = _within(family, float(np.exp(best)), counted, choice.constraints.max_params)
+    shape = _within(family, float(np.exp(best)), counted, problem.constraints.max_params)
     params = shape.count(counted)
-    rounded = choice.price(float(np.log(params)))
-    loss, waste = (float((rounded[name] - priced[name]).mean()) for name in ("loss", "wasted_compute"))
-    return Deployment(family, shape, params, counted, choice.useful_tokens(params), loss, waste)
+    rounded = problem.outcome(float(np.log(params)))
+    return Deployment(
+        family=family,
+        shape=shape,
+        params=params,
+        convention=counted,
+        tokens=problem.useful_tokens(params),
+        loss=float((rounded["loss"] - outcome["loss"]).mean()),
+        waste=float((rounded["wasted_compute"] - outcome["wasted_compute"]).mean()),
+    )
 
 
 def _within(family: str, params: float, convention: str, cap: float | None) -> Shape:

@@ -13,24 +13,28 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import ranged, write
+from scalefit._results import PROB, Result
 from scalefit._roots import find_root
-from scalefit._tables import INTERVAL
+from scalefit._tables import draws_table
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import LogLoss, draw_axes, elasticities, log_loss_of, planning_draws
 from scalefit.laws import Law, find_law
+from scalefit.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from scalefit.fits.fit import Fit
+    import xarray as xr
 
 
 KAPLAN = 0.73  # Kaplan et al. 2020, equation 1.8
@@ -44,28 +48,83 @@ PATH = np.geomspace(1, 1e12, 145)
 BLOCK = 256  # draws at a time, which bounds memory
 
 
-@dataclass(frozen=True, eq=False)
-class Reconciliation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconciliation(Result):
     """The exponent of N_opt ~ C^a under both ways of counting, per draw of a law in total parameters.
 
-    studied : "non_embedding", "total" -> (draw,), the exponent that a small-scale study would report; "loss" ->
-        (draw,), that of its best loss against compute without embeddings.
-    params : non-embedding sizes along the optimal path, (size,). flops : way of counting -> (draw, size), the compute
-        for which each is optimal. slope : way of counting -> (draw, size), d ln N_opt / d ln C there.
-    small : smallest and largest size of the study, non-embedding parameters.
-    unconverged : share of the searches for an optimum, over draws and sizes, that did not converge.
+    Parameters
+    ----------
+    studied
+        "non_embedding", "total" -> (draw,), the exponent that a small-scale study would report; "loss" -> (draw,), that
+        of its best loss against compute without embeddings.
+    params
+        Non-embedding sizes along the optimal path.
+    flops, slope
+        Way of counting -> (draw, size), the compute for which each size is optimal, and d ln N_opt / d ln C there.
+    small
+        Smallest and largest size of the study, non-embedding parameters.
+    unconverged
+        Share of the searches for an optimum, over draws and sizes, that did not converge.
     """
 
     studied: dict[str, np.ndarray]
-    params: np.ndarray
+    params: Float[np.ndarray, " size"]
     flops: dict[str, np.ndarray]
     slope: dict[str, np.ndarray]
     small: tuple[float, float]
     unconverged: float = 0.0
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: a without embeddings, a in total, the loss exponent; columns median, lower, upper."""
-        return reconciliation_table(self, prob)
+    def headline(self, prob: float = PROB) -> str:
+        """The exponent of a small-scale study under both ways of counting."""
+        without, total = (interval(self.studied[name], prob) for name in COUNTED)
+        how = "" if np.isnan(total[1]) else f" ({percent(prob)} intervals)"
+        return (
+            f"A study of small models finds N_opt ~ C^a with a = {ranged(without, write)} without embeddings, and "
+            f"a = {ranged(total, write)} when it counts all parameters{how}."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """Exponents that a small-scale study reports.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: a without embeddings, a in total, and the exponent of the loss without embeddings. Columns: median,
+            lower, upper.
+        """
+        rows = {
+            "a, without embeddings": self.studied["non_embedding"],
+            "a, in total": self.studied["total"],
+            "loss, without embeddings": self.studied["loss"],
+        }
+        return draws_table(rows, prob).rename_axis("exponent")
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Exponents over `draw`, and the optimal path over (counting, draw, size).
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: a (counting, draw), loss_exponent (draw), flops and slope (counting, draw, size). Coordinates:
+            counting, "non_embedding" or "total"; size, non-embedding parameters.
+        """
+        path = ("counting", "draw", "size")
+        variables: dict[str, Any] = {
+            "a": (path[:2], np.stack([self.studied[name] for name in COUNTED])),
+            "loss_exponent": ("draw", self.studied["loss"]),
+            "flops": (path, np.stack([self.flops[name] for name in COUNTED])),
+            "slope": (path, np.stack([self.slope[name] for name in COUNTED])),
+        }
+        coords = {"counting": ("counting", list(COUNTED)), "size": ("size", self.params)}
+        return labelled(variables, coords, {"unconverged": self.unconverged}, {"size": "parameters"})
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
 
 
 def reconcile(
@@ -76,31 +135,55 @@ def reconcile(
 ) -> Reconciliation:
     """Count one law with and without embeddings, as Kaplan et al. and Hoffmann et al. did.
 
-    source : a fit to total parameters, whose draws give intervals; or constants of the Chinchilla law by name, its
-        first published ones by default.
-    sizes : the models of the simulated study, non-embedding parameters, (size,).
-    omega : `counting.embedding_scale` of the models; Pearce & Song's by default.
-    discrepancy : as for `Fit.predict`; constants have none.
+    Parameters
+    ----------
+    source
+        A fit to total parameters, whose draws give intervals; or constants of the Chinchilla law by name, its first
+        published ones by default.
+    sizes
+        The models of the simulated study, non-embedding parameters, (size,).
+    omega
+        `counting.embedding_scale` of the models; Pearce & Song's by default.
+    discrepancy
+        As for `Fit.predict`; constants have none.
 
-    The study takes the best of `sizes` at each budget, as Pearce & Song's does, which moves its exponents by about
-    0.005; `slope` is exact.
-    Raises `DataError` for a fit to other parameters, `QuestionError` for a law that trades no parameters against tokens.
+    Returns
+    -------
+    Reconciliation
+        The study takes the best of `sizes` at each budget, as Pearce & Song's does, which moves its exponents by about
+        0.005; `slope` is exact.
+
+    Raises
+    ------
+    DataError
+        The fit is to other parameters than total ones.
+    QuestionError
+        The law has no allocation, constants are missing, or there are fewer than three sizes.
+
+    References
+    ----------
+    Pearce & Song 2024 (arXiv 2406.12907).
     """
     law, theta, paths = _law_and_draws(source, discrepancy)
     sizes = np.sort(np.atleast_1d(np.asarray(sizes, dtype=float)))
     if len(sizes) < 3 or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise QuestionError("a study needs three sizes or more, positive numbers of non-embedding parameters.")
+        raise QuestionError("a study needs three sizes or more. Give positive numbers of non-embedding parameters.")
+    theta = {name: np.atleast_1d(values) for name, values in theta.items()}
     with precision():
-        draws = _one_axis(planning_draws(law, {name: np.atleast_1d(values) for name, values in theta.items()}, {}, paths))
+        draws = _one_axis(planning_draws(law, theta, {}, paths))
         size = min(BLOCK, len(jax.tree.leaves(draws)[0]))
-        studied = in_chunks(partial(_study, law, sizes, omega), draws, size)
-        path = in_chunks(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws, size)
+        found = in_chunks(partial(_study, law, sizes, omega), draws, size)
+        along = in_chunks(partial(_path, law, jnp.asarray(np.log(PATH)), omega), draws, size)
+    studied, path = ({name: np.asarray(values) for name, values in each.items()} for each in (found, along))
     flops = {name: path[f"flops_{name}"] for name in COUNTED}
     slope = {name: path[f"slope_{name}"] for name in COUNTED}
     lost = 1 - float(np.mean([path[f"converged_{name}"] for name in COUNTED]))
     if lost > 0.5:
-        raise QuestionError(f"the search for the optimal tokens did not converge in {lost:.0%} of the draws.")
-    return Reconciliation(studied, PATH, flops, slope, (float(sizes[0]), float(sizes[-1])), lost)
+        raise QuestionError(
+            f"the search for the optimal tokens did not converge in {lost:.0%} of the draws. Check the fit's health."
+        )
+    small = float(sizes[0]), float(sizes[-1])
+    return Reconciliation(studied, params=PATH, flops=flops, slope=slope, small=small, unconverged=lost)
 
 
 def _law_and_draws(
@@ -114,7 +197,7 @@ def _law_and_draws(
     law = find_law("chinchilla")
     theta = law.reference()[0].theta if source is None else source
     if missing := [p.name for p in law.params() if p.name not in theta]:
-        raise QuestionError(f"constants of the chinchilla law lack {', '.join(missing)}; give them by name, or a fit.")
+        raise QuestionError(f"constants of the chinchilla law lack {', '.join(missing)}. Give them by name, or a fit.")
     return law, theta, None
 
 
@@ -125,7 +208,7 @@ def _one_axis(draws: dict[str, Any]) -> dict[str, Any]:
     return jax.tree.map(every, draw_axes(draws), draws, is_leaf=lambda axis: axis is None)
 
 
-def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+def _study(law: Law, sizes: Float[np.ndarray, " size"], omega: float, draws: dict[str, Array]) -> dict[str, Array]:
     """The exponents that a study of `sizes` would report, name -> (draw,)."""
     total, found = to_total(sizes, omega), {}
     for name, counted in (("non_embedding", sizes), ("total", total)):
@@ -141,12 +224,14 @@ def _study(law: Law, sizes: np.ndarray, omega: float, draws: dict[str, Array]) -
 
 
 @cached_jit("law")
-def _best(law: Law, draws: dict[str, Array], log_total: Array, log_tokens: Array, log_n: Array) -> tuple[Array, Array]:
-    """ln N and loss of the best model at each budget, each (draw, budget).
-
-    log_total, log_n : (size,), N as the law takes it and as the study counts it. log_tokens : (budget, size), NaN where
-    a model is not seen.
-    """
+def _best(
+    law: Law,
+    draws: dict[str, Array],
+    log_total: Float[Array, " size"],
+    log_tokens: Float[Array, "budget size"],
+    log_n: Float[Array, " size"],
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"]]:
+    """ln N, as the study counts it, and loss of the best model at each budget; NaN tokens are of models not seen."""
 
     def one(theta: dict[str, Array]) -> tuple[Array, Array]:
         loss = log_loss_of(law, theta)(log_total, log_tokens)
@@ -155,14 +240,14 @@ def _best(law: Law, draws: dict[str, Array], log_total: Array, log_tokens: Array
     return jax.lax.map(one, draws)
 
 
-def _slope(x: np.ndarray, y: Array) -> Array:
-    """Least-squares slope of each row of y (draw, point) on x (point,)."""
+def _slope(x: Float[np.ndarray, " point"], y: Float[Array, "draw point"]) -> Float[Array, " draw"]:
+    """Least-squares slope of each row of y on x."""
     centred = x - x.mean()
     return (y * centred).sum(axis=1) / (centred**2).sum()
 
 
 @cached_jit("law")
-def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+def _path(law: Law, log_n: Float[Array, " size"], omega: float, draws: dict[str, Array]) -> dict[str, Array]:
     """Where each size is optimal, and the local slope there, by way of counting: name -> (draw, size)."""
     log_total = jnp.log(to_total(jnp.exp(log_n), omega))
 
@@ -180,10 +265,10 @@ def _path(law: Law, log_n: Array, omega: float, draws: dict[str, Array]) -> dict
     return jax.vmap(over_sizes, in_axes=(0, None, None))(draws, log_n, log_total)
 
 
-def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array, Array]:
+def _optimal_tokens(
+    loss: LogLoss, log_n: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
     """ln D for which N is the optimum along C = 6 N D, d ln N / d ln C there, and whether the search converged.
-
-    One draw, one size.
 
     Where the gains of another e-fold of tokens and of parameters are equal; the slope by the implicit function theorem.
     """
@@ -198,16 +283,3 @@ def _optimal_tokens(loss: LogLoss, log_n: Array) -> tuple[Array, Array, Array]:
     log_d, converged = find_root(lambda log_d: along(log_n, log_d), low, 90.0 + low, log_n)
     by_n, by_d = jax.grad(gap, argnums=(0, 1))(log_n, log_d)
     return log_d, 1 / (1 - by_n / by_d), converged
-
-
-def reconciliation_table(found: "Reconciliation", prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: exponents that a small-scale study reports; columns median, lower, upper."""
-    import pandas as pd
-
-    rows = {
-        "a, without embeddings": found.studied["non_embedding"],
-        "a, in total": found.studied["total"],
-        "loss, without embeddings": found.studied["loss"],
-    }
-    values = [interval(draws, prob) for draws in rows.values()]
-    return pd.DataFrame(values, index=pd.Index(rows, name="exponent"), columns=INTERVAL)

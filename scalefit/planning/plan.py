@@ -1,42 +1,64 @@
-"""What should I train? The one allocation of a budget that minimises posterior expected loss, and its price."""
+"""What should I train? The one allocation of a budget that minimises posterior expected loss, and its regret."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
+from scalefit._display import Table
+from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import provenance, ranged, said, write
+from scalefit._results import PROB, Result
 from scalefit._tables import draws_table
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import read_amount
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.planning._allocation import Choice
+from scalefit.planning._allocation import AllocationProblem
 from scalefit.planning._loss_posterior import loss_posterior
 from scalefit.planning._regret import cvar
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.constraints import Constraints
 from scalefit.planning.data_wall import DataWall, data_wall_of
 from scalefit.planning.deployment import Deployment, nearest_deployment
+from scalefit.units import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Result):
     """One recommended allocation of one budget, and what it may cost to be wrong.
 
-    budget : in the units of `cost`, FLOP but for costs in money. params, tokens : what to train.
-    loss : posterior expected loss there, nats per token.
-    draws : name -> (draw,): `loss` (expected), `loss_one_run` (with noise too),
-        `regret` (nats), `wasted_compute` (share of the budget), both against the optimum of each draw without limits,
-        and that optimum, `N_opt`, `D_opt`.
-    near_optimal : smallest and largest N, within the limits, that waste at most 1 % of the budget more, on average.
-    machines : what FLOP are computed on. limits : what was not free to choose. cost_of_constraints : the share of the
-        budget that they waste on average. wall : what scarce unique tokens do, where they were given. deployment : the
-        shape to build, where a family was given.
+    Parameters
+    ----------
+    budget
+        In the unit of `cost`: FLOP, but for costs in money.
+    params, tokens
+        What to train.
+    loss
+        Posterior expected loss there, nats per token.
+    draws
+        Name -> (draw,): loss (expected) and loss_one_run (with noise); regret (nats per token) and wasted_compute
+        (share of the budget), both against each draw's optimum without constraints; and that optimum, N_opt, D_opt.
+    near_optimal
+        Smallest and largest N under the constraints that waste at most 1 % of the budget more, on average.
+    cost, machines
+        What the budget pays for, and what FLOP are computed on.
+    constraints, cost_of_constraints
+        What was not free to choose, and the share of the budget that it wastes on average.
+    data_wall
+        The effect of scarce unique tokens, where they were given.
+    assumptions
+        The data, the model and the conventions behind the plan.
+    deployment
+        The shape to build, where a family was given.
     """
 
     budget: float
@@ -80,7 +102,7 @@ class Plan:
 
     @property
     def wasted_compute(self) -> float:
-        """Posterior expected share of the budget that a perfectly informed plan without limits would save."""
+        """Posterior expected share of the budget that the optimum without constraints would save."""
         return float(self.draws["wasted_compute"].mean())
 
     @property
@@ -91,18 +113,74 @@ class Plan:
         return {"flops": flops, "accelerator_hours": hours, "days": days, "money": float(machines.money(flops))}
 
     @property
-    def wasted_money(self) -> np.ndarray:
-        """What is wasted, in money at the machines' price, (draw,)."""
-        worth = self.budget if self.cost.unit != "FLOP" else float(self.machines.money(self.budget))
-        return worth * self.draws["wasted_compute"]
+    def wasted_money(self) -> Float[np.ndarray, " draw"]:
+        """Wasted money at the machines' price."""
+        money = self.budget if self.cost.unit != "FLOP" else float(self.machines.money(self.budget))
+        return money * self.draws["wasted_compute"]
 
     def cvar(self, level: float = 0.95, of: str = "wasted_compute") -> float:
-        """Mean of the worst `1 - level` of the draws of `wasted_compute`, `regret` or `loss`."""
+        """Conditional value at risk, the mean of the worst draws.
+
+        Parameters
+        ----------
+        level
+            The worst share `1 - level` of the draws counts.
+        of
+            "wasted_compute", "regret" or "loss".
+        """
         return cvar(self.draws[of], level)
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: loss, regret, wasted compute and money, the optimum. Columns: mean, median, lower, upper."""
-        return plan_table(self, prob)
+    def headline(self, prob: float = PROB) -> str:
+        """What to train, and the loss to expect."""
+        ends = np.append(self.loss, interval(self.draws["loss"], prob)[1:])
+        return (
+            f"Train {format_count(self.params)} parameters on {format_count(self.tokens)} tokens "
+            f"({self.tokens_per_param:.1f} tokens per parameter) with {said(self.budget, self.cost.unit)} for an "
+            f"expected loss of {ranged(ends, write)} nats per token "
+            f"({provenance(self.assumptions.discrepancy, ends, prob)})."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """What to expect of the plan, and what being wrong costs.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: loss, loss_one_run, regret, wasted_compute, wasted_flops (of a budget in FLOP), wasted_money, N_opt,
+            D_opt, and wall_penalty where unique tokens are limited. Columns: mean, median, lower, upper. One run's mean
+            loss is NaN: under Student-t noise on ln loss it has no finite expectation.
+        """
+        draws = {name: self.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
+        if self.cost.unit == "FLOP":
+            draws["wasted_flops"] = self.budget * self.draws["wasted_compute"]
+        draws |= {"wasted_money": self.wasted_money, "N_opt": self.draws["N_opt"], "D_opt": self.draws["D_opt"]}
+        if self.data_wall:
+            draws["wall_penalty"] = self.data_wall.penalty
+        table = draws_table(draws, prob, mean=True)
+        table.loc["loss_one_run", "mean"] = np.nan
+        return table
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names, each over `draw`, and the plan as attributes.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: those of `draws`. Attributes: budget and its unit, params, tokens, flops, expected_loss (nats per
+            token), discrepancy (0 or 1).
+        """
+        single = {name: getattr(self, name) for name in ("budget", "params", "tokens", "flops")}
+        attrs = {**single, "budget_unit": self.cost.unit, "expected_loss": self.loss}
+        attrs["discrepancy"] = self.assumptions.discrepancy
+        return labelled({name: ("draw", values) for name, values in self.draws.items()}, attrs=attrs)
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
 
 
 def plan(
@@ -123,56 +201,70 @@ def plan(
 ) -> Plan:
     """The allocation of a budget that minimises posterior expected loss, never the mean of the optima.
 
-    budget : FLOP, "512 H100 x 30 days @ 40%", or "$2M" spent on `machines`. cost : `SixND()` by default; under a
-        `Lifetime` the budget pays for inference too. unique_tokens : what data there is, a number or "1T..3T".
-    risk : minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
-    params, tokens, max_params, overtrain : limits, one plan each; see `Constraints`. fixed : the law's further inputs.
-    family : of `scalefit.counting.families()`; its deployable shape nearest to the plan is then named and priced.
+    Parameters
+    ----------
+    fit
+        Any fit whose law takes params and tokens.
+    budget
+        FLOP, "512 H100 x 30 days @ 40%", or "$2M" spent on `machines`.
+    cost
+        `SixND()` by default; under a `Lifetime` the budget pays for inference too.
+    machines
+        What FLOP are computed on, and its price.
+    unique_tokens
+        The data there is: a number, or "1T..3T".
+    risk
+        Minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
+    params, tokens, max_params, overtrain
+        Constraints; see `Constraints`.
+    family
+        Of `scalefit.counting.families()`; the plan then has the deployable shape nearest to it.
+    discrepancy
+        As for `Fit.predict`.
+    **fixed
+        The law's inputs beyond params and tokens.
 
-    discrepancy : as for `Fit.predict`. Raises `QuestionError` where the law has no allocation, or
-        budget and limits leave no room.
+    Raises
+    ------
+    QuestionError
+        The law has no allocation, or the budget is too small for the constraints.
+    OptionError
+        A constraint, the risk or the family is unknown or out of range.
     """
     check_fit(fit)
-    found, cost = read_budget(budget, machines), cost or SixND()
+    read, cost = read_budget(budget, machines), cost or SixND()
     discrepancy = fit.resolve(discrepancy)
-    limits = Constraints.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
+    constraints = Constraints.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
-        belief = loss_posterior(fit, unique, fixed, discrepancy)
-        choice = Choice(belief, cost.averaged(), found.amount(cost), limits)
-        free, best = choice.decide(risk)
-        draws = choice.price(best)
-        unconverged = choice.check_optimum(draws)
+        posterior = loss_posterior(fit, unique, fixed, discrepancy)
+        problem = AllocationProblem(posterior, cost.averaged(), read.amount(cost), constraints)
+        free, best = problem.decide(risk)
+        draws = problem.outcome(best)
+        unconverged = problem.check_outcome(draws)
         del draws["converged"]
-        near = choice.near(best, float(draws["wasted_compute"].mean()))
-        lost = (
-            float(draws["wasted_compute"].mean() - choice.price(free)["wasted_compute"].mean()) if best != free else 0.0
-        )
-        wall = (
-            None
-            if unique is None
-            else data_wall_of(belief, choice.cost, choice.log_budget, draws["loss"], choice.under(risk))
-        )
-        built = None if family is None else nearest_deployment(family, choice, best, draws, fit.runs.convention)
-    n = float(np.exp(best))
-    one_run = fit.add_noise(draws["loss"], discrepancy=discrepancy)
-    draws |= {"loss_one_run": one_run, "D_opt": choice.tokens(draws["N_opt"])}
-    expected, basis = float(draws["loss"].mean()), Assumptions.of(fit, cost, unique, discrepancy, unconverged)
-    d = choice.useful_tokens(n)
-    return Plan(choice.budget, n, d, expected, draws, near, cost, found.machines, limits, lost, wall, basis, built)
-
-
-def plan_table(plan: "Plan", prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: loss (of the law, and of one run with noise), regret, waste in compute and money, optimum; mean, interval.
-
-    The mean of one run's loss is left out: under Student-t noise on ln loss it has no finite expectation.
-    """
-    draws = {name: plan.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
-    if plan.cost.unit == "FLOP":
-        draws["wasted_flops"] = plan.budget * plan.draws["wasted_compute"]
-    draws |= {"wasted_money": plan.wasted_money, "N_opt": plan.draws["N_opt"], "D_opt": plan.draws["D_opt"]}
-    if plan.data_wall:
-        draws["wall_penalty"] = plan.data_wall.penalty
-    table = draws_table(draws, prob, mean=True)
-    table.loc["loss_one_run", "mean"] = np.nan
-    return table
+        waste = float(draws["wasted_compute"].mean())
+        near = problem.near(best, waste)
+        lost = waste - float(problem.outcome(free)["wasted_compute"].mean()) if best != free else 0.0
+        wall, built = None, None
+        if unique is not None:
+            decide = problem.decision(risk)
+            wall = data_wall_of(posterior, problem.cost, problem.log_budget, draws["loss"], decide)
+        if family is not None:
+            built = nearest_deployment(family, problem, best, draws, fit.runs.convention)
+    n, one_run = float(np.exp(best)), fit.add_noise(draws["loss"], discrepancy=discrepancy)
+    return Plan(
+        budget=problem.budget,
+        params=n,
+        tokens=problem.useful_tokens(n),
+        loss=float(draws["loss"].mean()),
+        draws=draws | {"loss_one_run": one_run, "D_opt": problem.tokens(draws["N_opt"])},
+        near_optimal=near,
+        cost=cost,
+        machines=read.machines,
+        constraints=constraints,
+        cost_of_constraints=lost,
+        data_wall=wall,
+        assumptions=Assumptions.of(fit, cost, unique, discrepancy, unconverged),
+        deployment=built,
+    )

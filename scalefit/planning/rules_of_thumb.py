@@ -1,4 +1,4 @@
-"""What rules of thumb would cost: the same budget, allocated without the posterior."""
+"""Rules of thumb: what the same budget would waste, allocated without the posterior."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import provenance, ranged, write
+from scalefit._results import PROB, Result
 from scalefit._tables import two_level
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
@@ -18,12 +22,13 @@ from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import loss_posterior
-from scalefit.planning._regret import informed, price
+from scalefit.planning._regret import optima, outcomes
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import format_flops
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
 TOKENS_PER_PARAM = 20.0
@@ -39,11 +44,22 @@ def kaplan(flops: float) -> float:
     return float(1.3e9 * pf_days(flops) ** 0.73)
 
 
-@dataclass(frozen=True, eq=False)
-class RulesOfThumb:
-    """Allocations of one budget (FLOP), and the price of each.
+@dataclass(frozen=True, eq=False, repr=False)
+class RulesOfThumb(Result):
+    """Allocations of one budget by rules of thumb, and what each wastes.
 
-    params : rule -> N. draws : rule -> name -> (draw,): `loss` and `regret` (nats), `wasted_compute` (share).
+    Parameters
+    ----------
+    budget
+        FLOP.
+    params
+        Rule -> N.
+    draws
+        Rule -> name -> (draw,): loss and regret (nats per token), wasted_compute (share of the budget).
+    machines
+        What FLOP are computed on, and its price.
+    assumptions
+        The data, the model and the conventions behind the answer.
     """
 
     budget: float
@@ -52,13 +68,74 @@ class RulesOfThumb:
     machines: Machines
     assumptions: Assumptions
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: rules. Columns: params, tokens, then regret, wasted compute and money, mean, lower and upper."""
-        return rules_table(self, prob)
+    def headline(self, prob: float = PROB) -> str:
+        """The rule that wastes least, and the one that wastes most."""
+        mean = {rule: float(draws["wasted_compute"].mean()) for rule, draws in self.draws.items()}
+        least, most = min(mean, key=mean.__getitem__), max(mean, key=mean.__getitem__)
+        ends = {rule: _waste(self.draws[rule]["wasted_compute"], prob) for rule in (least, most)}
+        share = lambda rule: ranged(ends[rule], lambda value: write(value, "share"))
+        return (
+            f"Of {len(mean)} rules of thumb for {format_flops(self.budget)} FLOP, {least!r} wastes the smallest share "
+            f"of the compute, {share(least)}, and {most!r} the largest, {share(most)} "
+            f"({provenance(self.assumptions.discrepancy, ends[most], prob)})."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """What each rule wastes.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: rules. Columns: params, tokens; regret, wasted_compute and wasted_money, each mean, lower and upper.
+        """
+        money, rows = float(self.machines.money(self.budget)), {}
+        for rule, draws in self.draws.items():
+            row: dict[tuple[str, str], Any] = {("params", ""): self.params[rule], ("tokens", ""): self.tokens(rule)}
+            waste = draws["wasted_compute"]
+            shown = {"regret": draws["regret"], "wasted_compute": waste, "wasted_money": money * waste}
+            for name, values in shown.items():
+                parts = zip(("mean", "lower", "upper"), _waste(values, prob), strict=True)
+                row |= {(name, part): value for part, value in parts}
+            rows[rule] = row
+        return two_level(rows, "rule")
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names, over (draw, rule).
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: loss, regret, wasted_compute, and params and tokens of every rule. Attributes: budget (FLOP),
+            discrepancy (0 or 1).
+        """
+        rules = list(self.draws)
+        variables: dict[str, Any] = {
+            name: (("draw", "rule"), np.stack([self.draws[rule][name] for rule in rules], axis=1))
+            for name in self.draws[rules[0]]
+        }
+        variables |= {
+            "params": ("rule", [self.params[r] for r in rules]),
+            "tokens": ("rule", list(map(self.tokens, rules))),
+        }
+        attrs = {"budget": self.budget, "discrepancy": self.assumptions.discrepancy}
+        return labelled(variables, {"rule": ("rule", rules)}, attrs)
 
     def tokens(self, rule: str) -> float:
-        """Training tokens under a rule."""
+        """Training tokens of a rule."""
         return float(tokens_for(self.budget, self.params[rule]))
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob))
+
+
+def _waste(draws: np.ndarray, prob: float) -> np.ndarray:
+    """Mean, lower and upper."""
+    return np.append(draws.mean(), interval(draws, prob)[1:])
 
 
 def rules_of_thumb(
@@ -70,43 +147,51 @@ def rules_of_thumb(
     discrepancy: bool | None = None,
     **fixed: Any,
 ) -> RulesOfThumb:
-    """What 20 tokens per parameter, Kaplan's allocation and the optimum of any point fits would waste at a budget.
+    """What rules of thumb would waste at a budget: 20 tokens per parameter, and Kaplan et al.'s allocation.
 
-    point_fits : name -> `Fit`; the plug-in optimum of each is the median of its draws'. Costs are C = 6 N D.
-    discrepancy : as for `Fit.predict`. fixed : the law's further inputs.
-    Raises `QuestionError` where a rule asks for more parameters than the budget can train on one token.
+    Parameters
+    ----------
+    fit
+        Any fit whose law takes params and tokens.
+    budget
+        As for `plan`; compute is 6 N D.
+    point_fits
+        Name -> point estimate, whose plug-in optimum is one more rule: the median over its draws.
+    machines
+        What FLOP are computed on, and its price.
+    discrepancy
+        As for `Fit.predict`.
+    **fixed
+        The law's inputs beyond params and tokens.
+
+    Raises
+    ------
+    QuestionError
+        A rule gives more parameters than the budget can train on one token, or the law has no allocation.
     """
     check_fit(fit)
-    found, cost = read_budget(budget, machines), SixND()
+    read, cost = read_budget(budget, machines), SixND()
+    flops, what = read.flops, f"a budget of {format_flops(read.flops)} FLOP"
     discrepancy = fit.resolve(discrepancy)
-    params = {"20 tokens per parameter": twenty_to_one(found.flops), "Kaplan 2020": kaplan(found.flops)}
+    params = {"20 tokens per parameter": twenty_to_one(flops), "Kaplan 2020": kaplan(flops)}
     for name, other in (point_fits or {}).items():
-        params[name] = float(np.exp(np.median(np.log(other.frontier([found.flops], discrepancy=False).params))))
-    if too_large := [name for name, n in params.items() if tokens_for(found.flops, n) < 1]:
-        raise QuestionError(
-            f"{', '.join(too_large)} asks for a model the budget cannot train on one token; ask for more."
-        )
+        params[name] = float(np.exp(np.median(np.log(other.frontier([flops], discrepancy=False).params))))
+    if too_large := [name for name, n in params.items() if tokens_for(flops, n) < 1]:
+        raise QuestionError(f"{too_large[0]} leaves less than one token for {what}. Use a larger budget.")
     with precision():
-        belief, log_c = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), jnp.log(jnp.asarray(found.flops, dtype=float))
-        best = informed(belief, cost, log_c)
+        posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
+        log_c = jnp.log(jnp.asarray(flops, dtype=float))
+        best = optima(posterior, cost, log_c)
         sizes = {name: jnp.log(jnp.asarray(n, dtype=float)) for name, n in params.items()}
-        priced = {name: price(belief, cost, best, log_n, log_c) for name, log_n in sizes.items()}
-    draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in priced.items()}
+        found = {name: outcomes(posterior, cost, best, log_n, log_c) for name, log_n in sizes.items()}
+    draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in found.items()}
     converged = np.all([each.pop("converged") for each in draws.values()], axis=0)
-    n, what = np.exp(np.asarray(best.log_n)), f"a budget of {format_flops(found.flops)} FLOP"
-    lost = check_optimum(n, tokens_for(found.flops, n), converged, what=what, remedy="Use a larger budget")
-    assumptions = Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=lost)
-    return RulesOfThumb(found.flops, params, draws, found.machines, assumptions)
-
-
-def rules_table(rules: "RulesOfThumb", prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: rules of thumb. Columns: params, tokens; regret, wasted compute and money, each mean, lower, upper."""
-    worth, rows = float(rules.machines.money(rules.budget)), {}
-    for rule, draws in rules.draws.items():
-        waste = draws["wasted_compute"]
-        row: dict[tuple[str, str], Any] = {("params", ""): rules.params[rule], ("tokens", ""): rules.tokens(rule)}
-        for name, values in (("regret", draws["regret"]), ("wasted_compute", waste), ("wasted_money", worth * waste)):
-            _, low, high = interval(values, prob)
-            row |= {(name, "mean"): values.mean(), (name, "lower"): low, (name, "upper"): high}
-        rows[rule] = row
-    return two_level(rows, "rule")
+    n = np.exp(np.asarray(best.log_n))
+    lost = check_optimum(n, tokens_for(flops, n), converged, what=what, remedy="Use a larger budget")
+    return RulesOfThumb(
+        budget=flops,
+        params=params,
+        draws=draws,
+        machines=read.machines,
+        assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=lost),
+    )

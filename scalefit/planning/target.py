@@ -1,4 +1,4 @@
-"""How much does a loss cost? The cheapest plan that reaches a target, at even odds and with confidence."""
+"""Targets: the cheapest plan that reaches a loss, at even odds and with confidence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
-from scalefit._intervals import check_prob
+from scalefit._display import Table
+from scalefit._intervals import check_prob, interval
+from scalefit._labelled import labelled
 from scalefit._precision import precision
+from scalefit._quantities import provenance, ranged, said, write
+from scalefit._results import PROB, Result
+from scalefit._tables import draws_table
 from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
@@ -26,16 +31,26 @@ from scalefit.units import parse_quantity, percent
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the median optimum
 HALVINGS = 24  # of ln D in a search for tokens: to 5e-6
+PARTS = ("params", "tokens", "cost")
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """params, tokens : a run. cost : what it costs, in the cost's unit. chance : P(loss <= target) by the law, and
-    chance_one_run : of one run, with noise.
+    """A run that reaches a target.
+
+    Parameters
+    ----------
+    params, tokens
+        The run.
+    cost
+        In the cost's unit.
+    chance, chance_one_run
+        P(loss <= target) of the expected loss, and of one run, with noise.
     """
 
     params: float
@@ -45,13 +60,27 @@ class Allocation:
     chance_one_run: float
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
+@dataclass(frozen=True, eq=False, repr=False)
+class Target(Result):
     """What a target loss costs.
 
-    loss : the target, nats per token. draws : `budget`, the least that reaches it had that draw been known (infinite
-    where nothing does), `N_opt` and `D_opt` then: each (draw,). even : the cheapest plan with P(loss <= target) of a
-    half; sure : with `confidence`. reachable : share of the draws in which any budget reaches it.
+    Parameters
+    ----------
+    loss
+        The target, nats per token.
+    confidence
+        Of the plan `sure`.
+    draws
+        Name -> (draw,): budget, the least that reaches the target in that draw, infinite where none does, in the cost's
+        unit; N_opt and D_opt at that budget.
+    even, sure
+        The cheapest plans with P(loss <= target) of a half, and of `confidence`.
+    reachable
+        Share of the draws in which any budget reaches the target.
+    cost, machines
+        What a budget pays for, and what FLOP are computed on.
+    assumptions
+        The data, the model and the conventions behind the answer.
     """
 
     loss: float
@@ -64,11 +93,51 @@ class Target:
     machines: Machines
     assumptions: Assumptions
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: budget, N_opt, D_opt of a known law. Columns: median, lower, upper."""
-        from scalefit._tables import draws_table
+    def headline(self, prob: float = PROB) -> str:
+        """The least budget, and the cost of the plan with confidence."""
+        ends = interval(self.draws["budget"], prob)
+        least = ranged(ends, lambda value: write(value, self.cost.unit) if np.isfinite(value) else "out of reach")
+        unit = "" if self.cost.unit == "$" else f" {self.cost.unit}"
+        return (
+            f"The least budget for a loss of {self.loss:g} nats per token is {least}{unit} "
+            f"({provenance(self.assumptions.discrepancy, ends, prob)}), and a plan that reaches it with "
+            f"{percent(self.confidence)} confidence costs {said(self.sure.cost, self.cost.unit)}."
+        )
 
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """The least budget and the optimum there.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: budget, N_opt, D_opt. Columns: median, lower, upper; infinite where a share of the draws never reaches
+            the target.
+        """
         return draws_table(self.draws, prob)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The draws with names, each over `draw`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables: budget, N_opt, D_opt. Attributes: target (nats per token), confidence, reachable, discrepancy (0
+            or 1); params, tokens and cost of the plans even and sure, as in even_params.
+        """
+        plans = {"even": self.even, "sure": self.sure}
+        attrs = {f"{name}_{part}": getattr(plan, part) for name, plan in plans.items() for part in PARTS}
+        attrs |= {"target": self.loss, "confidence": self.confidence, "reachable": self.reachable}
+        attrs["discrepancy"] = self.assumptions.discrepancy
+        variables = {name: ("draw", values) for name, values in self.draws.items()}
+        return labelled(variables, attrs=attrs, units={"budget": self.cost.unit})
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob), {"budget": self.cost.unit})
 
 
 def target(
@@ -82,12 +151,34 @@ def target(
     discrepancy: bool | None = None,
     **fixed: Any,
 ) -> Target:
-    """The cheapest plans that reach a loss (nats per token): at even odds, and with probability `confidence`.
+    """The cheapest plans that reach a loss: at even odds, and with confidence.
 
     A plan is fixed before the truth is known: for every size the tokens that suffice in that share of the draws, then
-    the size for which this is cheapest. discrepancy : as for
-    `Fit.predict`. fixed : the law's further inputs. Raises `QuestionError` where too few draws
-    reach the loss at any budget.
+    the size for which this is cheapest.
+
+    Parameters
+    ----------
+    fit
+        Any fit whose law takes params and tokens.
+    loss
+        The target, nats per token.
+    confidence
+        Probability that the expected loss of the plan `sure` reaches the target.
+    cost
+        `SixND()` by default.
+    machines
+        What FLOP are computed on.
+    max_params
+        A cap on the sizes of both plans.
+    discrepancy
+        As for `Fit.predict`.
+    **fixed
+        The law's inputs beyond params and tokens.
+
+    Raises
+    ------
+    QuestionError
+        Too few draws reach the loss at any budget, or it takes less than one parameter and one token.
     """
     check_fit(fit)
     wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
@@ -95,39 +186,45 @@ def target(
     check_prob(confidence)
     discrepancy = fit.resolve(discrepancy)
     with precision():
-        belief, level = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), jnp.asarray(wanted, dtype=float)
-        found = _informed(belief, cost, level)
+        posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
+        found = _least_budgets(posterior, cost, jnp.asarray(wanted, dtype=float))
         draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
         reachable = float(np.isfinite(draws["budget"]).mean())
         optima = (np.asarray(found[name]) for name in ("N_opt", "D_opt", "converged"))
         unconverged = check_optimum(*optima, what=f"a loss of {wanted:g}", remedy="Use a lower loss")
         if reachable < max(confidence, 0.5):
             raise QuestionError(
-                f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, "
-                "whatever the budget: the irreducible loss is above it; ask for a higher loss or less confidence."
+                f"a loss of {wanted:g} is out of reach in {percent(round(1 - reachable, 3))} of the draws, whatever "
+                "the budget: the irreducible loss is above it. Use a higher loss or less confidence."
             )
         one_run = partial(fit.add_noise, discrepancy=discrepancy)
-        even, sure = (_cheapest(belief, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
-    basis = Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=unconverged)
-    return Target(wanted, confidence, draws, even, sure, reachable, cost, machines or Machines(), basis)
+        even, sure = (_cheapest(posterior, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
+    return Target(
+        loss=wanted,
+        confidence=confidence,
+        draws=draws,
+        even=even,
+        sure=sure,
+        reachable=reachable,
+        cost=cost,
+        machines=machines or Machines(),
+        assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=unconverged),
+    )
 
 
 def _cheapest(
-    belief: LossPosterior,
+    posterior: LossPosterior,
     cost: Cost,
     wanted: float,
     prob: float,
-    optima: np.ndarray,
+    optima: Float[np.ndarray, " draw"],
     cap: float,
-    observed: Callable[..., Any],
+    add_noise: Callable[..., Any],
 ) -> Allocation:
-    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws.
-
-    observed : loss of the law -> loss of one run, (draw,).
-    """
+    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws."""
 
     def tokens(log_n: np.ndarray) -> np.ndarray:
-        return np.exp(np.asarray(_tokens_to_be_sure(belief, jnp.asarray(log_n), jnp.asarray([wanted, prob]))))
+        return np.exp(np.asarray(_tokens_to_be_sure(posterior, jnp.asarray(log_n), jnp.asarray([wanted, prob]))))
 
     middle = float(np.log(np.median(optima[np.isfinite(optima)])))
     spent = lambda log_n: np.log(cost.total(np.exp(log_n), tokens(log_n)))
@@ -136,21 +233,23 @@ def _cheapest(
     if not np.isfinite(d):
         capped, less = " within the cap" if np.isfinite(cap) else "", " or less confidence" if prob > 0.5 else ""
         raise QuestionError(
-            f"no one size{capped} reaches a loss of {wanted:g} in {percent(prob)} of the draws, whatever its tokens; "
-            f"{'raise the cap, or ' if capped else ''}ask for a higher loss{less}."
+            f"no size{capped} reaches a loss of {wanted:g} in {percent(prob)} of the draws, whatever its tokens. "
+            f"{'Raise the cap, or use' if capped else 'Use'} a higher loss{less}."
         )
-    latent = np.asarray(loss_at(belief, jnp.log(n), jnp.log(d)))
-    one_run = observed(latent)
+    expected = np.asarray(loss_at(posterior, jnp.log(n), jnp.log(d)))
     reached = wanted * (1 + 1e-9)  # the draw that sets the tokens reaches the target to rounding
     return Allocation(
-        n, d, float(cost.total(n, d)), float(np.mean(latent <= reached)), float(np.mean(one_run <= wanted))
+        params=n,
+        tokens=d,
+        cost=float(cost.total(n, d)),
+        chance=float(np.mean(expected <= reached)),
+        chance_one_run=float(np.mean(add_noise(expected) <= wanted)),
     )
 
 
 @cached_jit()
-def _informed(belief: LossPosterior, cost: Cost, level: Array) -> dict[str, Array]:
-    """The least budget of each draw and its optimum there, each (draw,)."""
-
+def _least_budgets(posterior: LossPosterior, cost: Cost, level: Float[Array, ""]) -> dict[str, Array]:
+    """The least budget of each draw, its optimum there, and whether the searches converged, name -> (draw,)."""
     least, start = (jnp.log(cost.total(jnp.full_like(level, n), d)) for n, d in ((1.0, 1.0), (1e10, 2e11)))
 
     def one(draw: LossPosterior) -> dict[str, Array]:
@@ -161,19 +260,21 @@ def _informed(belief: LossPosterior, cost: Cost, level: Array) -> dict[str, Arra
         found = {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
         return found | {"converged": reached & converged}
 
-    return by_groups(one, (belief.axes,))(belief)
+    return by_groups(one, (posterior.axes,))(posterior)
 
 
 @cached_jit()
-def _tokens_to_be_sure(belief: LossPosterior, log_n: Array, wanted: Array) -> Array:
-    """ln of the fewest tokens with which exp(log_n) (point,) parameters reach a loss in a share of the draws, (point,).
+def _tokens_to_be_sure(
+    posterior: LossPosterior, log_n: Float[Array, " point"], target: Float[Array, "2"]
+) -> Float[Array, " point"]:
+    """ln of the fewest tokens with which exp(log_n) parameters reach a loss in a share of the draws.
 
-    wanted : that loss and that share. By bisection, for a law with an error of its own need not fall everywhere.
+    Of `target`, that loss and that share. By bisection, for a loss with discrepancy need not fall everywhere.
     """
-    level, prob = wanted
+    level, prob = target
 
     def enough(log_n: Array, log_d: Array) -> Array:
-        return jnp.mean(loss_at(belief, log_n, log_d) <= level) >= prob
+        return jnp.mean(loss_at(posterior, log_n, log_d) <= level) >= prob
 
     def one(log_n: Array) -> Array:
         def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:

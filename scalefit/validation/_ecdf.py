@@ -7,34 +7,35 @@ next value adds. The probability of staying inside a band all along is then a pr
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import bdtr, bdtrc, gammaln
 
 HALVINGS = 30  # of the interval in which ln depth is sought: to 1e-8
 
 
-def rank(truth: float, draws: np.ndarray, rng: np.random.Generator) -> int:
+def rank(truth: float, draws: Float[np.ndarray, " draw"], rng: np.random.Generator) -> int:
     """How many draws lie below the truth; a place among equals is drawn at random. NaN lies above all else."""
     first, *others = np.nan_to_num(np.append(truth, draws), nan=np.inf, posinf=np.inf, neginf=-np.inf)
     return int(np.less(others, first).sum() + rng.integers(np.equal(others, first).sum() + 1))
 
 
-def counts_below(ranks: np.ndarray, steps: int) -> np.ndarray:
+def counts_below(ranks: Int[np.ndarray, " table"], steps: int) -> Int[np.ndarray, " step"]:
     """How many of the ranks, each one of 0 to steps - 1, lie below 1, 2, ... steps - 1."""
     return np.cumsum(np.bincount(ranks, minlength=steps))[:-1]
 
 
-def depth(counts: np.ndarray, total: int, steps: int) -> float:
+def depth(counts: Int[np.ndarray, " step"], total: int, steps: int) -> float:
     """Of counts below each value, (steps - 1,): the probability of the least probable tail that they reach."""
     return float(np.take_along_axis(_tails(total, steps), counts[:, None], axis=1).min())
 
 
-def p_value(counts: np.ndarray, total: int, steps: int) -> float:
+def p_value(counts: Int[np.ndarray, " step"], total: int, steps: int) -> float:
     """The probability that `total` uniform ranks lie anywhere as deep in a tail as these."""
     return float(np.clip(1 - _staying(depth(counts, total, steps), total, steps), 0.0, 1.0))
 
 
 @lru_cache(maxsize=16)
-def band(total: int, steps: int, prob: float) -> tuple[np.ndarray, np.ndarray]:
+def band(total: int, steps: int, prob: float) -> tuple[Int[np.ndarray, " step"], Int[np.ndarray, " step"]]:
     """Least and largest count below each value, each (steps - 1,), that uniform ranks keep to with probability `prob`.
 
     With that or more: counts are whole numbers. All values share one depth of tail.
@@ -47,18 +48,19 @@ def band(total: int, steps: int, prob: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _tails(total: int, steps: int) -> np.ndarray:
+def _tails(total: int, steps: int) -> Float[np.ndarray, "step count"]:
     """P(a count this low) or P(this high), the smaller, (steps - 1, total + 1)."""
     at, count = np.arange(1, steps)[:, None] / steps, np.arange(total + 1.0)
     return np.minimum(bdtr(count, total, at), np.where(count > 0, bdtrc(count - 1, total, at), 1.0))
 
 
-def _limits(deepest: float, total: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _limits(deepest: float, total: int, steps: int) -> tuple[Int[np.ndarray, " step"], Int[np.ndarray, " step"]]:
     """The least and the largest count at each value whose tail is more probable than `deepest`; -1 if there is none."""
     kept = _tails(total, steps) > deepest * (1 + 1e-9)  # tails that mirror each other differ in rounding
     return kept.argmax(axis=1), np.where(kept.any(axis=1), total - kept[:, ::-1].argmax(axis=1), -1)
 
 
+@lru_cache(maxsize=256)
 def _staying(deepest: float, total: int, steps: int) -> float:
     """The probability that uniform ranks are nowhere as deep in a tail as `deepest`."""
     lower, upper = _limits(deepest, total, steps)

@@ -1,12 +1,16 @@
-"""Train on some runs, predict the others, and score what was promised. Everything is in ln loss."""
+"""Train on some runs, predict the others, and score the predictions. Everything is in ln loss."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool, Shaped
 
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._quantities import ratio
+from scalefit._results import PROB, Result
 from scalefit._tables import INTERVAL
 from scalefit.errors import FitError, ScalefitError
 from scalefit.fits.fit import Fit
@@ -15,7 +19,7 @@ from scalefit.infer import Auto, Bootstrap, Engine, Huber, LeastSquares, fit_man
 from scalefit.io.read import read_runs
 from scalefit.model.model import Model
 from scalefit.runs import Runs
-from scalefit.units import positive_budgets
+from scalefit.units import percent, positive_budgets
 from scalefit.validation.extrapolation import sizes_at_minima
 from scalefit.validation.holdout import Holdout, checked
 from scalefit.validation.scores import CLUSTER, clustered_error, crps, inside, interval_score, log_losses, pit
@@ -23,13 +27,13 @@ from scalefit.validation.scores import CLUSTER, clustered_error, crps, inside, i
 if TYPE_CHECKING:
     import pandas as pd
 
-
+Records = dict[str, Shaped[np.ndarray, " record"]]
 PROBS = (0.5, 0.8, 0.9)
 LEAST_DRAWS = 1000  # a point estimate predicts with its noise alone, from this many draws
 
 
 def default_engines() -> dict[str, Engine]:
-    """The posterior and the point estimates people use, each with its bootstrap."""
+    """The posterior, and the point estimates people use, each with its bootstrap."""
     return {
         "posterior": Auto(),
         "huber": Huber(),
@@ -38,36 +42,137 @@ def default_engines() -> dict[str, Engine]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Backtest:
-    """One record a held-out run, split and method.
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Result):
+    """Scores of predictions of held-out runs. A fit with a discrepancy is scored with it and without.
 
-    records : name -> (record,): split, method, kind, row (from 1), flops; distance, ln(C / C_max of the training
-        runs); error, median ln loss minus observed; crps, log_score, interval_score (90 %); pit and pit_without_noise
-        (NaN for a point estimate, which has no interval without noise).
-    sizes : name -> (minimum,): split, method, flops; error, median ln N_opt minus that at an isoFLOP minimum of the
-        held-out runs; crps and pit of it, the minimum's own error included. Empty where no minimum shows.
-    target : the budget of `drift`; drift : (split, method) -> draws of N_opt there.
-    failures : (split, method) -> why.
+    Parameters
+    ----------
+    records
+        Name -> (record,), one record for every held-out run, split and method. Labels: split, method, discrepancy,
+        kind, row (from 1), flops, distance (ln of compute over the most of the training runs). Scores: error (median ln
+        loss minus observed), crps, log_score, interval_score (90 %), pit, and pit_without_noise (NaN for a point
+        estimate, which has no interval without noise).
+    sizes
+        Name -> (minimum,), one record for every isoFLOP minimum of the held-out runs: split, method, discrepancy,
+        flops; error (median ln N_opt minus that of the minimum), crps and pit, with the minimum's own error.
+    target
+        The budget of `drift`, FLOP.
+    drift
+        (split, method, discrepancy) -> draws of N_opt at the target.
+    failures
+        (split, method) -> why it has no scores.
     """
 
-    records: dict[str, np.ndarray]
-    sizes: dict[str, np.ndarray]
+    records: Records
+    sizes: Records
     target: float
-    drift: dict[tuple[str, str], np.ndarray]
+    drift: dict[tuple[str, str, bool], np.ndarray]
     failures: dict[tuple[str, str], str]
 
+    @property
+    def predictors(self) -> dict[str, tuple[str, bool]]:
+        """Label -> (method, discrepancy); the label says "law only" where a method is also scored with discrepancy."""
+        pairs = list(dict.fromkeys(zip(self.records["method"], self.records["discrepancy"].tolist(), strict=True)))
+        return {
+            f"{m}{', law only' if (m, True) in pairs and not included else ''}": (m, included) for m, included in pairs
+        }
+
+    def chosen(self, predictor: str, records: Records | None = None) -> Bool[np.ndarray, " record"]:
+        """Which of the records, `sizes` for instance, are of a predictor; its own `records` by default."""
+        columns, (method, discrepancy) = self.records if records is None else records, self.predictors[predictor]
+        return (columns["method"] == method) & (columns["discrepancy"] == discrepancy)
+
+    def headline(self, prob: float = PROB) -> str:
+        """How often intervals contained the held-out losses, by predictor."""
+        pit, furthest = self.records["pit"], ratio(np.exp(self.records["distance"].max()))
+        covers = [f"{inside(pit[self.chosen(name)], prob).mean():.0%} ({name})" for name in self.predictors]
+        return (
+            f"Nominal {percent(prob)} intervals contained {', '.join(covers)} of the losses of the "
+            f"{len(set(self.records['row']))} held-out runs, which have up to {furthest} times the compute of the "
+            "training runs."
+        )
+
     def summary(self) -> "pd.DataFrame":
-        """Rows: methods. Bias, MAE, CRPS, scores and coverage, each mean with a standard error clustered by budget."""
-        return backtest_table(self)
+        """Scores of every predictor.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: predictors. Columns: runs; bias, mae, crps, log_score, interval_score and coverage of 50, 80 and 90 %
+            intervals with and without noise, each a mean with a standard error clustered by budget ("x_se"); minima,
+            crps_N_opt and the coverage of N_opt where the held-out runs show isoFLOP minima.
+        """
+        import pandas as pd
+
+        rows = {}
+        for name in self.predictors:
+            mine = self.chosen(name)
+            records = {column: values[mine] for column, values in self.records.items()}
+            cluster = np.round(np.log(records["flops"]) / CLUSTER).astype(int)
+            row: dict[str, float] = {"runs": len(cluster)}
+            for score, values in _scores(records).items():
+                row |= {score: values.mean(), f"{score}_se": clustered_error(values, cluster)}
+            rows[name] = row | self._size_scores(name)
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
     def by_distance(self, edges: Any = (0.0, 1.0, 2.0, 4.0)) -> "pd.DataFrame":
-        """Coverage and CRPS by how far beyond the training runs, in ln compute; rows (method, distance)."""
-        return distance_table(self, edges)
+        """Scores by how far beyond the training runs.
 
-    def drift_summary(self, prob: float = 0.9) -> "pd.DataFrame":
+        Parameters
+        ----------
+        edges
+            Of the bands of distance, in ln compute.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: (method, distance). Columns: runs, bias, crps, cover_90, cover_without_noise_90.
+        """
+        import pandas as pd
+
+        rows, names = {}, ("bias", "crps", "cover_90", "cover_without_noise_90")
+        for name in self.predictors:
+            records = pd.DataFrame(self.records)[self.chosen(name)]
+            band = pd.cut(records["distance"], [-np.inf, *edges, np.inf]).astype(str)
+            for distance, group in records.groupby(band, sort=False):
+                scores = _scores({column: group[column].to_numpy() for column in group})
+                rows[name, distance] = {"runs": len(group)} | {score: scores[score].mean() for score in names}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "distance"])
+
+    def drift_summary(self, prob: float = PROB) -> "pd.DataFrame":
         """N_opt at the target as the cut rises; rows (split, method), columns median, lower, upper."""
-        return drift_table(self, prob)
+        import pandas as pd
+
+        labels = {pair: name for name, pair in self.predictors.items()}
+        ends = {(split, labels[method, d]): interval(n, prob) for (split, method, d), n in self.drift.items()}
+        rows = {key: dict(zip(INTERVAL, values, strict=True)) for key, values in ends.items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["split", "method"])
+
+    def _table(self, prob: float) -> Table:
+        columns = ["runs"] + [
+            f"{name}{end}" for name in ("bias", "crps", "cover_50", "cover_90") for end in ("", "_se")
+        ]
+        return Table(self.summary()[columns], dict.fromkeys(("cover_50", "cover_90"), "share"))
+
+    def _size_scores(self, predictor: str) -> dict[str, float]:
+        """How many isoFLOP minima the held-out runs show, and scores of their sizes; nothing where there are none."""
+        mine = self.chosen(predictor, self.sizes)
+        if not mine.any():
+            return {}
+        covers = {f"cover_N_opt_{100 * p:.0f}": float(inside(self.sizes["pit"][mine], p).mean()) for p in PROBS}
+        return {"minima": float(mine.sum()), "crps_N_opt": float(self.sizes["crps"][mine].mean()), **covers}
+
+
+def _scores(records: Records) -> Records:
+    """Per run: error, its size, scores, and whether each interval contained the loss."""
+    error = records["error"]
+    found = {"bias": error, "mae": np.abs(error)} | {n: records[n] for n in ("crps", "log_score", "interval_score")}
+    for name, label in (("pit", "cover"), ("pit_without_noise", "cover_without_noise")):
+        values = records[name]
+        for prob in PROBS:
+            found[f"{label}_{100 * prob:.0f}"] = np.where(np.isnan(values), np.nan, inside(values, prob))
+    return found
 
 
 def backtest(
@@ -82,145 +187,103 @@ def backtest(
 ) -> Backtest:
     """Fit every engine to the training runs of all splits together, and score its predictions of the others.
 
-    holdout : `above_compute(1e21)`, `rolling_origin()`, `by_group(column)` or `random_folds()`. target : the budget
-    (FLOP) at which N_opt is followed, ten times the largest run by default. An engine that refuses a split is recorded
-    in `failures`, not raised. Raises `DataError` where a split is empty.
+    Parameters
+    ----------
+    runs
+        Anything `read_runs` takes.
+    model
+        `Model()` by default.
+    engines
+        Method -> engine; those of `default_engines` by default.
+    holdout
+        `above_compute(1e21)`, `rolling_origin()`, `by_group(column)` or `random_folds()`.
+    target
+        The budget (FLOP) at which N_opt is followed; ten times the largest run by default.
+    seed
+        Of all fits.
+    progress
+        Whether to show it; None shows it in a terminal.
+
+    Returns
+    -------
+    Backtest
+        An engine that refuses a split is in its `failures`.
+
+    Raises
+    ------
+    DataError
+        A split leaves nothing to train on or nothing to predict.
+    FitError
+        No method could be fitted.
     """
     table, model = read_runs(runs), model or Model()
     budget = float(positive_budgets(10 * table.flops.max() if target is None else target)[0])
     splits = checked(holdout, table)
     training = [table.subset(train) for _, train in splits]
-    parts: list[dict[str, np.ndarray]] = []
-    sizes: list[dict[str, np.ndarray]] = []
-    drift: dict[tuple[str, str], np.ndarray] = {}
+    records, sizes, drift = [], [], {}
     failures: dict[tuple[str, str], str] = {}
     for method, engine in (engines or default_engines()).items():
         fits = fit_many(training, model, engine=engine, seed=seed, progress=progress)
         failures |= {(splits[i][0], method): why for i, why in fits.failures.items()}
-        for i, fitted in fits.fitted():
+        for i, fit in fits.fitted():
             split, train = splits[i]
-            for name, discrepancy in _methods(fitted, method).items():
+            for discrepancy in (True, False) if fit.has_discrepancy else (False,):
+                labels = {"split": split, "method": method, "discrepancy": discrepancy}
                 try:
-                    score = _score(fitted, table, ~train, discrepancy) | _labels(split, name, fitted.kind, (~train).sum())
-                    optimum = fitted.frontier(budget, discrepancy).params[:, 0]
+                    scores = _loss_records(fit, table, ~train, discrepancy, {**labels, "kind": fit.kind})
+                    minima = _size_records(fit, table.subset(~train), discrepancy, labels)
+                    drift[split, method, discrepancy] = fit.frontier(budget, discrepancy).params[:, 0]
                 except ScalefitError as refusal:
-                    failures[split, name] = str(refusal)
+                    failures[split, method] = str(refusal)
                     continue
-                parts.append(score)
-                sizes.append(_size_score(_replicated(fitted), table.subset(~train), discrepancy, split, name))
-                drift[split, name] = optimum
-    if not parts:
+                records.append(scores)
+                sizes.append(minima)
+    if not records:
         raise FitError(f"no method could be fitted: {next(iter(failures.values()))}")
-    return Backtest(_joined(parts), _joined(sizes), budget, drift, failures)
+    return Backtest(_joined(records), _joined(sizes), target=budget, drift=drift, failures=failures)
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _joined(parts: list[Records]) -> Records:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _methods(fitted: Fit, method: str) -> dict[str, bool]:
-    """What is scored of a fit: name -> whether the discrepancy is included. One that has it is scored both ways."""
-    return {method: True, f"{method}, law only": False} if fitted.has_discrepancy else {method: False}
-
-
-def _size_score(fitted: Fit, held: Runs, discrepancy: bool, split: str, method: str) -> dict[str, np.ndarray]:
-    """Records of one fit at the isoFLOP minima of the held-out runs, each (minimum,); none for a law without any."""
-    if not trades(fitted.model.law):
-        flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
-    else:
-        flops, draws, best = sizes_at_minima(fitted, held, discrepancy)
-    labels = {n: np.full(len(best), v, dtype=object) for n, v in (("split", split), ("method", method))}
-    scores = {"error": np.median(draws, axis=0) - best, "crps": crps(draws, best), "pit": pit(draws, best)}
-    return labels | {"flops": flops} | scores
-
-
-def _labels(split: str, method: str, kind: str, count: int) -> dict[str, np.ndarray]:
-    return {n: np.full(count, v, dtype=object) for n, v in (("split", split), ("method", method), ("kind", kind))}
-
-
-def _score(fitted: Fit, table: Runs, held: np.ndarray, discrepancy: bool) -> dict[str, np.ndarray]:
-    """Records of one fit on the held-out runs, each (run,)."""
-    test = table.subset(held)
-    full = _replicated(fitted)
+def _loss_records(fit: Fit, table: Runs, held: Bool[np.ndarray, " run"], discrepancy: bool, labels: dict) -> Records:
+    """Records of one fit on the held-out runs."""
+    test, repeated = table.subset(held), _repeated(fit)
     observed = np.log(test.loss)
-    run = log_losses(full.predict(test, discrepancy=discrepancy))
-    expected = log_losses(full.predict(test, noise=False, discrepancy=discrepancy))
-    lower, upper = np.quantile(run, [0.05, 0.95], axis=0)
-    return {
+    one_run = log_losses(repeated.predict(test, discrepancy=discrepancy))
+    expected = log_losses(repeated.predict(test, noise=False, discrepancy=discrepancy))
+    lower, upper = np.quantile(one_run, [0.05, 0.95], axis=0)
+    return _labelled(labels, len(test)) | {
         "row": np.flatnonzero(held) + 1.0,
         "flops": test.flops,
-        "distance": np.log(test.flops / fitted.compute_range[1]),
+        "distance": np.log(test.flops / fit.compute_range[1]),
         "error": np.median(expected, axis=0) - observed,
-        "crps": crps(run, observed),
-        "log_score": -full.log_density(test, discrepancy),
+        "crps": crps(one_run, observed),
+        "log_score": -repeated.log_density(test, discrepancy),
         "interval_score": interval_score(lower, upper, observed, 0.9),
-        "pit": pit(run, observed),
-        "pit_without_noise": np.full(len(test), np.nan) if fitted.kind == "point" else pit(expected, observed),
+        "pit": pit(one_run, observed),
+        "pit_without_noise": np.full(len(test), np.nan) if fit.kind == "point" else pit(expected, observed),
     }
 
 
-def _replicated(fitted: Fit) -> Fit:
+def _size_records(fit: Fit, held: Runs, discrepancy: bool, labels: dict[str, Any]) -> Records:
+    """Records of one fit at the isoFLOP minima of the held-out runs; none for a law without an allocation."""
+    flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
+    if trades(fit.model.law):
+        flops, draws, best = sizes_at_minima(_repeated(fit), held, discrepancy)
+    scores = {"error": np.median(draws, axis=0) - best, "crps": crps(draws, best), "pit": pit(draws, best)}
+    return _labelled(labels, len(best)) | {"flops": flops} | scores
+
+
+def _labelled(labels: dict[str, Any], count: int) -> Records:
+    return {n: np.full(count, value, dtype=bool if value in (True, False) else object) for n, value in labels.items()}
+
+
+def _repeated(fit: Fit) -> Fit:
     """A point estimate repeated, so that its noise is drawn often enough; other fits as they are."""
-    count = len(next(iter(fitted.theta.values())))
+    count = len(next(iter(fit.theta.values())))
     if count >= LEAST_DRAWS:
-        return fitted
+        return fit
     copies = -(-LEAST_DRAWS // count)
-    return replace(fitted, draws={name: np.tile(values, copies) for name, values in fitted.draws.items()})
-
-
-def backtest_table(result: Backtest) -> "pd.DataFrame":
-    """Rows: methods; means over held-out runs, and the standard error of each clustered by budget."""
-    import pandas as pd
-
-    records, rows = pd.DataFrame(result.records), {}
-    for method, group in records.groupby("method", sort=False):
-        cluster = np.round(np.log(group["flops"].to_numpy()) / CLUSTER).astype(int)
-        row: dict[str, float] = {"runs": len(group)}
-        for name, values in _scored(group).items():
-            row |= {name: values.mean(), f"{name}_se": clustered_error(values, cluster)}
-        rows[method] = row | _size_scores(result, method)
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-
-
-def _size_scores(result: Backtest, method: Any) -> dict[str, float]:
-    """How many isoFLOP minima the held-out runs show, and what was predicted of them; nothing where there are none."""
-    mine = result.sizes["method"] == method
-    if not len(mine):
-        return {}
-    place, crps = (result.sizes[name][mine] for name in ("pit", "crps"))
-    covers = {f"cover_N_opt_{100 * prob:.0f}": float(inside(place, prob).mean()) for prob in PROBS}
-    return {"minima": float(mine.sum()), "crps_N_opt": float(crps.mean()), **covers}
-
-
-def _scored(group: "pd.DataFrame") -> dict[str, np.ndarray]:
-    """Per run: error, its size, scores, and whether each interval held."""
-    columns = {name: group[name].to_numpy() for name in ("error", "crps", "log_score", "interval_score")}
-    found = {"bias": columns.pop("error"), "mae": group["error"].abs().to_numpy(), **columns}
-    for name, label in (("pit", "cover"), ("pit_without_noise", "cover_without_noise")):
-        values = group[name].to_numpy()
-        for prob in PROBS:
-            held = np.where(np.isnan(values), np.nan, inside(values, prob))
-            found[f"{label}_{100 * prob:.0f}"] = held
-    return found
-
-
-def distance_table(result: Backtest, edges: Any) -> "pd.DataFrame":
-    """Rows: (method, distance band in ln compute); runs, CRPS, bias, and coverage of the 90 % intervals."""
-    import pandas as pd
-
-    records = pd.DataFrame(result.records)
-    band = pd.cut(records["distance"], [-np.inf, *edges, np.inf]).astype(str)
-    rows = {}
-    for key, group in records.groupby(["method", band], sort=False):
-        scored = _scored(group)
-        names = ("bias", "crps", "cover_90", "cover_without_noise_90")
-        rows[key] = {"runs": len(group)} | {name: scored[name].mean() for name in names}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["method", "distance"])
-
-
-def drift_table(result: Backtest, prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: (split, method); N_opt at the target: median, lower, upper."""
-    import pandas as pd
-
-    rows = {key: dict(zip(INTERVAL, interval(draws, prob), strict=True)) for key, draws in result.drift.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["split", "method"])
+    return replace(fit, draws={name: np.tile(values, copies) for name, values in fit.draws.items()})

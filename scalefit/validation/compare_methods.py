@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalefit._display import Table
 from scalefit._intervals import interval
+from scalefit._quantities import ranged
+from scalefit._results import PROB, Result
 from scalefit._tables import interval_columns, two_level
 from scalefit.errors import ScalefitError
 from scalefit.fits.fit import Fit
@@ -17,7 +20,7 @@ from scalefit.infer import MAP, VPNLS, Auto, Bootstrap, Engine, Huber, LeastSqua
 from scalefit.io.read import read_runs
 from scalefit.model.model import Model
 from scalefit.runs import Runs
-from scalefit.units import positive_budgets
+from scalefit.units import format_count, format_flops, percent, positive_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 Method = Engine | Callable[[Runs], PowerLawFrontier]
 QUANTITIES = ("E", "A", "B", "alpha", "beta", "a", "b", "N_opt", "D_opt", "tokens_per_param", "loss")
+SHOWN = ("E", "alpha", "beta", "a", "N_opt", "tokens_per_param", "loss")
 
 
 def default_methods() -> dict[str, Method]:
@@ -42,7 +46,19 @@ def default_methods() -> dict[str, Method]:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one method said: quantity -> draws, the kind of its interval, wall seconds with compilation, failure."""
+    """The answer of one method.
+
+    Parameters
+    ----------
+    draws
+        Quantity -> (draw,): parameters of the law, and the optimum at the budget.
+    kind
+        Of the draws: "posterior", "bootstrap" or "point"; "none" where the method failed.
+    seconds
+        Wall time, compilation included.
+    failure
+        Why there is no answer, or empty.
+    """
 
     draws: dict[str, np.ndarray]
     kind: str
@@ -50,16 +66,63 @@ class Entry:
     failure: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Methods side by side at one budget (FLOP): name -> `Entry`."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
+    """Methods side by side at one budget.
+
+    Parameters
+    ----------
+    budget
+        FLOP.
+    entries
+        Method -> its answer.
+    """
 
     budget: float
     entries: dict[str, Entry]
 
-    def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: methods. Columns: (quantity, median/lower/upper), kind, seconds, failure."""
-        return comparison_table(self, prob)
+    def headline(self, prob: float = PROB) -> str:
+        """The first answer of N_opt with its interval, and the range of all answers."""
+        answers = {name: entry.draws["N_opt"] for name, entry in self.entries.items() if "N_opt" in entry.draws}
+        failed = sum(bool(entry.failure) for entry in self.entries.values())
+        count = f"{len(self.entries)} methods" + (f", of which {failed} failed," if failed else "")
+        at = f"at {format_flops(self.budget)} FLOP"
+        if not answers:
+            return f"A comparison of {count} has no optimum {at}."
+        medians = [float(np.median(draws)) for draws in answers.values()]
+        name, first = next(iter(answers)), interval(next(iter(answers.values())), prob)
+        how = "a point estimate" if np.isnan(first[1]) else f"{percent(prob)} interval"
+        return (
+            f"Of {count} the medians of N_opt {at} are {format_count(min(medians))} to {format_count(max(medians))} "
+            f"parameters, and {name} gives {ranged(first, format_count)} ({how})."
+        )
+
+    def summary(self, prob: float = PROB) -> "pd.DataFrame":
+        """The answers of every method.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: methods. Columns: E, A, B, alpha, beta, a, b and N_opt, D_opt, tokens_per_param, loss at the budget,
+            each with median, lower and upper, NaN where a method has no such answer; kind, seconds, failure.
+        """
+        rows = {}
+        for method, entry in self.entries.items():
+            row: dict[tuple[str, str], Any] = {}
+            for name in QUANTITIES:
+                found = interval(entry.draws[name], prob) if name in entry.draws else np.full(3, np.nan)
+                row |= interval_columns(name, found)
+            others = {"kind": entry.kind, "seconds": entry.seconds, "failure": entry.failure}
+            rows[method] = row | {(name, ""): value for name, value in others.items()}
+        return two_level(rows, "method")
+
+    def _table(self, prob: float) -> Table:
+        return Table(self.summary(prob)[[*SHOWN, "kind", "seconds"]])
 
 
 def compare_methods(
@@ -72,46 +135,57 @@ def compare_methods(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Comparison:
-    """Fit every method to one table and ask each for the law and the optimum at `budget`, the largest run's by default.
+    """Fit every method to one table, and take from each the law and the optimum at a budget.
 
-    A method that refuses the table is an entry with its sentence. Raises `DataError` where the table itself is bad.
+    Parameters
+    ----------
+    runs
+        Anything `read_runs` takes.
+    model
+        `Model()` by default.
+    budget
+        FLOP; the largest run's by default.
+    methods
+        Name -> engine, or a function from `Runs` to `PowerLawFrontier`; those of `default_methods` by default.
+    discrepancy
+        Of the optimum, as for `Fit.predict`; methods without one give the law alone whatever this is.
+    seed
+        Of every engine.
+    progress
+        Whether to show it; None shows it in a terminal.
+
+    Returns
+    -------
+    Comparison
+        A method that refuses the table is an entry with its failure.
+
+    Raises
+    ------
+    DataError
+        The table cannot be used.
     """
     table, model = read_runs(runs), model or Model()
-    flops = positive_budgets(table.flops.max() if budget is None else budget)[:1]
+    flops = float(positive_budgets(table.flops.max() if budget is None else budget)[0])
     entries = {}
     for name, method in (methods or default_methods()).items():
         start = time.perf_counter()
         try:
-            draws, kind = _ask(method, table, model, flops, discrepancy, seed, progress)
+            if isinstance(method, Engine):
+                fitted = fit(table, model, engine=method, seed=seed, progress=progress)
+                draws, kind = _answer(fitted, flops, discrepancy), str(fitted.kind)
+            else:
+                path = method(table)
+                draws, kind = {"a": path.a, "b": path.b, **path.optimum(flops)}, "bootstrap"
             entries[name] = Entry(draws, kind, time.perf_counter() - start)
         except ScalefitError as refusal:
             entries[name] = Entry({}, "none", time.perf_counter() - start, str(refusal))
-    return Comparison(float(flops[0]), entries)
+    return Comparison(flops, entries)
 
 
-def _ask(
-    method: Method, table: Runs, model: Model, flops: np.ndarray, discrepancy: bool | None, seed: int, progress: bool | None
-) -> tuple[dict[str, np.ndarray], str]:
-    if isinstance(method, Engine):
-        fitted = fit(table, model, engine=method, seed=seed, progress=progress)
-        return _of_fit(fitted, flops, discrepancy), fitted.kind
-    return {name.split("[")[0]: values for name, values in method(table).quantities(flops).items()}, "bootstrap"
-
-
-def _of_fit(fitted: Fit, flops: np.ndarray, discrepancy: bool | None) -> dict[str, np.ndarray]:
-    found = {**fitted.draws, **fitted.law_derived}
-    if trades(fitted.model.law):
-        found |= fitted.optima(flops, discrepancy if fitted.has_discrepancy else False)
-    return {name.split("[")[0]: values.reshape(-1) for name, values in found.items()}
-
-
-def comparison_table(comparison: Comparison, prob: float = 0.9) -> "pd.DataFrame":
-    """Rows: methods; columns: (quantity, median/lower/upper), then kind, seconds and failure."""
-    rows = {}
-    for method, entry in comparison.entries.items():
-        row: dict[tuple[str, str], Any] = {}
-        for name in QUANTITIES:
-            found = interval(entry.draws[name], prob) if name in entry.draws else np.full(3, np.nan)
-            row |= interval_columns(name, found)
-        rows[method] = row | {("kind", ""): entry.kind, ("seconds", ""): entry.seconds, ("failure", ""): entry.failure}
-    return two_level(rows, "method")
+def _answer(fitted: Fit, flops: float, discrepancy: bool | None) -> dict[str, np.ndarray]:
+    """Parameters of the law, what follows from them, and the optimum, name -> (draw,)."""
+    found = {name: values.reshape(-1) for name, values in {**fitted.draws, **fitted.law_derived}.items()}
+    if not trades(fitted.model.law):
+        return found
+    front = fitted.frontier(flops, discrepancy if fitted.has_discrepancy else False)
+    return found | front.optimum(0)

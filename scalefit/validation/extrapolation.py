@@ -1,4 +1,4 @@
-"""What intervals are worth beyond the data: many studies, each cut by compute, the smaller runs predicting the larger.
+"""Intervals beyond the data: many studies, each cut by compute, the smaller runs predicting the larger.
 
 Every (study, cut) weighs the same. Losses of the larger runs are predicted, and, where these hold isoFLOP curves, the
 sizes at their minima, which have an error of their own.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
@@ -20,13 +21,22 @@ from scalefit.validation.scores import crps, inside, log_losses, pit
 CUTS = (3.0, 10.0, 30.0)
 LEAST_TRAINING, LEAST_HELD = 12, 3
 ROUNDING = 1.0001  # of compute, so that runs of one budget fall on one side of a cut
+TARGETS = ("loss", "size")  # what is scored: ln loss, and ln N_opt at isoFLOP minima
+COVERAGE = {"90": 0.9, "50": 0.5}  # scores that are coverage -> nominal
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One study cut: `train` holds the runs up to 1/`times` of its largest compute, `held` the larger ones.
+    """One study, cut by compute.
 
-    family : what the study's name says before a colon; studies of one family are not independent.
+    Parameters
+    ----------
+    study
+        Its name. Studies of one family, the part of the name before a colon, are not independent.
+    times
+        The cut: largest compute over that of `train`.
+    train, held
+        The runs up to the cut, and the larger ones.
     """
 
     study: str
@@ -41,9 +51,24 @@ class Case:
 
 
 def cases(studies: Mapping[str, Any], cuts: Iterable[float] = CUTS) -> list[Case]:
-    """Every study, by name, at every cut that leaves enough runs on both sides.
+    """Every study at every cut that leaves enough runs on both sides.
 
-    studies : name -> anything `read_runs` takes. Raises `DataError` where no cut leaves enough.
+    Parameters
+    ----------
+    studies
+        Name -> anything `read_runs` takes.
+    cuts
+        Largest compute over that of the smaller runs.
+
+    Returns
+    -------
+    list of Case
+        In the order of the studies.
+
+    Raises
+    ------
+    DataError
+        No cut of any study leaves enough runs.
     """
     cuts, found = tuple(cuts), []
     for name, table in studies.items():
@@ -61,26 +86,43 @@ def cases(studies: Mapping[str, Any], cuts: Iterable[float] = CUTS) -> list[Case
 
 
 def coverage_scores(fit: Fit, held: Runs, discrepancy: bool | None = None) -> dict[str, float]:
-    """Coverage of 90 and 50 % intervals, CRPS and median absolute error, of ln loss and of ln N_opt of larger runs.
+    """Scores of predictions of larger runs, in ln loss and in ln N_opt.
 
-    discrepancy : as for `Fit.predict`; losses are predicted with noise. NaN for ln N_opt where the runs hold no isoFLOP minimum.
+    Parameters
+    ----------
+    fit
+        To the smaller runs.
+    held
+        The larger runs.
+    discrepancy
+        As for `Fit.predict`; losses are predicted with noise.
+
+    Returns
+    -------
+    dict
+        "loss" and "size", each with "90" and "50" (coverage), "crps" and "mae" (median absolute error), as in
+        "loss 90". NaN for "size" where the runs show no isoFLOP minimum.
     """
     losses = log_losses(fit.predict(held, discrepancy=discrepancy))
-    return _coverage_scores("loss", losses, np.log(held.loss)) | size_coverage_scores(fit, held, discrepancy)
+    _, sizes, best = sizes_at_minima(fit, held, discrepancy)
+    return _scores("loss", losses, np.log(held.loss)) | _scores("size", sizes, best)
 
 
-def size_coverage_scores(fit: Fit, held: Runs, discrepancy: bool | None = None) -> dict[str, float]:
-    """Those of ln N_opt."""
-    _, draws, best = sizes_at_minima(fit, held, discrepancy)
-    if not len(best):
-        return dict.fromkeys((f"size {name}" for name in ("90", "50", "crps", "mae")), float("nan"))
-    return _coverage_scores("size", draws, best)
+def sizes_at_minima(
+    fit: Fit, held: Runs, discrepancy: bool | None = None
+) -> tuple[Float[np.ndarray, " minimum"], Float[np.ndarray, "draw minimum"], Float[np.ndarray, " minimum"]]:
+    """Best sizes at the isoFLOP minima of larger runs, as a fit predicts them and as the runs show them.
 
+    Parameters
+    ----------
+    fit, held, discrepancy
+        As for `coverage_scores`.
 
-def sizes_at_minima(fit: Fit, held: Runs, discrepancy: bool | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """flops (minimum,), ln N_opt as predicted (draw, minimum) and as the runs show it (minimum,).
-
-    Each predicted draw carries an error of the minimum's size, from the fit's seed.
+    Returns
+    -------
+    tuple
+        FLOP (minimum,), predicted ln N_opt (draw, minimum), and that of the runs (minimum,). Each predicted draw has an
+        error of the minimum's size, from the fit's seed.
     """
     minima = isoflop_minima(held)
     if not minima:
@@ -90,11 +132,14 @@ def sizes_at_minima(fit: Fit, held: Runs, discrepancy: bool | None = None) -> tu
     return flops, found + error * np.random.default_rng(fit.seed).normal(size=found.shape), best
 
 
-def _coverage_scores(name: str, draws: np.ndarray, observed: np.ndarray) -> dict[str, float]:
+def _scores(
+    target: str, draws: Float[np.ndarray, "draw case"], observed: Float[np.ndarray, " case"]
+) -> dict[str, float]:
+    if not len(observed):
+        return dict.fromkeys((f"{target} {name}" for name in (*COVERAGE, "crps", "mae")), float("nan"))
     place = pit(draws, observed)
-    return {
-        f"{name} 90": float(inside(place, 0.9).mean()),
-        f"{name} 50": float(inside(place, 0.5).mean()),
-        f"{name} crps": float(crps(draws, observed).mean()),
-        f"{name} mae": float(np.median(np.abs(np.median(draws, axis=0) - observed))),
+    covers = {f"{target} {name}": float(inside(place, prob).mean()) for name, prob in COVERAGE.items()}
+    return covers | {
+        f"{target} crps": float(crps(draws, observed).mean()),
+        f"{target} mae": float(np.median(np.abs(np.median(draws, axis=0) - observed))),
     }

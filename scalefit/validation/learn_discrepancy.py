@@ -1,26 +1,30 @@
-"""The scales of a law's own error, learned from studies: those whose intervals are worth most beyond the data."""
+"""Scales of the discrepancy, learned from studies: those whose intervals score best beyond the data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
+from scalefit._display import Table
+from scalefit._quantities import ratio
+from scalefit._results import PROB, Result
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
 from scalefit.infer import AIS, Engine, fit_many
 from scalefit.model.discrepancy import Discrepancy, Evidence
 from scalefit.model.model import Model
-from scalefit.validation.extrapolation import CUTS, Case, cases, coverage_scores
+from scalefit.validation.extrapolation import COVERAGE, CUTS, TARGETS, Case, cases, coverage_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-Scores = dict[str, np.ndarray]
+Scores = dict[str, Float[np.ndarray, " case"]]
 """Name -> (case,), as `coverage_scores` names them."""
 PENALTY = 2.0  # of coverage off its nominal value, against ln CRPS
-LAW_ALONE, LEFT_OUT = "law alone", "left out"
+LAW_ONLY, LEFT_OUT = "law only", "left out"
 
 
 def default_candidates() -> dict[str, Discrepancy]:
@@ -36,12 +40,23 @@ def default_candidates() -> dict[str, Discrepancy]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class LearnedDiscrepancy:
-    """Candidates for the scales of a law's error, scored on every case.
+@dataclass(frozen=True, eq=False, repr=False)
+class LearnedDiscrepancy(Result):
+    """Candidates for the scales of a discrepancy, scored on every case.
 
-    discrepancy : the best over all cases. cases : (case,). scores : method -> `Scores`, of the law alone, of every
-    candidate, and "left out": in each family of studies the candidate that is best in all others, named in `chosen`.
+    Parameters
+    ----------
+    discrepancy
+        The best over all cases.
+    candidates
+        Name -> scales.
+    cases
+        Studies cut by compute.
+    scores
+        Method -> scores (case,) as `coverage_scores` names them: of "law only", of every candidate, and of "left out",
+        which takes in each family of studies the candidate that is best in all others.
+    chosen
+        Family -> that candidate.
     """
 
     discrepancy: Discrepancy
@@ -52,23 +67,66 @@ class LearnedDiscrepancy:
 
     @property
     def evidence(self) -> Evidence:
-        """What was learned from, and what intervals were worth with each family left out, by distance."""
+        """What was learned from, and the coverage of intervals with each family left out, by distance."""
         scores, times = self.scores[LEFT_OUT], np.array([case.times for case in self.cases])
         distances = tuple(sorted(set(times.tolist())))
 
         def by_distance(name: str) -> tuple[float, ...]:
             return tuple(round(float(np.nanmean(scores[name][times == each])), 3) for each in distances)
 
-        covers = {name: by_distance(score) for name, score in (("loss_90", "loss 90"), ("size_90", "size 90"))}
-        return Evidence(len({case.study for case in self.cases}), len(self.cases), distances, **covers)
+        return Evidence(
+            studies=len({case.study for case in self.cases}),
+            cases=len(self.cases),
+            times=distances,
+            loss_90=by_distance("loss 90"),
+            size_90=by_distance("size 90"),
+        )
+
+    def headline(self, prob: float = PROB) -> str:
+        """The best candidate, and how its intervals score on families that it was not chosen from."""
+        name = next(name for name, scales in self.candidates.items() if scales == self.discrepancy)
+        cover, crps = (self.scores[LEFT_OUT][f"loss {score}"].mean() for score in ("90", "crps"))
+        return (
+            f"The best of {len(self.candidates)} candidates over {len(self.cases)} cases is {name!r}; on families of "
+            f"studies left out, nominal 90% intervals contained {cover:.0%} of the losses of larger runs, with "
+            f"{ratio(crps / self.scores[LAW_ONLY]['loss crps'].mean())} times the CRPS of the law only."
+        )
 
     def summary(self) -> "pd.DataFrame":
-        """Rows: methods. Columns: coverage, CRPS and its ratio to the law alone, error, of ln loss and ln N_opt."""
-        return learned_table(self)
+        """Scores of every method, means over cases.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: methods. Columns: those of `coverage_scores`, and "loss ratio" and "size ratio", the CRPS over that of
+            the law only.
+        """
+        import pandas as pd
+
+        means = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in self.scores.items()}
+        table = pd.DataFrame.from_dict(means, orient="index").rename_axis("method")
+        for target in TARGETS:
+            table[f"{target} ratio"] = table[f"{target} crps"] / table.loc[LAW_ONLY, f"{target} crps"]
+        return table
 
     def by_study(self) -> "pd.DataFrame":
-        """Rows: studies, the worst of "left out" first. Columns: cuts, and the means of its scores."""
-        return studies_table(self)
+        """Scores of "left out" in every study.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: studies, the worst coverage of losses first. Columns: means of the scores, and cuts.
+        """
+        import pandas as pd
+
+        table = pd.DataFrame(self.scores[LEFT_OUT]).assign(study=[case.study for case in self.cases])
+        grouped = table.groupby("study")
+        return grouped.mean().assign(cuts=grouped.size()).sort_values("loss 90")
+
+    def _table(self, prob: float) -> Table:
+        columns = [f"{target} {name}" for target in TARGETS for name in (*COVERAGE, "crps", "ratio")]
+        shares = [f"{target} {name}" for target in TARGETS for name in COVERAGE]
+        return Table(self.summary()[columns], dict.fromkeys(shares, "share"))
 
 
 def learn_discrepancy(
@@ -81,11 +139,36 @@ def learn_discrepancy(
     seed: int = 0,
     progress: bool | None = None,
 ) -> LearnedDiscrepancy:
-    """Score each candidate on every study cut by compute, and choose: over all studies, and with each family left out.
+    """Score candidates on every study cut by compute, and choose one over all studies, and with each family left out.
 
-    studies : "family:name" or name -> anything `read_runs` takes. The score is the mean ln CRPS of ln loss and of
-    ln N_opt, and `PENALTY` times how far the coverage of 90 and 50 % intervals is from nominal. Takes about 4 CPU-s a
-    case and candidate. Raises `DataError` where no study can be cut, or none of the cases can be fitted.
+    Takes about 4 CPU-s a case and candidate. The score is that of `objective`.
+
+    Parameters
+    ----------
+    studies
+        "family:name" or name -> anything `read_runs` takes.
+    model
+        `Model()` by default.
+    candidates
+        Name -> scales; those of `default_candidates` by default.
+    cuts
+        Largest compute over that of the smaller runs; 3, 10 and 30 by default.
+    engine
+        `AIS(draws=500)` by default.
+    seed
+        Of all fits.
+    progress
+        Whether to show it; None shows it in a terminal.
+
+    Returns
+    -------
+    LearnedDiscrepancy
+        `sf.Model(discrepancy=learned.discrepancy)` uses the best.
+
+    Raises
+    ------
+    DataError
+        No study can be cut, or none of the cases can be fitted.
     """
     listed = cases(studies, cuts or CUTS)
     fits = fit_many(
@@ -96,24 +179,22 @@ def learn_discrepancy(
         raise DataError(f"none of the studies could be fitted: {next(iter(fits.failures.values()))}")
     kept = tuple(listed[i] for i in fitted)
     candidates_by_name = dict(candidates or default_candidates())
-    scores = {LAW_ALONE: score(fitted, listed, False)}
+    scores = {LAW_ONLY: score(fitted, listed, False)}
     scores |= {name: score(fitted, listed, True, scales) for name, scales in candidates_by_name.items()}
+    families = dict.fromkeys(case.family for case in kept)
     chosen = {
-        family: _best(scores, candidates_by_name, [case.family != family for case in kept])
-        for family in _families(kept)
+        family: _best(scores, candidates_by_name, [case.family != family for case in kept]) for family in families
     }
-    scores[LEFT_OUT] = _assembled(scores, chosen, kept)
-    return LearnedDiscrepancy(
-        candidates_by_name[_best(scores, candidates_by_name, [True] * len(kept))],
-        candidates_by_name,
-        kept,
-        scores,
-        chosen,
-    )
+    scores[LEFT_OUT] = {
+        name: np.array([scores[chosen[case.family]][name][i] for i, case in enumerate(kept)])
+        for name in scores[LAW_ONLY]
+    }
+    best = candidates_by_name[_best(scores, candidates_by_name, [True] * len(kept))]
+    return LearnedDiscrepancy(best, candidates_by_name, kept, scores, chosen)
 
 
 def score(fits: Mapping[int, Fit], listed: list[Case], discrepancy: bool, scales: Discrepancy | None = None) -> Scores:
-    """Coverage and scores in every case that has a fit, with the discrepancy on such scales or the law alone."""
+    """Scores of every case that has a fit, with a discrepancy on such scales or of the law only."""
     rows = []
     for i, fit in fits.items():
         rescaled = replace(fit, model=replace(fit.model, discrepancy=scales))
@@ -122,10 +203,24 @@ def score(fits: Mapping[int, Fit], listed: list[Case], discrepancy: bool, scales
 
 
 def objective(scores: Scores, of: Any = slice(None)) -> float:
-    """Of the cases `of`: mean ln CRPS of losses and of sizes, and a penalty on coverage that is off; small is good."""
-    mean = {name: float(np.nanmean(values[of])) for name, values in scores.items() if not np.isnan(values[of]).all()}
-    off = sum(abs(mean[name] - int(name.split()[1]) / 100) for name in mean if name.endswith(("90", "50")))
-    sharp = [np.nanmean(np.log(values[of])) for name, values in scores.items() if "crps" in name and name in mean]
+    """What a good candidate minimises: mean ln CRPS, and a penalty on coverage that is not nominal.
+
+    Parameters
+    ----------
+    scores
+        As `coverage_scores` names them.
+    of
+        Mask or indices of the cases that count.
+
+    Returns
+    -------
+    float
+        Over losses, and over sizes where any case has isoFLOP minima.
+    """
+    known = [target for target in TARGETS if not np.isnan(scores[f"{target} crps"][of]).all()]
+    mean = lambda name: float(np.nanmean(scores[name][of]))
+    off = sum(abs(mean(f"{target} {name}") - prob) for target in known for name, prob in COVERAGE.items())
+    sharp = [np.nanmean(np.log(scores[f"{target} crps"][of])) for target in known]
     return float(sum(sharp) + PENALTY * off)
 
 
@@ -134,33 +229,3 @@ def _best(scores: Mapping[str, Scores], candidates_by_name: Mapping[str, Discrep
     if not any(of):
         return next(iter(candidates_by_name))
     return min(candidates_by_name, key=lambda name: objective(scores[name], np.array(of)))
-
-
-def _families(kept: tuple[Case, ...]) -> list[str]:
-    return list(dict.fromkeys(case.family for case in kept))
-
-
-def _assembled(scores: Mapping[str, Scores], chosen: Mapping[str, str], kept: tuple[Case, ...]) -> Scores:
-    """Each case's scores under what was chosen without its family."""
-    names = next(iter(scores.values()))
-    return {n: np.array([scores[chosen[case.family]][n][i] for i, case in enumerate(kept)]) for n in names}
-
-
-def learned_table(learned: LearnedDiscrepancy) -> "pd.DataFrame":
-    """Rows: methods; means over cases of what `coverage_scores` scores, and CRPS as a ratio to the law alone's."""
-    import pandas as pd
-
-    means = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in learned.scores.items()}
-    table = pd.DataFrame.from_dict(means, orient="index").rename_axis("method")
-    for what in ("loss", "size"):
-        table[f"{what} ratio"] = table[f"{what} crps"] / table[f"{what} crps"].iloc[0]
-    return table
-
-
-def studies_table(learned: LearnedDiscrepancy) -> "pd.DataFrame":
-    """Rows: studies, worst coverage of losses first; cuts, and means of the scores with the study's family left out."""
-    import pandas as pd
-
-    table = pd.DataFrame(learned.scores["left out"]).assign(study=[case.study for case in learned.cases])
-    grouped = table.groupby("study")
-    return grouped.mean().assign(cuts=grouped.size()).sort_values("loss 90")

@@ -1,27 +1,41 @@
-"""Proper scores of predictive draws. All are losses: smaller is better.
-
-Gneiting and Raftery 2007 (J. Am. Stat. Assoc. 102, 359): CRPS is equation 21, the interval score equation 43.
-"""
+"""Proper scores of predictive draws. All are losses: smaller is better."""
 
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
 
 from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 
+CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
-def log_losses(draws: np.ndarray) -> np.ndarray:
-    """ln of predicted losses, (draw, run), none above what knowing nothing costs.
+
+def log_losses(draws: Float[np.ndarray, "draw run"]) -> Float[np.ndarray, "draw run"]:
+    """ln of predicted losses, cut at the loss of a model that knows nothing.
 
     A few runs can leave noise so heavy-tailed that some draws leave the range of numbers, and every mean with them.
     """
     return np.log(np.clip(draws, 1 / LARGEST_PLAUSIBLE_LOSS, LARGEST_PLAUSIBLE_LOSS))
 
 
-def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score, (run,): E|X - y| - E|X - X'| / 2.
+def crps(draws: Float[np.ndarray, "draw run"], observed: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
+    """Continuous ranked probability score, E|X - y| - E|X - X'| / 2.
 
-    draws : (draw, run); one draw gives the absolute error.
+    Parameters
+    ----------
+    draws
+        Predicted; one draw gives the absolute error.
+    observed
+        What was predicted.
+
+    Returns
+    -------
+    array (run,)
+        In the unit of the draws.
+
+    References
+    ----------
+    Gneiting and Raftery 2007 (J. Am. Stat. Assoc. 102, 359), equation 21.
     """
     ordered = np.sort(draws, axis=0)
     count = len(ordered)
@@ -29,24 +43,58 @@ def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     return np.abs(draws - observed).mean(0) - (rank * ordered).sum(0) / count**2
 
 
-def interval_score(lower: np.ndarray, upper: np.ndarray, observed: np.ndarray, prob: float) -> np.ndarray:
-    """Width of a central interval, and 2 / (1 - prob) times how far the observation lies outside, (run,)."""
+def interval_score(
+    lower: Float[np.ndarray, " run"], upper: Float[np.ndarray, " run"], observed: Float[np.ndarray, " run"], prob: float
+) -> Float[np.ndarray, " run"]:
+    """Interval score: the width, and 2 / (1 - prob) times how far the observation lies outside.
+
+    Parameters
+    ----------
+    lower, upper
+        Ends of central intervals.
+    observed
+        What was predicted.
+    prob
+        Probability of the intervals.
+
+    Returns
+    -------
+    array (run,)
+        In the unit of the draws.
+
+    References
+    ----------
+    Gneiting and Raftery 2007 (J. Am. Stat. Assoc. 102, 359), equation 43.
+    """
     miss = np.maximum(lower - observed, 0) + np.maximum(observed - upper, 0)
     return upper - lower + 2 / (1 - prob) * miss
 
 
-def pit(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Share of the draws below the observation, (run,): uniform where predictions are calibrated."""
+def pit(draws: Float[np.ndarray, "draw run"], observed: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
+    """Probability integral transform, the share of the draws below the observation: uniform if calibrated."""
     return (draws < observed).mean(0) + 0.5 * (draws == observed).mean(0)
 
 
-def inside(pit_values: np.ndarray, prob: float) -> np.ndarray:
+def inside(pit_values: Float[np.ndarray, " run"], prob: float) -> Bool[np.ndarray, " run"]:
     """Whether each observation lies in the central interval of probability `prob`, from its PIT."""
     return np.abs(pit_values - 0.5) <= prob / 2
 
 
-def clustered_error(values: np.ndarray, cluster: np.ndarray) -> float:
-    """Standard error of the mean when runs of one cluster err together; NaN from a single cluster."""
+def clustered_error(values: Shaped[np.ndarray, " run"], cluster: Int[np.ndarray, " run"]) -> float:
+    """Standard error of the mean when runs of one cluster err together.
+
+    Parameters
+    ----------
+    values
+        Of every run.
+    cluster
+        A label of every run.
+
+    Returns
+    -------
+    float
+        NaN from a single cluster.
+    """
     groups = np.unique(cluster, return_inverse=True)[1]
     if groups.max() == 0:
         return float("nan")
@@ -55,10 +103,20 @@ def clustered_error(values: np.ndarray, cluster: np.ndarray) -> float:
     return float(np.sqrt(many / (many - 1) * (sums**2).sum()) / len(values))
 
 
-CLUSTER = 0.3  # held-out runs within this in ln compute err together
+def clustered_mean_error(values: Float[np.ndarray, " record"], records: Mapping[str, np.ndarray]) -> float:
+    """Standard error of a mean weighted by share, clustered by budget: a run in several splits errs with itself.
 
+    Parameters
+    ----------
+    values
+        Of every record.
+    records
+        "share", the weights of the mean, and "flops", each (record,).
 
-def _shared_error(values: np.ndarray, records: Mapping[str, np.ndarray]) -> float:
-    """Standard error of a mean weighted by share, clustered by budget: a run in several splits errs with itself."""
+    Returns
+    -------
+    float
+        NaN from a single budget.
+    """
     share, cluster = records["share"], np.round(np.log(records["flops"]) / CLUSTER).astype(int)
     return clustered_error(len(share) * share * (values - share @ values), cluster)
