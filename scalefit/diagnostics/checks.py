@@ -1,23 +1,35 @@
-"""Can these draws be trusted? Numbers, a verdict and a sentence for each check.
+"""A check of a fit, and its health: all checks and the verdict of the worst."""
 
-Gates: R-hat at most 1.01 and bulk and tail ESS at least 400 (Vehtari et al. 2021, arXiv 1903.08008), no
-divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturated trees; and what no sampler
-can mend: a design that does not identify the law.
-"""
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 Verdict = Literal["ok", "review", "fail"]
-Draws = dict[str, np.ndarray]
+Draws = Mapping[str, Float[np.ndarray, "chain draw"]]
+"""Parameter or quantity -> draws."""
+Stats = Mapping[str, Shaped[np.ndarray, "..."]]
+"""The sampler's own numbers, by name."""
 SEVERITY: dict[Verdict, int] = {"ok": 0, "review": 1, "fail": 2}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what was looked at, its number, its verdict, and a sentence for the reader."""
+    """One check of a fit.
+
+    Parameters
+    ----------
+    name
+        What is checked.
+    verdict
+        "ok", "review" or "fail".
+    value
+        The number that the verdict rests on; NaN where it rests on none.
+    sentence
+        What was found and, where the verdict is not ok, a second sentence with the remedy.
+    """
 
     name: str
     verdict: Verdict
@@ -27,13 +39,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Health:
-    """All checks of a fit; the verdict is that of the worst."""
+    """All checks of a fit.
+
+    Parameters
+    ----------
+    checks
+        In the order in which they are reported.
+    """
 
     checks: tuple[Check, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """ "ok", "review" (usable with the cautions given) or "fail" (do not use)."""
+        """The worst verdict: "ok", "review" (usable with the cautions given) or "fail" (do not use)."""
         return max((check.verdict for check in self.checks), key=SEVERITY.__getitem__, default="ok")
 
     @property
@@ -52,7 +70,8 @@ class Health:
         return "\n".join([f"health: {self.verdict}", *lines])
 
 
-def _grade(value: float, ok: bool, usable: bool) -> Verdict:
+def grade(value: float, ok: bool, usable: bool) -> Verdict:
+    """The verdict on a number: "fail" where it is NaN or the draws are not usable, "review" where it is not ok."""
     if np.isnan(value) or not usable:
         return "fail"
     return "ok" if ok else "review"

@@ -1,37 +1,49 @@
-"""R-hat, effective sample sizes and Monte Carlo errors (Vehtari et al. 2021, arXiv 1903.08008).
+"""R-hat, effective sample sizes and Monte Carlo errors.
 
 NumPyro's estimators on rank-normalised half chains, all quantities at once: ArviZ's figures, which the tests compare,
 without the seconds that importing ArviZ takes.
+
+References
+----------
+Vehtari et al. 2021 (arXiv 1903.08008).
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit._tables import INTERVAL
+from scalefit.diagnostics.checks import Draws, Stats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-if TYPE_CHECKING:
-    pass
-
-
 FIGURES = ("r_hat", "ess_bulk", "ess_tail", "mcse_median")
+ONE_SD_BELOW, ONE_SD_ABOVE = 0.1586553, 0.8413447  # of a normal distribution, in probability
 
 
-def superchains(stats: Mapping[str, np.ndarray]) -> int | None:
-    """How many groups of chains began at one point each, None where every chain began at its own."""
+def superchains(stats: Stats) -> int | None:
+    """How many groups of chains began at one point each; None where every chain began at a point of its own."""
     return len(np.unique(stats["superchain"])) if "superchain" in stats else None
 
 
-def convergence(quantities: Mapping[str, np.ndarray], superchains: int | None = None) -> dict[str, dict[str, float]]:
-    """Rank-normalised split R-hat, bulk and tail ESS, and the standard error of the median, of each quantity.
+def convergence(quantities: Draws, superchains: int | None = None) -> dict[str, dict[str, float]]:
+    """Rank-normalised split R-hat, bulk and tail ESS, and the standard error of the median.
 
-    quantities : name -> (chain, draw). superchains : where this many consecutive groups of chains each began at one
-    point, the nested R-hat instead, made for many short chains. Constant draws, as of a point fit, give NaN.
+    Parameters
+    ----------
+    quantities
+        Quantity -> draws (chain, draw).
+    superchains
+        Where this many consecutive groups of chains each began at one point: R-hat is then the nested one, made for
+        many short chains.
+
+    Returns
+    -------
+    dict
+        Quantity -> figure -> number, figures being those of `FIGURES`. Constant draws, as of a point fit, give NaN.
     """
     names = list(quantities)
     draws = np.stack([np.asarray(quantities[name], dtype=float) for name in names], axis=-1)
@@ -42,37 +54,54 @@ def convergence(quantities: Mapping[str, np.ndarray], superchains: int | None = 
     return {name: dict(zip(FIGURES, map(float, figures[:, i]), strict=True)) for i, name in enumerate(names)}
 
 
-def _figures(draws: np.ndarray, superchains: int | None) -> np.ndarray:
-    """(figure, quantity) for draws (chain, draw, quantity)."""
+def _figures(
+    draws: Float[np.ndarray, "chain draw quantity"], superchains: int | None
+) -> Float[np.ndarray, "figure quantity"]:
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-    halves, ordered = _halves(draws), np.sort(draws.reshape(-1, draws.shape[-1]), axis=0)
+    half = draws.shape[1] // 2
+    halves = np.concatenate([draws[:, :half], draws[:, -half:]])
+    ordered = np.sort(draws.reshape(-1, draws.shape[-1]), axis=0)
+
+    def r_hat(scores: np.ndarray) -> np.ndarray:
+        return split_gelman_rubin(scores) if superchains is None else nested(scores, superchains)
+
+    def ess_below(prob: float) -> np.ndarray:
+        return effective_sample_size((halves <= np.quantile(ordered, prob, axis=0)).astype(float))
+
     folded = np.abs(draws - np.median(draws, axis=(0, 1)))
-    scores = _normal_scores(draws), _normal_scores(folded)
-    r_hat = np.maximum(*(split_gelman_rubin(s) if superchains is None else nested(s, superchains) for s in scores))
-
-    def ess_below(value: np.ndarray) -> np.ndarray:
-        return effective_sample_size((halves <= value).astype(float))
-
-    tail = np.minimum(*(ess_below(q) for q in np.quantile(ordered, [0.05, 0.95], axis=0)))
-    middle = _median_error(ordered, ess_below(np.quantile(ordered, 0.5, axis=0)))
-    return np.stack([r_hat, effective_sample_size(_normal_scores(halves)), tail, middle])
+    worse_r_hat = np.maximum(r_hat(_normal_scores(draws)), r_hat(_normal_scores(folded)))
+    bulk = effective_sample_size(_normal_scores(halves))
+    tail = np.minimum(ess_below(0.05), ess_below(0.95))
+    return np.stack([worse_r_hat, bulk, tail, _median_error(ordered, ess_below(0.5))])
 
 
-def nested(draws: np.ndarray, superchains: int) -> np.ndarray:
-    """Nested R-hat (Margossian et al. 2024, arXiv 2110.13017, equation 9) of draws (chain, draw, quantity)."""
+def nested(draws: Float[np.ndarray, "chain draw quantity"], superchains: int) -> Float[np.ndarray, " quantity"]:
+    """Nested R-hat.
+
+    Parameters
+    ----------
+    draws
+        Draws (chain, draw, quantity).
+    superchains
+        Number of consecutive groups of chains that each began at one point.
+
+    Returns
+    -------
+    array (quantity,)
+        The nested R-hat of each quantity.
+
+    References
+    ----------
+    Margossian et al. 2024 (arXiv 2110.13017), equation 9.
+    """
     grouped = draws.reshape(superchains, -1, *draws.shape[1:])
     chains = grouped.mean(axis=2)
     within = chains.var(axis=1, ddof=1) + grouped.var(axis=2, ddof=1).mean(axis=1)
     return np.sqrt(1 + chains.mean(axis=1).var(axis=0, ddof=1) / within.mean(axis=0))
 
 
-def _halves(draws: np.ndarray) -> np.ndarray:
-    half = draws.shape[1] // 2
-    return np.concatenate([draws[:, :half], draws[:, -half:]])
-
-
-def _normal_scores(draws: np.ndarray) -> np.ndarray:
+def _normal_scores(draws: Float[np.ndarray, "chain draw quantity"]) -> Float[np.ndarray, "chain draw quantity"]:
     """Normal quantiles of the ranks over all chains; ties share their mean rank."""
     from scipy.special import ndtri
 
@@ -81,24 +110,41 @@ def _normal_scores(draws: np.ndarray) -> np.ndarray:
     return ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(draws.shape)
 
 
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
+def _mean_ranks(values: Float[np.ndarray, " draw"]) -> Float[np.ndarray, " draw"]:
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
-def _median_error(ordered: np.ndarray, ess: np.ndarray) -> np.ndarray:
+def _median_error(
+    ordered: Float[np.ndarray, "draw quantity"], ess: Float[np.ndarray, " quantity"]
+) -> Float[np.ndarray, " quantity"]:
     """Half the distance of the order statistics one standard error either side of the median (ibid., section 4.4)."""
     from scipy.special import betaincinv
 
-    ends = [betaincinv(0.5 * ess + 1, 0.5 * ess + 1, p) for p in (0.1586553, 0.8413447)]
+    ends = [betaincinv(0.5 * ess + 1, 0.5 * ess + 1, p) for p in (ONE_SD_BELOW, ONE_SD_ABOVE)]
     places = np.nan_to_num(np.asarray(ends)) * len(ordered) - np.array([[1], [0]])
     rows = np.clip(places, 0, len(ordered) - 1).astype(int)
     low, high = np.take_along_axis(ordered, rows, axis=0)
     return np.where(np.isnan(ess), np.nan, (high - low) / 2)
 
 
-def chain_table(draws: Mapping[str, np.ndarray], prob: float = 0.9, superchains: int | None = None) -> "pd.DataFrame":
-    """Rows: quantities, name -> (chain, draw); columns median, lower, upper, and how well the chains mixed."""
+def chain_table(draws: Draws, prob: float = 0.9, superchains: int | None = None) -> "pd.DataFrame":
+    """Intervals of quantities, and how well the chains mixed.
+
+    Parameters
+    ----------
+    draws
+        Quantity -> draws (chain, draw).
+    prob
+        Probability of every interval, equal-tailed.
+    superchains
+        As `convergence` takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows: quantities. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
+    """
     import pandas as pd
 
     rows = convergence(draws, superchains)

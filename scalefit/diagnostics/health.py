@@ -1,29 +1,57 @@
-"""Can these draws be trusted? Numbers, a verdict and a sentence for each check.
+"""Can these draws, and this model, be trusted? A number, a verdict and a sentence for each check."""
 
-Gates: R-hat at most 1.01 and bulk and tail ESS at least 400 (Vehtari et al. 2021, arXiv 1903.08008), no
-divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturated trees; and what no sampler
-can mend: a design that does not identify the law.
-"""
-
-from scalefit.diagnostics.checks import Draws, Health
-from scalefit.diagnostics.design import _design
-from scalefit.diagnostics.learning import _beside_error, _learning, _tails
-from scalefit.diagnostics.sampler import _mixing, _sampler
+from scalefit.diagnostics.checks import Draws, Health, Stats
+from scalefit.diagnostics.design import check_design
+from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
+from scalefit.diagnostics.sampler import check_chains, check_sampler, check_search
 from scalefit.model.model import BoundModel
 
 
-def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Draws, kind: str = "posterior") -> Health:
-    """Every check that these draws allow; chains and priors are a posterior's alone.
+def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: str = "posterior") -> Health:
+    """Make every check that these draws allow; chains and priors are checked for a posterior alone.
 
-    draws : raw parameters, derived : what follows from them, stats : the sampler's own; each name -> (chain, draw).
+    Parameters
+    ----------
+    bound
+        The model bound to its table.
+    draws
+        Raw parameters, name -> (chain, draw).
+    derived
+        What follows from them, name -> (chain, draw).
+    stats
+        The sampler's own numbers, by name.
+    kind
+        "posterior", "bootstrap" or "point".
+
+    Returns
+    -------
+    Health
+        The checks and their verdict.
     """
-    design = tuple(_design(bound))
+    design = (*check_search(stats, kind), *check_design(bound))
     if kind != "posterior":
         return Health(design)
-    learned = (*_learning(bound, draws, derived), *_tails(draws), *_beside_error(bound.model, draws))
-    return Health((*_mixing({**draws, **derived}, stats), *_sampler(stats), *design, *learned))
+    learned = (
+        *check_learning(bound, draws, derived),
+        *check_tails(draws),
+        *check_discrepancy_prior(bound.model, draws),
+    )
+    return Health((*check_chains({**draws, **derived}, stats), *check_sampler(stats), *design, *learned))
 
 
-def assess_chains(draws: Draws, stats: Draws) -> Health:
-    """The checks that need no table of runs: do the chains agree, did the sampler follow; as `assess` otherwise."""
-    return Health((*_mixing(draws, stats), *_sampler(stats)))
+def assess_chains(draws: Draws, stats: Stats) -> Health:
+    """Make the checks that need no table of runs: whether the chains agree, and whether the sampler worked.
+
+    Parameters
+    ----------
+    draws
+        Quantity -> draws (chain, draw).
+    stats
+        The sampler's own numbers, by name.
+
+    Returns
+    -------
+    Health
+        The checks and their verdict.
+    """
+    return Health((*check_chains(draws, stats), *check_sampler(stats), *check_search(stats, "posterior")))

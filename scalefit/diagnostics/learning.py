@@ -1,60 +1,99 @@
-"""Can these draws be trusted? Numbers, a verdict and a sentence for each check.
-
-Gates: R-hat at most 1.01 and bulk and tail ESS at least 400 (Vehtari et al. 2021, arXiv 1903.08008), no
-divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturated trees; and what no sampler
-can mend: a design that does not identify the law.
-"""
+"""What did the runs teach? The posterior against its prior, the noise, and the priors of the discrepancy."""
 
 from collections.abc import Iterable
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from scalefit._aot import cached_jit
 from scalefit._precision import precision
-from scalefit.diagnostics.checks import Check, Draws, _grade
-from scalefit.diagnostics.design import _widen
+from scalefit.diagnostics.checks import Check, Draws, grade
+from scalefit.diagnostics.design import runs_to_add
 from scalefit.model.data import Theta
 from scalefit.model.model import BoundModel, Model
 
+MOST_OF_PRIOR = 0.5  # of the width of a prior that a posterior may have
 LEAST_NU = 1.0
-FAR_OFF = 3.0  # deviations
+FAR_OFF = 3.0  # standard deviations
+PRIOR_DRAWS = 4000
 
 
-def _learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check]:
-    """Posterior against prior width, in unit-free coordinates: what the runs taught about the law."""
+def check_learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[Check]:
+    """Check the width of the posterior against that of the prior, in unit-free coordinates.
+
+    Parameters
+    ----------
+    bound
+        The model bound to its table.
+    draws
+        Raw parameters, name -> (chain, draw).
+    derived
+        What follows from them, name -> (chain, draw).
+
+    Returns
+    -------
+    list of Check
+        "learning", whose value is the largest ratio of widths.
+    """
     law = bound.model.law
     with precision():
         prior = {name: np.asarray(values) for name, values in _prior_draws(bound.model).items()}
-    posterior = bound.to_unit(draws)
-    prior_derived = {name: values for name, values in law.derived(prior).items() if name in derived}
-    names = [*(p.name for p in law.params()), *prior_derived]
-    ratios = {name: _width({**posterior, **derived}[name]) / _width({**prior, **prior_derived}[name]) for name in names}
+    prior |= {name: values for name, values in law.derived(prior).items() if name in derived}
+    posterior = {**bound.to_unit(dict(draws)), **derived}
+    ratios = {name: _width(posterior[name]) / _width(prior[name]) for name in prior}
     worst = max(ratios, key=ratios.__getitem__)
-    if ratios[worst] <= 0.5:
-        sentence = f"the widest posterior is {ratios[worst]:.0%} of its prior ({worst})"
+    if ratios[worst] <= MOST_OF_PRIOR:
+        sentence = f"the widest posterior, of {worst}, is {ratios[worst]:.0%} as wide as its prior."
         return [Check("learning", "ok", ratios[worst], sentence)]
-    poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > 0.5)
-    sentence = f"the runs hardly narrow the prior of {poor}: those intervals are mostly assumption; {_widen(bound)}"
+    poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > MOST_OF_PRIOR)
+    sentence = f"the runs hardly narrow the prior of {poor}, so that those intervals rest on it. {runs_to_add(bound)}"
     return [Check("learning", "review", ratios[worst], sentence)]
 
 
-def _tails(draws: Draws) -> Iterable[Check]:
-    """Residuals heavier-tailed than Cauchy's are no noise: the law describes some of the runs and misses others."""
+def check_tails(draws: Draws) -> Iterable[Check]:
+    """Check that residuals are not heavier-tailed than Cauchy's, as where a law describes some runs and misses others.
+
+    Parameters
+    ----------
+    draws
+        Raw parameters, name -> (chain, draw).
+
+    Yields
+    ------
+    Check
+        "tails", whose value is the median of nu; none for noise without nu.
+    """
     if "nu" not in draws:
         return
     nu, sigma = float(np.median(draws["nu"])), float(np.median(draws["sigma"]))
-    sentence = f"nu {nu:.2g} for the runs around the law"
-    if nu < LEAST_NU:
-        sentence += (
-            f": most lie within {sigma:.2%} of it and many far off, so the law holds for a part of the table only, and "
-            "parameters hang on which part; leave out the runs it is not meant for, or choose another law"
-        )
-    yield Check("tails", _grade(nu, nu >= LEAST_NU, True), nu, sentence)
+    if nu >= LEAST_NU:
+        yield Check("tails", grade(nu, True, True), nu, f"nu of the noise is {nu:.2g}.")
+        return
+    sentence = (
+        f"most runs lie within {sigma:.2%} of the law and many far off (nu {nu:.2g}), so that the law describes a part "
+        "of the table only, and its parameters depend on which part. Leave out the runs that it is not meant for, or "
+        "choose another law."
+    )
+    yield Check("tails", grade(nu, False, True), nu, sentence)
 
 
-def _beside_error(model: Model, draws: Draws) -> Iterable[Check]:
-    """Exponents far from those of the sweeps the law's own error was learned on: there kind form is out of place."""
+def check_discrepancy_prior(model: Model, draws: Draws) -> Iterable[Check]:
+    """Check that exponents are like those of the sweeps that the discrepancy was learned on.
+
+    Parameters
+    ----------
+    model
+        The model.
+    draws
+        Raw parameters, name -> (chain, draw).
+
+    Yields
+    ------
+    Check
+        "learned ..." for each exponent with a prior of the discrepancy, whose value is its distance in standard
+        deviations.
+    """
     found = model.discrepancy
     if found is None or found.exponent is None:
         return
@@ -62,22 +101,25 @@ def _beside_error(model: Model, draws: Draws) -> Iterable[Check]:
     for name in model.discrepancy_priors:
         log_draws = np.log(draws[name])
         off = float(abs(np.median(log_draws) - np.log(middle)) / np.hypot(spread, log_draws.std()))
-        sentence = f"{name} lies {off:.1f} deviations from that of the sweeps the law's own error was learned on"
+        sentence = (
+            f"{name} lies {off:.1f} standard deviations from {middle:g}, its value in the sweeps that the discrepancy "
+            "was learned on"
+        )
         if off > FAR_OFF:
             sentence += (
-                f", {middle:g}, so intervals of kind form pull it there; learn scales from sweeps like this one, or "
-                "set sf.Discrepancy(exponent=None)"
+                ", and answers with discrepancy draw it there. Learn scales from sweeps like this one, or set "
+                "sf.Discrepancy(exponent=None)"
             )
-        yield Check(f"learned {name}", _grade(off, off <= FAR_OFF, True), off, sentence)
+        yield Check(f"learned {name}", grade(off, off <= FAR_OFF, True), off, f"{sentence}.")
 
 
 @cached_jit("model")
 def _prior_draws(model: Model) -> Theta:
-    """Of the law's parameters; those of the noise are dropped before they are ever drawn."""
-    draws = model.sample_prior(jax.random.PRNGKey(0), 4000)
+    """Prior draws of the law's parameters; those of the noise are dropped before they are ever drawn."""
+    draws = model.space.sample(jax.random.PRNGKey(0), PRIOR_DRAWS)
     return {p.name: draws[p.name] for p in model.law.params()}
 
 
-def _width(draws: np.ndarray) -> float:
+def _width(draws: Float[np.ndarray, "*any"]) -> float:
     low, high = np.quantile(draws, [0.05, 0.95])
     return float(high - low)

@@ -21,7 +21,7 @@ def health_sentence(health: Health) -> str:
         return ""
     *_, worst = (check for check in health.doubts if check.verdict == health.verdict)
     advice = "Do not rely on this answer" if worst.verdict == "fail" else "Rely on this answer with care"
-    reason = worst.sentence.split(";")[0].rstrip(".")
+    reason = worst.sentence.split(". ")[0].rstrip(".")
     return f"The fit's health is {worst.verdict}. {advice}. The check of {worst.name} reports: {reason}."
 
 
