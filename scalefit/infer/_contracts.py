@@ -23,7 +23,8 @@ from scalefit.fits.fit import Kind
 from scalefit.infer._batch import solve_many
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
-from scalefit.numerics.laplace import Laplace
+from scalefit.numerics.laplace import Laplace, all_converged
+from scalefit.sampling.huber import Estimate
 from scalefit.sampling.modes import POLISHED, modes
 
 T = TypeVar("T")
@@ -122,17 +123,19 @@ class PointEngine(CompiledEngine):
     kind: ClassVar = "point"
 
     @abstractmethod
-    def search(self, model: Model, data: Data) -> Theta:
+    def search(self, model: Model, data: Data) -> Estimate:
         """The global optimum of one table: parameters of law and noise, unit-free scalars. Pure JAX."""
 
     @abstractmethod
-    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+    def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The optimum next to `start`, for a table that is a resample of the one `start` was found on. Pure JAX."""
 
     @final
     def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
         """One draw; the key plays no part."""
-        return {name: jnp.reshape(value, (1, 1)) for name, value in self.search(model, data).items()}, {}
+        theta, converged = self.search(model, data)
+        one_draw = partial(jnp.reshape, shape=(1, 1))
+        return {name: one_draw(value) for name, value in theta.items()}, {"converged": one_draw(converged)}
 
     @final
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
@@ -150,18 +153,21 @@ class ModeEngine(CompiledEngine):
     @final
     def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
         """Modes, then draws."""
-        return self.draw(model, data, modes(model, data), key)
+        return draw_from_modes(self, model, data, modes(model, data), key)
 
     @final
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The same in two programs, the second compiled while the first is."""
         model, data, key = bound.model, bound.data, prng_key(seed)
-        with meanwhile(lambda: draw_from_modes.prepare(self, model, data, Laplace.shapes(model, POLISHED), key)):
+        shapes = Laplace.shapes(len(model.params()), POLISHED)
+        with meanwhile(lambda: draw_from_modes.prepare(self, model, data, shapes, key)):
             found = on_host(modes(model, data))
         return EngineResult(*draw_from_modes(self, model, data, found, key))
 
 
 @cached_jit("engine", "model")
 def draw_from_modes(engine: ModeEngine, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
-    """`engine.draw`, compiled once a model and shape."""
-    return engine.draw(model, data, found, key)
+    """`engine.draw`, compiled once a model and shape, and whether the searches for the modes converged."""
+    draws, stats = engine.draw(model, data, found, key)
+    shape = next(iter(draws.values())).shape
+    return draws, stats | {"converged": jnp.broadcast_to(all_converged(found), shape)}

@@ -46,21 +46,26 @@ class Bootstrap(Engine):
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """One chain of `resamples` refits."""
-        return EngineResult(refit(self, bound, _counts(bound, self, np.random.default_rng(seed)), report))
+        return EngineResult(*refit(self, bound, _counts(bound, self, np.random.default_rng(seed)), report))
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """One table after another."""
         return run_each(self, bounds, seeds)
 
 
-def refit(options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report) -> dict[str, np.ndarray]:
-    """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters by name, (1, resample)."""
+def refit(
+    options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters and statistics by name, each
+    (1, resample).
+    """
     data = bound.data
     found, _ = solve(options.of, bound.model, data, jax.random.PRNGKey(0))
     start = {name: value[0, 0] for name, value in found.items()}
     counts = np.pad(counts, ((0, 0), (0, len(data.weight) - counts.shape[1])))
     refits = partial(_refits, options.of, options.residual, bound.model, data, start)
-    return {name: values[None] for name, values in in_chunks(refits, counts, BATCH, report=report).items()}
+    theta, converged = in_chunks(refits, counts, BATCH, report=report)
+    return {name: values[None] for name, values in theta.items()}, {"converged": converged[None]}
 
 
 def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> np.ndarray:
@@ -78,10 +83,12 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
 
 
 @cached_jit("of", "residual", "model")
-def _refits(of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array) -> Theta:
+def _refits(
+    of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array
+) -> tuple[Theta, Array]:
     """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
     remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)
-    return jax.vmap(lambda row: of.refine(model, remake(row), start))(counts)
+    return tuple(jax.vmap(lambda row: of.refine(model, remake(row), start))(counts))
 
 
 def _pairs_table(data: Data) -> Callable[[Array], Data]:

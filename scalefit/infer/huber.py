@@ -13,7 +13,7 @@ from scalefit.errors import OptionError
 from scalefit.infer._contracts import PointEngine
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
-from scalefit.sampling.huber import minimise_huber, search_huber, with_noise
+from scalefit.sampling.huber import Estimate, minimise_huber, search_huber, with_noise
 from scalefit.sampling.starts import constrain_law, flatten_law, projected_starts
 
 GLANCE = 10
@@ -39,19 +39,19 @@ class Huber(PointEngine):
         if not self.delta > 0 or self.starts not in ("projection", "grid"):
             raise OptionError(f"{self}: delta must be positive, and starts 'projection' or 'grid'.")
 
-    def search(self, model: Model, data: Data) -> Theta:
+    def search(self, model: Model, data: Data) -> Estimate:
         """The lowest minimum reached."""
         deltas = sharpening(self.delta)
         if self.starts == "grid":
-            flat = search_huber(model, data, _descended(model, data, published_grid(model, data)), deltas, polished=32)
+            found = search_huber(model, data, _descended(model, data, published_grid(model, data)), deltas, polished=32)
         else:
-            flat = search_huber(model, data, projected_starts(model, data), deltas)
-        return with_noise(model, data, constrain_law(model, flat))
+            found = search_huber(model, data, projected_starts(model, data), deltas)
+        return with_noise(model, data, constrain_law(model, found.x), found.converged)
 
-    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+    def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The minimum next to `start`."""
-        flat = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
-        return with_noise(model, data, constrain_law(model, flat))
+        found = minimise_huber(model, data, flatten_law(model, start), jnp.asarray([self.delta]))
+        return with_noise(model, data, constrain_law(model, found.x), found.converged)
 
 
 def sharpening(delta: float) -> Array:
@@ -77,4 +77,4 @@ def published_grid(model: Model, data: Data) -> Array:
 def _descended(model: Model, data: Data, starts: Array) -> Array:
     """Every start taken `GLANCE` steps downhill on a smooth objective, a batch at a time, (start, dim)."""
     smooth = jnp.asarray([0.1])
-    return jax.lax.map(lambda flat: minimise_huber(model, data, flat, smooth, GLANCE), starts, batch_size=250)
+    return jax.lax.map(lambda flat: minimise_huber(model, data, flat, smooth, GLANCE).x, starts, batch_size=250)

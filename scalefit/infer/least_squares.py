@@ -8,6 +8,7 @@ from scalefit.infer._contracts import PointEngine
 from scalefit.infer.huber import Huber
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
+from scalefit.sampling.huber import Estimate
 
 SQUARES = Huber(delta=inf)
 
@@ -19,10 +20,10 @@ class LeastSquares(PointEngine):
 
     name: ClassVar[str] = "least-squares"
 
-    def search(self, model: Model, data: Data) -> Theta:
+    def search(self, model: Model, data: Data) -> Estimate:
         """The lowest minimum from projected starts."""
         return SQUARES.search(model, data)
 
-    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+    def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The minimum next to `start`."""
         return SQUARES.refine(model, data, start)

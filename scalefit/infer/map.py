@@ -9,6 +9,7 @@ from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
 from scalefit.numerics.newton import descend
 from scalefit.sampling.alr import constrain_alr, unconstrain_alr
+from scalefit.sampling.huber import Estimate
 from scalefit.sampling.modes import derivatives, laplace
 
 
@@ -19,11 +20,12 @@ class MAP(PointEngine):
 
     name: ClassVar[str] = "map"
 
-    def search(self, model: Model, data: Data) -> Theta:
+    def search(self, model: Model, data: Data) -> Estimate:
         """The lowest of the modes found from prior draws."""
-        return constrain_alr(model, laplace(model, data).mode)
+        found = laplace(model, data)
+        return Estimate(constrain_alr(model, found.mode), found.converged)
 
-    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+    def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The mode next to `start`."""
-        alr = unconstrain_alr(model, start)
-        return constrain_alr(model, descend(partial(derivatives, model, data), alr).x)
+        found = descend(partial(derivatives, model, data), unconstrain_alr(model, start))
+        return Estimate(constrain_alr(model, found.x), found.converged)

@@ -68,6 +68,7 @@ class NUTS(Engine):
         steps = jax.tree.map(lambda *parts: np.concatenate(parts)[self.warmup : total].swapaxes(0, 1), *kept)
         draws = constrain_alr(bound.model, start.mode + steps.position @ start.scale.T)
         stats = {name: values for name, values in steps._asdict().items() if name != "position"}
+        stats["converged"] = np.broadcast_to(start.converged, steps.num_steps.shape)
         return EngineResult(draws, stats | {"saturated": steps.num_steps >= 2**self.max_tree_depth - 1})
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:

@@ -16,11 +16,12 @@ from scalefit.infer._contracts import PointEngine
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
 from scalefit.numerics.newton import autodiff_value_grad_hess, descend_each, lowest, ranked
-from scalefit.sampling.huber import with_noise
+from scalefit.sampling.huber import Estimate, with_noise
 from scalefit.sampling.starts import CANDIDATES
 from scalefit.sampling.varpro import basis, nonnegative
 
 FOLLOWED = 4  # of the candidates, to the bottom
+LEFT = 1e-6  # of the misfit at the best candidate, where a search has converged
 LEAST = 1e-12  # a parameter at its bound of zero, kept positive so that its logarithm exists
 
 
@@ -31,16 +32,16 @@ class VPNLS(PointEngine):
 
     name: ClassVar[str] = "vpnls"
 
-    def search(self, model: Model, data: Data) -> Theta:
+    def search(self, model: Model, data: Data) -> Estimate:
         """The lowest of the minima from the best of exponents all over the prior."""
         return _lowest(model, data, model.space.unconstrain(model.law_space.spread(CANDIDATES)), FOLLOWED)
 
-    def refine(self, model: Model, data: Data, start: Theta) -> Theta:
+    def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The minimum next to the exponents of `start`."""
         return _lowest(model, data, {name: value[None] for name, value in model.space.unconstrain(start).items()}, 1)
 
 
-def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta:
+def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Estimate:
     """The lowest of the minima below the best few unconstrained `candidates`, name -> (start,), with its noise."""
     curved = _curved(model)
     starts = jnp.stack([candidates[name] for name in curved], axis=-1)
@@ -48,8 +49,10 @@ def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Theta
     heights = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
     best = ranked(heights)[:followed]
     scale = heights[best[0]]  # so that the stopping rule does not depend on the noise
-    ends = descend_each(autodiff_value_grad_hess(lambda flat: _misfit(model, data, solve(flat)) / scale), starts[best])
-    return with_noise(model, data, solve(ends.x[lowest(ends.value)]))
+    relative = autodiff_value_grad_hess(lambda flat: _misfit(model, data, solve(flat)) / scale)
+    ends = descend_each(relative, starts[best], left=LEFT)
+    row = lowest(ends.value)
+    return with_noise(model, data, solve(ends.x[row]), ends.converged[row])
 
 
 def _curved(model: Model) -> list[str]:

@@ -1,12 +1,11 @@
-"""The modes of a posterior and the curvature there: where samplers start, and the metric that makes them fast."""
+"""Laplace's approximation: modes and the curvature there, where samplers start and which shape their proposals."""
 
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Bool, Float, Int
 
-from scalefit.model.model import Model
 from scalefit.numerics.newton import Minimum
 
 NEGLIGIBLE = 8.0  # a mode this much higher, in nats, is left unsaid
@@ -15,35 +14,56 @@ LEAST_CURVATURE = 0.25
 
 
 class Laplace(NamedTuple):
-    """Normal approximations at modes, in straight coordinates (dim,).
+    """Normal approximations at modes.
 
-    height : the potential there; mode + scale @ normal is a draw, scale (dim, dim). Several modes lie along a
-    leading axis of each; some may be the same mode, reached from several starts.
+    Several modes lie along a leading axis of every field; some may be the same mode, reached from several starts.
+
+    Parameters
+    ----------
+    value
+        (), the potential at the mode.
+    mode
+        (dim,).
+    scale
+        (dim, dim): mode + scale @ normal is a draw.
+    converged
+        (), whether the descent to the mode did.
     """
 
-    value: Array
-    mode: Array
-    scale: Array
+    value: Float[Array, ""]
+    mode: Float[Array, " dim"]
+    scale: Float[Array, "dim dim"]
+    converged: Bool[Array, ""]
 
     @classmethod
-    def shapes(cls, model: Model, *count: int) -> Self:
-        """Of `count` modes, or of one."""
-        dim, number = len(model.params()), jnp.result_type(float)
+    def shapes(cls, dim: int, *count: int) -> Self:
+        """Of `count` modes, or of one, in the precision in force."""
+        number = jnp.result_type(float)
         leaves: Any = (jax.ShapeDtypeStruct((*count, *own), number) for own in ((), (dim,), (dim, dim)))
-        return cls(*leaves)
+        return cls(*leaves, jax.ShapeDtypeStruct(count, bool))  # type: ignore[arg-type]
 
 
 def laplace_at(minimum: Minimum) -> Laplace:
     """Laplace's approximation from where a descent ended."""
     curvature, axes = jnp.linalg.eigh(minimum.hessian)
-    return Laplace(minimum.value, minimum.x, axes / jnp.sqrt(jnp.maximum(curvature, LEAST_CURVATURE)))
+    scale = axes / jnp.sqrt(jnp.maximum(curvature, LEAST_CURVATURE))
+    return Laplace(minimum.value, minimum.x, scale, jnp.asarray(minimum.converged))
 
 
-def count_modes(found: Laplace) -> Array:
+def count_modes(found: Laplace) -> Int[Array, ""]:
     """How many of the modes differ, by three standard deviations, and are not negligible beside the lowest."""
     whiten = jnp.linalg.inv(found.scale)
     off = found.mode[:, None] - found.mode[None]
     distance = jnp.linalg.norm(jnp.einsum("jab,ijb->ija", whiten, off), axis=-1)
     earlier = jnp.tril(jnp.ones(distance.shape, bool), -1)
     repeated = (earlier & (distance < 3.0)).any(axis=1)
-    return (~repeated & (found.value < found.value[0] + NEGLIGIBLE)).sum()
+    return (~repeated & ~_negligible(found)).sum()
+
+
+def all_converged(found: Laplace) -> Bool[Array, ""]:
+    """Whether the descents to all modes that are not negligible converged."""
+    return (found.converged | _negligible(found)).all()
+
+
+def _negligible(found: Laplace) -> Bool[Array, " mode"]:
+    return ~(found.value < found.value[0] + NEGLIGIBLE)

@@ -34,11 +34,11 @@ def at_modes(found: Laplace) -> Mixture:
     Each mode has several components, set apart so that adaptation can bend them around a posterior that is not
     elliptic; alike they would stay alike.
     """
-    height, mode, scale = (jnp.concatenate([leaf] * COPIES) for leaf in found)
+    value, mode, scale = (jnp.concatenate([leaf] * COPIES) for leaf in (found.value, found.mode, found.scale))
     scale = jnp.linalg.cholesky(scale @ scale.mT)
     apart = APART * np.random.default_rng(0).normal(size=mode.shape).astype(mode.dtype)
     mean = mode + jnp.einsum("kij,kj->ki", scale, apart)
-    return Mixture(jax.nn.log_softmax(_log_volume(scale) - height), mean, scale)
+    return Mixture(jax.nn.log_softmax(_log_volume(scale) - value), mean, scale)
 
 
 def sample(mixture: Mixture, key: Array, count: int) -> Array:

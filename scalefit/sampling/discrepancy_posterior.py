@@ -80,7 +80,8 @@ def sample_discrepancy_posterior(bound: BoundModel, theta: Mapping[str, np.ndarr
         data, key = bound.data, prng_key(seed)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         uninformed = ConditionalWeights.uninformed(basis.astype(jnp.result_type(float)))
-        with meanwhile(lambda: _draw.prepare(model, data, uninformed, Laplace.shapes(model), key, SHAPE, SCHEDULES[0])):
+        shapes = Laplace.shapes(len(model.params()))
+        with meanwhile(lambda: _draw.prepare(model, data, uninformed, shapes, key, SHAPE, SCHEDULES[0])):
             given, found = on_host(_mode(model, data, uninformed, start))
         for schedule in SCHEDULES:
             begin = ConditionalWeights(*given), Laplace(*found)

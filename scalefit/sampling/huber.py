@@ -6,6 +6,7 @@ vectorises over tables and resamples.
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,22 @@ from scalefit.sampling.starts import guessed_noise, residuals
 
 POLISHED = 4
 STEPS = 300
+CLOSE = 1e-10  # of the objective, what a step would gain
+STUCK = 1e10  # damping beyond which no step is shorter than rounding
+
+
+class HuberMinimum(NamedTuple):
+    """Where a search ended, (dim,), and whether there was nothing left to be gained there."""
+
+    x: Array
+    converged: Array
+
+
+class Estimate(NamedTuple):
+    """A point estimate: parameters of law and noise, unit-free scalars, and whether the searches for them converged."""
+
+    theta: Theta
+    converged: Array
 
 
 def huber_sum(r: Array, weight: Array, delta: Array | float) -> Array:
@@ -27,7 +44,7 @@ def huber_sum(r: Array, weight: Array, delta: Array | float) -> Array:
     return (weight * jnp.where(size <= delta, 0.5 * r**2, delta * (size - 0.5 * delta))).sum()
 
 
-def minimise_huber(model: Model, data: Data, start: Array, deltas: Array, steps: int = STEPS) -> Array:
+def minimise_huber(model: Model, data: Data, start: Array, deltas: Array, steps: int = STEPS) -> HuberMinimum:
     """Local minimum of `huber_sum` at the last of `deltas`, reached through those before it, from smooth to sharp.
 
     Levenberg-Marquardt. The curvature is that of the runs within delta (Newton's, exact for the quadratic part);
@@ -35,15 +52,16 @@ def minimise_huber(model: Model, data: Data, start: Array, deltas: Array, steps:
     """
     r_of = jax.jit(partial(residuals, model, data))
 
-    def stage(flat: Array, delta: Array) -> tuple[Array, None]:
-        return _levenberg_marquardt(r_of, data.weight, flat, delta, steps), None
+    def stage(flat: Array, delta: Array) -> tuple[Array, Array]:
+        return tuple(_levenberg_marquardt(r_of, data.weight, flat, delta, steps))
 
-    return jax.lax.scan(stage, start, deltas)[0]
+    end, converged = jax.lax.scan(stage, start, deltas)
+    return HuberMinimum(end, converged[-1])
 
 
 def _levenberg_marquardt(
     r_of: Callable[[Array], Array], weight: Array, start: Array, delta: Array, steps: int
-) -> Array:
+) -> HuberMinimum:
     def step(state: tuple) -> tuple:
         flat, damping, _, count = state
         r, jacobian = r_of(flat), jax.jacfwd(r_of)(flat)
@@ -60,23 +78,28 @@ def _levenberg_marquardt(
 
     def unfinished(state: tuple) -> Array:
         _, damping, gain, count = state
-        return (gain > 1e-10) & (damping < 1e10) & (count < steps)
+        return (gain > CLOSE) & (damping < STUCK) & (count < steps)
 
     one = jnp.ones((), start.dtype)
-    return jax.lax.while_loop(unfinished, step, (start, one, one, 0))[0]
+    end, damping, gain, _ = jax.lax.while_loop(unfinished, step, (start, one, one, 0))
+    return HuberMinimum(end, (gain <= CLOSE) | (damping >= STUCK))
 
 
-def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polished: int = POLISHED) -> Array:
+def search_huber(model: Model, data: Data, starts: Array, deltas: Array, polished: int = POLISHED) -> HuberMinimum:
     """The lowest minimum reached from the best few of `starts`, (start, dim)."""
     height = jax.vmap(lambda flat: huber_sum(residuals(model, data, flat), data.weight, deltas[-1]))
     best = ranked(height(starts))[:polished]
     ends = jax.lax.map(lambda flat: minimise_huber(model, data, flat, deltas), starts[best])
-    return ends[lowest(height(ends))]
+    row = lowest(height(ends.x))
+    return HuberMinimum(ends.x[row], ends.converged[row])
 
 
-def with_noise(model: Model, data: Data, law: Theta) -> Theta:
-    """The law's parameters and the posterior mode of the noise's, given the law's residuals."""
+def with_noise(model: Model, data: Data, law: Theta, converged: Array) -> Estimate:
+    """The law's parameters and the posterior mode of the noise's, given the law's residuals.
+
+    converged : whether the search for the law's parameters did.
+    """
     law_z = model.space.unconstrain(law)
     flat, unravel = ravel_pytree(model.space.unconstrain(guessed_noise(model, data, law)))
     found = descend(autodiff_value_grad_hess(lambda z: model.potential({**law_z, **unravel(z)}, data)), flat)
-    return {**law, **model.space.constrain(unravel(found.x))}
+    return Estimate({**law, **model.space.constrain(unravel(found.x))}, converged & found.converged)
