@@ -18,8 +18,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # From the ground up: a room may import from those before it, and from itself.
 ROOMS = (
-    "errors", "_registry", "_atomic", "_aot", "units", "_precision", "_random", "_roots", "_batching", "_intervals",
-    "_tables", "_quantities", "_labelled", "_display", "_results", "hardware",
+    "errors", "_registry", "_atomic", "_netcdf", "_aot", "units", "_precision", "_random", "_roots", "_batching",
+    "_intervals", "_tables", "_quantities", "_labelled", "_display", "_results", "hardware",
     "counting", "runs", "io", "laws", "costs", "model", "numerics", "diagnostics", "sampling", "frontier", "fits",
     "infer", "planning", "recipes", "downstream", "validation", "text", "plots", "report", "cli",
 )  # fmt: skip

@@ -32,13 +32,14 @@ def open_fit(source: str | None, quiet: bool) -> "Fit":
     import sys
 
     import scalefit as sf
+    from scalefit.infer.load import load_fit
     from scalefit.text.commands import fitting_note
 
     source = "chinchilla" if source is None else source
     path = Path(source)
     is_table = path.suffix.lower() in TABLES or not (path.suffix or path.exists())
     if not is_table:
-        return sf.load(path)
+        return load_fit(path)
     runs = read(source)
     if not quiet:
         print(fitting_note(source), file=sys.stderr)

@@ -96,7 +96,8 @@ def _provenance(fit: Draws) -> dict[str, Any]:
 
 
 def _predictions(loss: "xr.DataArray", chains_draws: tuple[int, ...]) -> dict[str, "xr.Dataset"]:
-    dims, values = ("draw", "run"), loss.values
+    dims: tuple[str, ...] = ("draw", "run")
+    values = loss.values
     if not loss.attrs["discrepancy"]:
         dims, values = (*SAMPLE, "run"), values.reshape(*chains_draws, -1)
     which = {"discrepancy": loss.attrs["discrepancy"], "sample_dims": list(dims[:-1])}

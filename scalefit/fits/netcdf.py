@@ -127,7 +127,12 @@ def encode_model(model: Model) -> str:
         "discrepancy": None if model.discrepancy is None else asdict(model.discrepancy),
         "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in model.priors},
     }
-    return json.dumps(stored)
+    try:
+        return json.dumps(stored)
+    except TypeError as problem:
+        raise StorageError(
+            f"this model cannot be saved: {problem}. Use options that are texts or numbers."
+        ) from problem
 
 
 def decode_model(text: str) -> Model:
@@ -135,16 +140,21 @@ def decode_model(text: str) -> Model:
     stored = json.loads(text)
     if any(abs(v) > LARGEST_OPTION for v in stored["law"]["options"].values() if isinstance(v, int | float)):
         raise StorageError("its law has an option out of range")
-    law: Law = lookup(stored["law"]["name"], Law.registry, "law")(**stored["law"]["options"])
-    noise: Noise = lookup(stored["noise"]["name"], Noise.registry, "noise")(**stored["noise"]["options"])
+    law: Law = lookup(stored["law"]["name"], Law.registry, "law")(**options_of(stored["law"]))
+    noise: Noise = lookup(stored["noise"]["name"], Noise.registry, "noise")(**options_of(stored["noise"]))
     priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
     scales = stored["discrepancy"]
     return Model(law, noise, priors, None if scales is None else Discrepancy.of(scales))
 
 
+def options_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of what is stored by its name; lists are tuples again, which can be hashed."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in stored["options"].items()}
+
+
 def _by_name(value: Law | Noise, registry: Mapping[str, type], what: str) -> dict[str, Any]:
     if registry.get(value.name) is not type(value):
-        raise StorageError(f"{what} cannot be saved; write it as a file of its own, which registers it by name.")
+        raise StorageError(f"{what} cannot be saved. Write it as a file of its own, which registers it by name.")
     return {"name": value.name, "options": dict(vars(value))}
 
 
@@ -182,7 +192,7 @@ def encode_columns(tables: Sequence[Runs]) -> dict[str, Variable]:
 def decode_table(about: dict[str, Any], arrays: Mapping[str, np.ndarray], rows: slice = slice(None)) -> Runs:
     """The table at those rows of the columns; raises `StorageError` where it is not the one that was written."""
     columns = {name: arrays[f"column_{i}"][rows] for i, name in enumerate(about["columns"])}
-    runs = Runs(columns, about["name"], tuple(map(str, about["notes"])), about["convention"])
+    runs = Runs(columns, str(about["name"]), tuple(map(str, about["notes"])), about["convention"])
     if runs.fingerprint != about["fingerprint"]:
         raise StorageError("its table does not match its fingerprint")
     return runs

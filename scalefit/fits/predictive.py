@@ -20,15 +20,53 @@ if TYPE_CHECKING:
 
 
 @cached_jit("model")
-def log_loss_draws(model: Model, theta: Theta, x: dict[str, Array], paths: Mapping[str, Any] | None) -> Array:
-    """ln loss of the law, with the discrepancy where there are paths of it, (draw, run)."""
+def log_loss_draws(
+    model: Model, theta: Theta, x: dict[str, Array], paths: Mapping[str, Any] | None
+) -> Float[Array, "draw run"]:
+    """ln loss of runs, draw by draw, without noise.
+
+    Parameters
+    ----------
+    model
+        Whose law it is.
+    theta
+        Raw parameters, name -> (draw,).
+    x
+        Raw inputs of the law, name -> (run,).
+    paths
+        Of the discrepancy, as `sample_paths` gives them for the same draws; None leaves it out.
+
+    Returns
+    -------
+    array (draw, run)
+        Of the law, plus the discrepancy.
+    """
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
     return mean if paths is None else mean + discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
 
 
 @cached_jit("model")
-def log_predictive_density(model: Model, theta: Theta, mean: Array, log_loss: Array) -> Array:
-    """ln of the mean over draws of the density of every run's ln loss, (run,), around the law's `mean` (draw, run)."""
+def log_predictive_density(
+    model: Model, theta: Theta, mean: Float[Array, "draw run"], log_loss: Float[Array, " run"]
+) -> Float[Array, " run"]:
+    """Log predictive density of every run, noise included.
+
+    Parameters
+    ----------
+    model
+        Whose noise it is.
+    theta
+        Raw parameters, name -> (draw,).
+    mean
+        ln loss without noise, as `log_loss_draws` gives it.
+    log_loss
+        ln loss as observed.
+
+    Returns
+    -------
+    array (run,)
+        ln of the mean over draws of the density of ln loss.
+    """
     density = jax.vmap(lambda draw, around: model.noise.distribution(draw, around).log_prob(log_loss))(theta, mean)
     return jax.scipy.special.logsumexp(density, axis=0) - jnp.log(len(mean))
 
@@ -36,7 +74,22 @@ def log_predictive_density(model: Model, theta: Theta, mean: Array, log_loss: Ar
 def label_losses(
     loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool
 ) -> "xr.DataArray":
-    """Predicted losses as xarray, with the runs' inputs, name -> (run,), as coordinates."""
+    """Predicted losses as xarray.
+
+    Parameters
+    ----------
+    loss
+        Nats per token.
+    inputs
+        Of the runs, name -> (run,), which become coordinates.
+    noise, discrepancy
+        Whether the losses include them, which become attributes.
+
+    Returns
+    -------
+    xarray.DataArray
+        Called "loss", (draw, run).
+    """
     coords = {name: ("run", values) for name, values in inputs.items()}
     found = labelled({"loss": (("draw", "run"), loss)}, coords)["loss"]
     meaning = "loss of one run, noise included" if noise else "expected loss"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import UInt32
 
 from scalefit._aot import cached_jit, on_host
 from scalefit._batching import padded_rows
@@ -31,19 +32,37 @@ AHEAD = 2  # groups that an accelerator is given at a time: one is made ready wh
 class Solver(Hashable, Protocol):
     """Options, hashable, with one pure function of a table."""
 
-    def solve(self, model: Model, data: Data, key: Array) -> Any:
+    def solve(self, model: Model, data: Data, key: UInt32[Array, " 2"]) -> Any:
         """Arrays, in dicts and tuples."""
 
 
 def usual_chunk() -> int:
-    """Tables to give to `solve_many` at a time: groups for every device; alike in all processes of a cluster."""
+    """How many tables to give to `solve_many` at a time.
+
+    Returns
+    -------
+    int
+        Enough for groups on every device; the same in all processes of a cluster.
+    """
     return CHUNK if _where() == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
-    """`solver.solve(model, data, key)` of every table: its tree of NumPy arrays, each (table, ...).
+    """`solver.solve(model, data, key)` of every table.
 
-    One model; tables of one padded length.
+    Parameters
+    ----------
+    solver
+        What is compiled.
+    bounds
+        Tables of one padded length, bound to one model.
+    seeds
+        One a table.
+
+    Returns
+    -------
+    tree of arrays
+        As `solve` gives it, in NumPy, each (table, ...).
     """
     devices, kind, lanes = jax.local_devices(), precision_in_force(), _lanes(bounds[0].rows if bounds else 1)
     groups = padded_rows(len(bounds), lanes).reshape(-1, lanes)
@@ -64,8 +83,8 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
 
 
 @cached_jit("solver", "model")
-def solve_group(solver: Solver, model: Model, data: Data, keys: Array) -> Any:
-    """`solver.solve` of tables stacked along a leading axis."""
+def solve_group(solver: Solver, model: Model, data: Data, keys: UInt32[Array, "table 2"]) -> Any:
+    """`solver.solve` of tables stacked along a leading axis, as is its result."""
     return jax.vmap(partial(solver.solve, model))(data, keys)
 
 

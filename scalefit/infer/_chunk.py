@@ -22,6 +22,7 @@ from scalefit.fits.netcdf import (
     decode_table,
     encode_columns,
     encode_model,
+    options_of,
 )
 from scalefit.infer._contracts import Engine, EngineResult
 from scalefit.model.model import Model
@@ -220,5 +221,5 @@ def _encode_engine(engine: Engine) -> dict[str, Any]:
 
 
 def _decode_engine(stored: dict[str, Any]) -> Engine:
-    options = {k: _decode_engine(v["engine"]) if isinstance(v, dict) else v for k, v in stored["options"].items()}
+    options = {k: _decode_engine(v["engine"]) if isinstance(v, dict) else v for k, v in options_of(stored).items()}
     return lookup(stored["name"], Engine.registry, "engine")(**options)
