@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from scalefit._results import PROB, Result
+from scalefit._tables import Table
 from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
 from scalefit.units import format_count, format_flops
@@ -96,8 +98,8 @@ def _reason(value: float) -> str:
     return f"{value:g} looks like a percentage or a perplexity, but must be nats per token"
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Runs(Result):
     """A table of training runs, one row a run, under canonical names.
 
     Parameters
@@ -148,9 +150,6 @@ class Runs:
             known = ", ".join(self.columns)
             raise DataError(f"{self.name} has no column {column!r}, only {known}. Add it, or map another column to it.")
         return self.columns[column]
-
-    def __repr__(self) -> str:
-        return f"<Runs {self.describe()}>"
 
     @property
     def params(self) -> Float[np.ndarray, " run"]:
@@ -265,6 +264,16 @@ class Runs:
 
     def describe(self) -> str:
         """One line: how many runs, and the range of each count and of the loss."""
+        return f"{self.name}: {len(self)} runs; {self._ranges()}"
+
+    def headline(self, prob: float = PROB) -> str:
+        """How many runs, and the range of each count and of the loss."""
+        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token)."
+
+    def _table(self, prob: float) -> Table:
+        return Table("run", range(1, len(self) + 1), self.columns)
+
+    def _ranges(self) -> str:
         stated = {"params": f" ({self.convention.replace('_', '-')})" if self.convention else ""}
         counts = [
             f"{symbol} {format_count(self[name].min())} to {format_count(self[name].max())}{stated.get(name, '')}"
@@ -273,8 +282,7 @@ class Runs:
         ]
         if {"params", "tokens"} <= set(self.columns):
             counts.append(f"C {format_flops(self.flops.min())} to {format_flops(self.flops.max())} FLOP")
-        ranges = "; ".join([*counts, f"loss {self.loss.min():.3f} to {self.loss.max():.3f}"])
-        return f"{self.name}: {len(self)} runs; {ranges}"
+        return "; ".join([*counts, f"loss {self.loss.min():.3f} to {self.loss.max():.3f}"])
 
 
 def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:

@@ -41,7 +41,18 @@ def parse_quantity(text: object) -> float:
 
 
 def is_quantity(text: str) -> bool:
-    """Whether `parse_quantity` can read the text."""
+    """Whether `parse_quantity` can read a text.
+
+    Parameters
+    ----------
+    text
+        The text.
+
+    Returns
+    -------
+    bool
+        True where it can.
+    """
     return _QUANTITY.fullmatch(text.strip()) is not None
 
 
@@ -169,7 +180,18 @@ def format_flops(value: float, digits: int = 3) -> str:
 
 
 def distinct_labels(budgets: Iterable[float]) -> list[str]:
-    """Each budget as `format_flops` writes it, with as many digits as it takes to tell different budgets apart."""
+    """Write budgets so that different ones can be told apart.
+
+    Parameters
+    ----------
+    budgets
+        FLOP.
+
+    Returns
+    -------
+    list of str
+        Each as `format_flops` writes it, with as many digits as that takes.
+    """
     values = [float(budget) for budget in budgets]
     for digits in range(3, 18):
         labels = [format_flops(value, digits) for value in values]
@@ -179,11 +201,33 @@ def distinct_labels(budgets: Iterable[float]) -> list[str]:
 
 
 def chance(value: float) -> str:
-    """A probability in percent that is never rounded to certainty: 0.42 as "42%", 0.995 and more as "above 99%"."""
+    """Write a probability in percent, never rounded to certainty.
+
+    Parameters
+    ----------
+    value
+        The probability.
+
+    Returns
+    -------
+    str
+        0.42 as "42%", 0.995 and more as "above 99%".
+    """
     rounded = f"{value:.0%}"
     return {"100%": "above 99%", "0%": "below 1%"}.get(rounded, rounded)
 
 
 def percent(prob: float) -> str:
-    """A probability in percent, never rounded up to certainty: 0.9 as "90%", 0.995 as "99.5%"."""
+    """Write a probability in percent with all its digits.
+
+    Parameters
+    ----------
+    prob
+        The probability.
+
+    Returns
+    -------
+    str
+        0.9 as "90%", 0.995 as "99.5%".
+    """
     return f"{100 * prob:.10g}%"

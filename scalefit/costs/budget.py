@@ -33,7 +33,18 @@ class Budget:
     machines: Machines
 
     def amount(self, cost: Cost) -> float:
-        """The budget in the unit of a cost, FLOP or money."""
+        """The budget in the unit of a cost.
+
+        Parameters
+        ----------
+        cost
+            The cost.
+
+        Returns
+        -------
+        float
+            FLOP or money.
+        """
         return self.flops if cost.unit == "FLOP" else float(self.machines.money(self.flops))
 
 

@@ -29,11 +29,33 @@ class Cost(ABC):
 
     @abstractmethod
     def per_token(self, params: Any) -> Any:
-        """Cost of training `params` parameters on one token."""
+        """Cost of training on one token.
+
+        Parameters
+        ----------
+        params
+            Parameters N; a float or an array.
+
+        Returns
+        -------
+        float or array
+            The cost, in `unit`s.
+        """
 
     @abstractmethod
     def serving(self, params: Any) -> Any:
-        """Cost of what `params` parameters do after training; 0 where the cost is that of training."""
+        """Cost of what a model does after training.
+
+        Parameters
+        ----------
+        params
+            Parameters N; a float or an array.
+
+        Returns
+        -------
+        float or array
+            The cost, in `unit`s; 0 where the cost is that of training.
+        """
 
     @abstractmethod
     def describe(self) -> str:
@@ -41,48 +63,113 @@ class Cost(ABC):
 
     @abstractmethod
     def flops(self, params: Any, tokens: Any) -> Any:
-        """Compute of training, in FLOP whatever the `unit`."""
+        """Compute of training, whatever the `unit`.
+
+        Parameters
+        ----------
+        params, tokens
+            N and D; floats or arrays.
+
+        Returns
+        -------
+        float or array
+            FLOP.
+        """
 
     @final
-    @final
     def training(self, params: Any, tokens: Any) -> Any:
-        """Cost of training alone."""
+        """Cost of training alone.
+
+        Parameters
+        ----------
+        params, tokens
+            N and D; floats or arrays.
+
+        Returns
+        -------
+        float or array
+            The cost, in `unit`s.
+        """
         return self.per_token(params) * tokens
 
     @final
-    @final
     def total(self, params: Any, tokens: Any) -> Any:
-        """Cost of training and of everything after it."""
+        """Cost of training and of everything after it.
+
+        Parameters
+        ----------
+        params, tokens
+            N and D; floats or arrays.
+
+        Returns
+        -------
+        float or array
+            The cost, in `unit`s.
+        """
         return self.training(params, tokens) + self.serving(params)
 
     @final
-    @final
     def tokens_for(self, budget: Any, params: Any) -> Any:
-        """Training tokens that a total of `budget` leaves room for; not positive where it leaves none."""
+        """Training tokens that a total cost leaves room for.
+
+        Parameters
+        ----------
+        budget
+            The total, in `unit`s; a float or an array.
+        params
+            Parameters N; a float or an array.
+
+        Returns
+        -------
+        float or array
+            Tokens D, not positive where the budget leaves no room.
+        """
         return (budget - self.serving(params)) / self.per_token(params)
 
     @final
-    @final
     def log_tokens_for(self, log_budget: Any, log_params: Any) -> Any:
-        """ln of `tokens_for` by JAX, 0 where there is no room: float32 does not resolve the slope of the quotient."""
+        """ln of `tokens_for` by JAX: float32 does not resolve the slope of the quotient.
+
+        Parameters
+        ----------
+        log_budget
+            ln of the total, in `unit`s.
+        log_params
+            ln N.
+
+        Returns
+        -------
+        array
+            ln D, elementwise, 0 where the budget leaves no room for one token.
+        """
         params = jnp.exp(log_params)
         left = 1.0 - self.serving(params) * jnp.exp(-log_budget)
         log_tokens = log_budget + jnp.log(jnp.where(left > 0, left, 1.0)) - jnp.log(self.per_token(params))
         return jnp.where((left > 0) & (log_tokens > 0), log_tokens, 0.0)
 
     @final
-    @final
     def sampled(self, count: int, seed: int = 0) -> Self:
-        """The same cost with every number as draws (count,): uncertain amounts sampled, known ones repeated."""
+        """The same cost with every number as draws.
+
+        Parameters
+        ----------
+        count
+            Number of draws.
+        seed
+            Of the draws.
+
+        Returns
+        -------
+        Cost
+            Uncertain amounts sampled and known ones repeated, (count,).
+        """
         return self._with(lambda value: draws_of(value, count, seed))
 
-    @final
     @final
     def averaged(self) -> Self:
         """The same cost at the expectation of every uncertain amount: enough to decide, for it enters linearly."""
         return self._with(expected)
 
-    @final
     @final
     def _with(self, change: Callable[[Any], Any]) -> Self:
         return jax.tree.map(change, self, is_leaf=lambda value: isinstance(value, Between))
@@ -94,12 +181,10 @@ class Compute(Cost):
     unit: ClassVar[str] = "FLOP"
 
     @final
-    @final
     def serving(self, params: Any) -> Any:
         """Zero for every model, in the shape of `params`."""
         return 0.0 * params
 
-    @final
     @final
     def flops(self, params: Any, tokens: Any) -> Any:
         """Compute of training, which is the cost."""

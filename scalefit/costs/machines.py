@@ -161,15 +161,48 @@ class Machines:
         return replace(self, accelerator=find_accelerator(found[2].strip()), count=count)
 
     def hours(self, flops: Any) -> Any:
-        """Accelerator-hours for `flops` of the model's own FLOP, elementwise over floats or arrays."""
+        """Accelerator-hours for compute.
+
+        Parameters
+        ----------
+        flops
+            The model's own FLOP; a float or an array.
+
+        Returns
+        -------
+        float or array
+            Hours of one device, elementwise.
+        """
         return flops / (self.accelerator.peak * self.mfu * HOUR)
 
     def days(self, flops: Any) -> Any:
-        """Days for `flops` on all devices, elementwise over floats or arrays."""
+        """Days for compute on all devices.
+
+        Parameters
+        ----------
+        flops
+            The model's own FLOP; a float or an array.
+
+        Returns
+        -------
+        float or array
+            Days, elementwise.
+        """
         return self.hours(flops) / self.count / 24
 
     def money(self, flops: Any) -> Any:
-        """Money for `flops`, in the currency of the price, elementwise over floats or arrays."""
+        """Money for compute.
+
+        Parameters
+        ----------
+        flops
+            The model's own FLOP; a float or an array.
+
+        Returns
+        -------
+        float or array
+            Money in the currency of the price, elementwise.
+        """
         return self.hours(flops) * self.price
 
     @property
@@ -178,7 +211,18 @@ class Machines:
         return float(self.money(1.0))
 
     def flops(self, days: float) -> float:
-        """FLOP that all devices compute in so many days."""
+        """Compute of all devices.
+
+        Parameters
+        ----------
+        days
+            How long they compute.
+
+        Returns
+        -------
+        float
+            The model's own FLOP.
+        """
         return days / float(self.days(1.0))
 
     def describe(self) -> str:
@@ -187,11 +231,43 @@ class Machines:
 
 
 def parse_share(value: Any) -> float:
-    """Read a share from 0.4, "0.4" or "40%"; raises `OptionError` on anything else."""
+    """Read a share.
+
+    Parameters
+    ----------
+    value
+        0.4, "0.4" or "40%".
+
+    Returns
+    -------
+    float
+        The share.
+
+    Raises
+    ------
+    OptionError
+        The value is not a share.
+    """
     text = str(value).strip()
     return parse_quantity(text[:-1]) / 100 if text.endswith("%") else parse_quantity(text)
 
 
 def parse_money(value: Any) -> float:
-    """Read an amount of money from 2e6, "2M" or "$2M"; raises `OptionError` on anything else."""
+    """Read an amount of money.
+
+    Parameters
+    ----------
+    value
+        2e6, "2M" or "$2M".
+
+    Returns
+    -------
+    float
+        The amount.
+
+    Raises
+    ------
+    OptionError
+        The value is not an amount of money.
+    """
     return parse_quantity(re.sub(r"^\s*(?:US)?\$|\$\s*$", "", str(value)))

@@ -136,12 +136,34 @@ def draws_of(amount: Amount, count: int, seed: int = 0) -> Float[np.ndarray, " d
 
 
 def expected(amount: Amount) -> float:
-    """Expectation of an amount."""
+    """Expectation of an amount.
+
+    Parameters
+    ----------
+    amount
+        A number, a `Between`, or draws (draw,).
+
+    Returns
+    -------
+    float
+        The expectation, over draws their mean.
+    """
     return amount.mean if isinstance(amount, Between) else float(np.mean(amount))
 
 
 def describe_amount(amount: Amount) -> str:
-    """An amount in words: "2T", "1T..10T (90%)", or the mean of its draws."""
+    """An amount in words.
+
+    Parameters
+    ----------
+    amount
+        A number, a `Between`, or draws (draw,).
+
+    Returns
+    -------
+    str
+        "2T", "1T..10T (90%)", or the mean of the draws.
+    """
     if isinstance(amount, Between):
         return f"{amount} ({100 * amount.prob:g}%)"
     return format_count(expected(amount)) + (" on average" if np.size(amount) > 1 else "")

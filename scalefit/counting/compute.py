@@ -14,20 +14,68 @@ PF_DAY = 1e15 * 86400  # FLOP
 
 
 def flops_6nd(params: Any, tokens: Any) -> Any:
-    """Training compute C = 6 N D in FLOP, elementwise over floats or arrays."""
+    """Training compute C = 6 N D.
+
+    Parameters
+    ----------
+    params, tokens
+        N and D; floats or arrays.
+
+    Returns
+    -------
+    float or array
+        FLOP, elementwise.
+    """
     return FLOPS_PER_PARAM_TOKEN * params * tokens
 
 
 def tokens_for(flops: Any, params: Any) -> Any:
-    """Training tokens D = C / (6 N) that compute in FLOP pays for, elementwise over floats or arrays."""
+    """Training tokens D = C / (6 N) that compute pays for.
+
+    Parameters
+    ----------
+    flops
+        C, FLOP; a float or an array.
+    params
+        N; a float or an array.
+
+    Returns
+    -------
+    float or array
+        D, elementwise.
+    """
     return flops / FLOPS_PER_PARAM_TOKEN / params
 
 
 def params_for(flops: Any, tokens: Any) -> Any:
-    """Parameters N = C / (6 D) that compute in FLOP pays for, elementwise over floats or arrays."""
+    """Parameters N = C / (6 D) that compute pays for.
+
+    Parameters
+    ----------
+    flops
+        C, FLOP; a float or an array.
+    tokens
+        D; a float or an array.
+
+    Returns
+    -------
+    float or array
+        N, elementwise.
+    """
     return flops / FLOPS_PER_PARAM_TOKEN / tokens
 
 
 def pf_days(flops: Any) -> Any:
-    """FLOP in PF-days, 1e15 FLOP a second for a day, the unit of Kaplan et al.'s C_c; elementwise."""
+    """Compute in PF-days, 1e15 FLOP a second for a day, the unit of Kaplan et al.'s C_c.
+
+    Parameters
+    ----------
+    flops
+        FLOP; a float or an array.
+
+    Returns
+    -------
+    float or array
+        PF-days, elementwise.
+    """
     return flops / PF_DAY

@@ -140,7 +140,25 @@ def flops_per_token(shape: Shape, rule: str = "6nd", context: int | None = None)
 
 
 def training_flops(shape: Shape, tokens: float, rule: str = "6nd", context: int | None = None) -> float:
-    """FLOP of training a shape on a number of tokens; `rule`, `context` and errors are those of `flops_per_token`."""
+    """FLOP of training a shape.
+
+    Parameters
+    ----------
+    shape, rule, context
+        As `flops_per_token` takes them.
+    tokens
+        Training tokens.
+
+    Returns
+    -------
+    float
+        FLOP.
+
+    Raises
+    ------
+    OptionError
+        The rule is unknown.
+    """
     return flops_per_token(shape, rule, context) * float(tokens)
 
 

@@ -192,6 +192,19 @@ class Shape:
 
 
 def check_count(name: str, value: object) -> None:
-    """Raise `OptionError` on a number of things in a shape that is not a positive integer."""
+    """Check a number of things in a shape.
+
+    Parameters
+    ----------
+    name
+        What is counted.
+    value
+        The number.
+
+    Raises
+    ------
+    OptionError
+        It is not a positive integer.
+    """
     if not isinstance(value, int) or value < 1:
         raise OptionError(f"{name} of a shape is {value!r}. Give a positive whole number.")

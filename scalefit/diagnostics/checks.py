@@ -71,7 +71,22 @@ class Health:
 
 
 def grade(value: float, ok: bool, usable: bool) -> Verdict:
-    """The verdict on a number: "fail" where it is NaN or the draws are not usable, "review" where it is not ok."""
+    """The verdict on a number.
+
+    Parameters
+    ----------
+    value
+        The number.
+    ok
+        Whether it needs no caution.
+    usable
+        Whether the draws can be used at all.
+
+    Returns
+    -------
+    str
+        "fail" where the number is NaN or the draws are not usable, else "ok" or "review".
+    """
     if np.isnan(value) or not usable:
         return "fail"
     return "ok" if ok else "review"

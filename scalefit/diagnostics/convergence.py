@@ -25,7 +25,18 @@ ONE_SD_BELOW, ONE_SD_ABOVE = 0.1586553, 0.8413447  # of a normal distribution, i
 
 
 def superchains(stats: Stats) -> int | None:
-    """How many groups of chains began at one point each; None where every chain began at a point of its own."""
+    """How many groups of chains began at one point each.
+
+    Parameters
+    ----------
+    stats
+        The sampler's own numbers, by name.
+
+    Returns
+    -------
+    int or None
+        The number of groups; None where every chain began at a point of its own.
+    """
     return len(np.unique(stats["superchain"])) if "superchain" in stats else None
 
 

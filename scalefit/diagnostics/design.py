@@ -82,7 +82,18 @@ def check_ray(bound: BoundModel) -> Check:
 
 
 def runs_to_add(bound: BoundModel) -> str:
-    """An imperative: which runs would narrow the posterior most, a decade beyond the data in the narrowest input."""
+    """Which runs would narrow the posterior most: a decade beyond the data in the narrowest input.
+
+    Parameters
+    ----------
+    bound
+        The model bound to its table.
+
+    Returns
+    -------
+    str
+        An imperative sentence.
+    """
     spans = {name: np.log10(bound.runs[name].max() / bound.runs[name].min()) for name in _counts(bound)}
     if not spans:
         return "Add runs."

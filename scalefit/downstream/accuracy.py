@@ -161,7 +161,18 @@ class Downstream:
         return pd.DataFrame(columns, index=pd.Index(losses, name="task loss"))
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: parameters; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
+        """Intervals of the parameters, and how well the chains mixed.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: parameters. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
+        """
         return chain_table(self.draws, prob)
 
     def _paired(
@@ -241,6 +252,21 @@ def fit_downstream(
 
 
 def fit_curve(link: Link, columns: dict[str, Float[np.ndarray, " model"]], seed: int) -> Downstream:
-    """The posterior for the columns of `check_columns`, in the unit of the loss."""
+    """Fit a curve to checked columns.
+
+    Parameters
+    ----------
+    link
+        The link function, with the numbers it fixes.
+    columns
+        What `check_columns` returns.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    Downstream
+        The posterior, in the unit of the loss.
+    """
     curve, draws, health = sample_curve(link, columns, seed)
     return Downstream(draws, curve, health, columns["loss"], columns["accuracy"], columns.get("items"), seed)

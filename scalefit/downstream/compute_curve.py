@@ -71,7 +71,18 @@ class ComputeCurve:
         return self.downstream.accuracy(_loss_of(compute), noise)
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
-        """Rows: parameters; columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median."""
+        """Intervals of the parameters, and how well the chains mixed.
+
+        Parameters
+        ----------
+        prob
+            Probability of every interval, equal-tailed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: parameters. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
+        """
         return chain_table(self.draws, prob)
 
 

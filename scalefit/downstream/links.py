@@ -47,15 +47,52 @@ class Link(ABC):
 
     @abstractmethod
     def curve_params(self, theta: Values) -> dict[str, Any]:
-        """The parameters of the equation from `params` and `fixed` by name, elementwise, for standardised loss."""
+        """The parameters of the equation, for standardised loss.
+
+        Parameters
+        ----------
+        theta
+            `params` and `fixed` by name, numbers or arrays of one shape.
+
+        Returns
+        -------
+        dict
+            Name -> values of that shape.
+        """
 
     @abstractmethod
     def rescale(self, theta: Values, mean: float, spread: float) -> dict[str, Any]:
-        """The parameters of the equation for a loss l, from those for (l - mean) / spread."""
+        """The parameters of the equation for a loss l, from those for (l - mean) / spread.
+
+        Parameters
+        ----------
+        theta
+            What `curve_params` returns.
+        mean, spread
+            Of the loss.
+
+        Returns
+        -------
+        dict
+            Name -> values of the same shape.
+        """
 
     @abstractmethod
     def accuracy(self, theta: Values, loss: Any) -> Array:
-        """Accuracy, a share, by the equation; elementwise, and the same for a loss in either unit."""
+        """Accuracy by the equation, the same for a loss in either unit.
+
+        Parameters
+        ----------
+        theta
+            The parameters of the equation, numbers or arrays.
+        loss
+            In the unit of the parameters, a number or an array.
+
+        Returns
+        -------
+        array
+            Shares, elementwise.
+        """
 
 
 @final

@@ -20,7 +20,18 @@ EDGE = 1e-9  # probabilities are kept this far from 0 and 1, so that a count tha
 
 
 def log_beta(a: Any, b: Any) -> Array:
-    """ln B(a, b), elementwise; in one call, because second derivatives of JAX's betaln take long to compile."""
+    """ln B(a, b), in one call, because second derivatives of JAX's betaln take long to compile.
+
+    Parameters
+    ----------
+    a, b
+        Positive numbers or arrays.
+
+    Returns
+    -------
+    array
+        ln B, elementwise.
+    """
     first, second, both = gammaln(jnp.stack(jnp.broadcast_arrays(a, b, a + b)))
     return first + second - both
 
@@ -36,7 +47,22 @@ class Scatter(ABC):
     def log_density(
         self, theta: Mapping[str, Any], expected: Float[Array, " model"], data: Mapping[str, Array]
     ) -> Float[Array, " model"]:
-        """Log density of every model's `data["accuracy"]`, (model,), around the curve's, at one draw of `theta`."""
+        """Log density of every model's accuracy.
+
+        Parameters
+        ----------
+        theta
+            The parameter of the scatter, by name.
+        expected
+            Accuracy of the curve, (model,).
+        data
+            accuracy and, where known, items -> (model,).
+
+        Returns
+        -------
+        array (model,)
+            Log densities.
+        """
 
     @abstractmethod
     def draw(
@@ -46,7 +72,24 @@ class Scatter(ABC):
         items: float | None,
         rng: np.random.Generator,
     ) -> Float[np.ndarray, "draw run"]:
-        """Measured accuracies around expected ones, on `items` items where known; `theta` is name -> (draw,)."""
+        """Draw measured accuracies.
+
+        Parameters
+        ----------
+        theta
+            The parameter of the scatter, name -> draws (draw,).
+        expected
+            Accuracy of the curve, (draw, run).
+        items
+            Questions of the evaluation, None where unknown.
+        rng
+            What draws them.
+
+        Returns
+        -------
+        array (draw, run)
+            Measured accuracies, shares.
+        """
 
 
 @final
