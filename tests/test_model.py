@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from numpyro.infer.util import log_density
 
 import scalefit as sf
 from scalefit._precision import precision
+from scalefit.model.numpyro_model import numpyro_model
 
 
 def as_arguments(data):
@@ -21,10 +24,12 @@ def test_potential_is_minus_the_numpyro_log_density_with_the_transforms():
     with precision():
         z = {name: jnp.asarray(-0.5 - 0.1 * i) for i, name in enumerate(TRUTH)}
         theta = bound.model.space.constrain(z)
-        density, _ = log_density(bound.model.numpyro_model, as_arguments(bound.data), {}, theta)
+        density, _ = log_density(partial(numpyro_model, bound.model), as_arguments(bound.data), {}, theta)
         jacobian = sum(z.values())  # all parameters are positive: d exp(z)/dz = exp(z)
         np.testing.assert_allclose(bound.model.potential(z, bound.data), -(density + jacobian), rtol=1e-12)
-        parts = sum(bound.model.space.log_prior(theta).values()) + bound.model.log_likelihood(theta, bound.data)[:80].sum()
+        parts = (
+            sum(bound.model.space.log_prior(theta).values()) + bound.model.log_likelihood(theta, bound.data)[:80].sum()
+        )
         np.testing.assert_allclose(parts, density, rtol=1e-12)
         back = bound.model.space.unconstrain(theta)
     for name in z:
@@ -34,7 +39,7 @@ def test_potential_is_minus_the_numpyro_log_density_with_the_transforms():
 def test_the_model_runs_in_plain_numpyro():
     bound = sf.Model().bind(simulated())
     with precision():
-        trace = numpyro.handlers.trace(numpyro.handlers.seed(bound.model.numpyro_model, 0)).get_trace(
+        trace = numpyro.handlers.trace(numpyro.handlers.seed(partial(numpyro_model, bound.model), 0)).get_trace(
             *as_arguments(bound.data)
         )
     assert set(trace) == {*TRUTH, "run", "log_loss"}

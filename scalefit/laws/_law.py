@@ -4,16 +4,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.laws._priors import Param, Values
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -60,16 +57,40 @@ class Law(ABC):
         """The law's parameters, in the order they are reported."""
 
     @abstractmethod
-    def loss(self, theta: Values, x: Values) -> Array:
-        """Loss in nats per token of one run with inputs `x`; elementwise, so that arrays broadcast."""
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+        """Loss of one run.
+
+        Parameters
+        ----------
+        theta
+            Parameters by name.
+        x
+            `inputs` by name.
+
+        Returns
+        -------
+        Array
+            In nats per token; elementwise, so that arrays broadcast.
+        """
 
     @abstractmethod
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """The same law for inputs and loss measured in other units.
 
-        `theta` holds where every input is a multiple of `unit[input]` and the loss of `unit["loss"]`; returned are
-        the parameters for raw inputs. The reciprocal units lead back. Sampling with the units at the table's
-        geometric means is what centres the coordinates and frees the priors of units.
+        Sampling with the units at the table's geometric means is what centres the coordinates and frees the priors of
+        units.
+
+        Parameters
+        ----------
+        theta
+            Parameters where every input is a multiple of `unit[input]` and the loss of `unit["loss"]`.
+        unit
+            Of every input and of the loss.
+
+        Returns
+        -------
+        dict
+            The parameters for raw inputs. The reciprocal units lead back.
         """
 
     @final
@@ -90,9 +111,19 @@ class Law(ABC):
 
 
 def find_law(name: str, **options: Any) -> Law:
-    """The law of that name, which may carry options, as in "power-law(input=tokens)".
+    """The law of that name.
 
-    Raises `OptionError` that lists the names there are, or says which options it takes.
+    Parameters
+    ----------
+    name
+        May carry options, as in "power-law(input=tokens)".
+    **options
+        More of them.
+
+    Raises
+    ------
+    OptionError
+        There is no such law, or it has no such option; the sentence lists those there are.
     """
     plain, written = _read_options(name)
     law = lookup(plain, dict(sorted(Law.registry.items())), "law")

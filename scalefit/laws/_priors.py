@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from scalefit._random import quasirandom
 from scalefit.errors import OptionError
@@ -25,8 +25,14 @@ Values = Mapping[str, Any]
 class Prior:
     """A NumPyro distribution by name, so that a model can be compared, printed and stored without pickling.
 
-    family : a class of `numpyro.distributions`, such as "LogNormal"; settings : its arguments, in any order.
-    `Prior.of("LogNormal", loc=-1.2, scale=0.5)` is the short way. Raises `OptionError` on an unknown family.
+    `Prior.of("LogNormal", loc=-1.2, scale=0.5)` is the short way.
+
+    Parameters
+    ----------
+    family
+        A class of `numpyro.distributions`, such as "LogNormal".
+    settings
+        Its arguments.
     """
 
     family: str
@@ -34,14 +40,14 @@ class Prior:
 
     @classmethod
     def of(cls, family: str, **settings: float) -> "Prior":
-        """A prior from a family's name and its arguments; checks that NumPyro accepts them."""
+        """A prior from a family's name and its arguments; raises `OptionError` where NumPyro does not accept them."""
         prior = cls(family, tuple(sorted((key, float(value)) for key, value in settings.items())))
         prior.distribution()
         return prior
 
     @classmethod
     def from_numpyro(cls, distribution: "Distribution") -> "Prior":
-        """The prior that a scalar NumPyro distribution describes."""
+        """The prior that a scalar NumPyro distribution describes; raises `OptionError` where it is none."""
         try:
             settings = {name: float(getattr(distribution, name)) for name in distribution.arg_constraints}
         except (AttributeError, TypeError) as problem:
@@ -59,8 +65,8 @@ class Prior:
         except (AttributeError, TypeError, ValueError) as problem:
             raise OptionError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem
 
-    def quantile(self, q: np.ndarray) -> Array:
-        """At each of q, (n,); where NumPyro has none of this family, the quantiles of many draws."""
+    def quantile(self, q: Float[np.ndarray, " n"]) -> Float[Array, " n"]:
+        """Quantiles at q; where NumPyro has none of this family, those of many draws."""
         distribution = self.distribution()
         try:
             return distribution.icdf(jnp.asarray(q))
@@ -110,31 +116,31 @@ class ParamSpace:
         """The inverse of `constrain`."""
         return {p.name: _transform(p).inv(theta[p.name]) for p in self.params if p.name in theta}
 
-    def flatten(self, z: Values) -> Array:
-        """Unconstrained parameters as a flat vector (dim,)."""
-        return jnp.stack([z[name] for name in self.names])
+    def flatten(self, z: Values) -> Float[Array, "*draw dim"]:
+        """Unconstrained parameters by name, each of shape (*draw), as flat vectors."""
+        return jnp.stack([z[name] for name in self.names], axis=-1)
 
-    def unflatten(self, flat: Array) -> dict[str, Array]:
-        """Flat vectors (..., dim) as unconstrained parameters, each (...)."""
+    def unflatten(self, flat: Float[Array, "*draw dim"]) -> dict[str, Float[Array, "*draw"]]:
+        """The inverse of `flatten`."""
         return dict(zip(self.names, jnp.moveaxis(flat, -1, 0), strict=True))
 
-    def log_prior(self, theta: Values) -> dict[str, Array]:
-        """Log prior density of every parameter, on its support."""
+    def log_prior(self, theta: Values) -> dict[str, Float[Array, "*draw"]]:
+        """Log prior density of every parameter on its support, elementwise."""
         return {p.name: p.prior.distribution().log_prob(theta[p.name]) for p in self.params}
 
-    def log_density(self, z: Values) -> Array:
-        """Log prior density, (), of unconstrained parameters: with the Jacobian of `constrain`."""
+    def log_density(self, z: Values) -> Float[Array, "*draw"]:
+        """Log prior density of unconstrained parameters together, elementwise: with the Jacobian of `constrain`."""
         theta = self.constrain(z)
         log_volume = sum(_transform(p).log_abs_det_jacobian(z[p.name], theta[p.name]) for p in self.params)
         return sum(self.log_prior(theta).values()) + log_volume
 
-    def sample(self, key: Array, draws: int) -> dict[str, Array]:
-        """Draws from the prior, name -> (draw,)."""
+    def sample(self, key: PRNGKeyArray, draws: int) -> dict[str, Float[Array, " draw"]]:
+        """Draws from the prior, on the supports."""
         keys = jax.random.split(key, len(self.params))
         return {p.name: p.prior.distribution().sample(k, (draws,)) for p, k in zip(self.params, keys, strict=True)}
 
-    def spread(self, count: int) -> dict[str, Array]:
-        """Parameters spread evenly over their priors, name -> (count,): where searches may start."""
+    def spread(self, count: int) -> dict[str, Float[Array, " count"]]:
+        """Parameters spread evenly over their priors, on the supports: where searches may start."""
         points = quasirandom(count, len(self.params))
         return {p.name: p.prior.quantile(q) for p, q in zip(self.params, points.T, strict=True)}
 

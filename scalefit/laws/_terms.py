@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array
 
 from scalefit.laws._law import Law
 from scalefit.laws._priors import Param, Prior, Values
@@ -43,7 +43,7 @@ class OneColumn(Law, listed=False):
 
 
 def two_terms(theta: Values, n: Any, d: Any) -> Any:
-    """E + A/n^alpha + B/d^beta, in nats per token: the two-term form, of N and D or what they are worth."""
+    """E + A/n^alpha + B/d^beta, in nats per token: the two-term form, of N and D or what they count for."""
     return theta["E"] + theta["A"] * power(n, -theta["alpha"]) + theta["B"] * power(d, -theta["beta"])
 
 

@@ -5,7 +5,7 @@ from math import log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.errors import OptionError
 from scalefit.laws._law import Published
@@ -18,8 +18,20 @@ from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescal
 class Broken(OneColumn):
     """A power law in one column whose exponent changes smoothly at each of `breaks` places.
 
-    breaks : how many, at least 1; input : the column. The exponent is c0 at first and c0 + c1 + ... + ci after break
-    i, at x = d_i; f_i says how wide the change is in ln x. Raises `OptionError` on fewer than one break.
+    The exponent is c0 at first and c0 + c1 + ... + ci after break i, at x = d_i; f_i is the width of the change in
+    ln x.
+
+    Parameters
+    ----------
+    breaks
+        How many, at least 1.
+    input
+        The column.
+
+    Raises
+    ------
+    OptionError
+        There is less than one break.
     """
 
     breaks: int = 1
@@ -54,14 +66,14 @@ class Broken(OneColumn):
     def _numbers(self) -> range:
         return range(1, self.breaks + 1)
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """E + A x^-c0 prod_i (1 + (x/d_i)^(1/f_i))^(-c_i f_i), in nats per token."""
         log_x = jnp.log(x[self.input])
-        bent = sum(
+        log_breaks = sum(
             theta[f"c{i}"] * theta[f"f{i}"] * jnp.logaddexp(0.0, (log_x - jnp.log(theta[f"d{i}"])) / theta[f"f{i}"])
             for i in self._numbers
         )
-        return theta["E"] + theta["A"] * power(x[self.input], -theta["c0"]) * jnp.exp(-bent)
+        return theta["E"] + theta["A"] * power(x[self.input], -theta["c0"]) * jnp.exp(-log_breaks)
 
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """With x = u x0 and L = l L0: A = a L0 x0^c0, E = e L0, and breaks move with x."""

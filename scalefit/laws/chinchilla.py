@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Values
@@ -28,7 +28,7 @@ class Chinchilla(Law):
         """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""
         return two_term_params()
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """E + A/N^alpha + B/D^beta, in nats per token."""
         return two_terms(theta, x["params"], x["tokens"])
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Prior, Values
@@ -33,7 +33,7 @@ class ChinchillaOuter(Law):
             Param("q", Prior.of("LogNormal", loc=0.0, scale=0.5), "outer exponent: 1 adds the terms"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q, by logarithms: small powers would underflow."""
         log_n = jnp.log(theta["A"]) - theta["alpha"] * jnp.log(x["params"])
         log_d = jnp.log(theta["B"]) - theta["beta"] * jnp.log(x["tokens"])

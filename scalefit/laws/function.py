@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.errors import OptionError
 from scalefit.laws._law import Law, Published
@@ -16,18 +16,31 @@ from scalefit.laws._priors import Param, Prior, Values
 class FunctionLaw(Law, listed=False):
     """Any loss, as a function of parameters and one run's inputs, both by name, written in `jax.numpy`.
 
-    fn : (theta, x) -> loss in nats per token; priors : parameter -> `Prior` or scalar NumPyro distribution, in the
-    units of the table (nothing is centred, since how the function rescales is not known); inputs : the
-    columns it reads.
-
-        law = sf.laws.FunctionLaw(
-            lambda t, x: t["E"] + t["A"] * x["params"] ** -t["alpha"],
-            inputs=("params",),
-            priors={"E": dist.LogNormal(0, 1), "A": dist.LogNormal(6, 2), "alpha": dist.LogNormal(-1, 0.5)},
-        )
-
     Two laws are equal if their functions are the same object. Such a fit cannot be saved: write the law as a file
-    for that. Raises `OptionError` without inputs or priors.
+    for that.
+
+    Parameters
+    ----------
+    fn
+        (theta, x) to the loss in nats per token.
+    inputs
+        The columns it reads.
+    priors
+        Parameter to `Prior` or scalar NumPyro distribution, in the units of the table: nothing is centred, since how
+        the function rescales is not known.
+
+    Raises
+    ------
+    OptionError
+        There are no inputs or no priors.
+
+    Examples
+    --------
+    >>> law = sf.laws.FunctionLaw(
+    ...     lambda t, x: t["E"] + t["A"] * x["params"] ** -t["alpha"],
+    ...     inputs=("params",),
+    ...     priors={"E": dist.LogNormal(0, 1), "A": dist.LogNormal(6, 2), "alpha": dist.LogNormal(-1, 0.5)},
+    ... )
     """
 
     fn: Callable[[Values, Values], Any]
@@ -50,7 +63,7 @@ class FunctionLaw(Law, listed=False):
         """One for each prior."""
         return tuple(Param(name, prior, "a parameter of the function", "raw") for name, prior in self.priors)
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """fn(theta, x)."""
         return self.fn(theta, x)
 

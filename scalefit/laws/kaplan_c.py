@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, final
 
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.counting import PF_DAY
 from scalefit.laws._kaplan import SOURCE
@@ -35,7 +35,7 @@ class KaplanC(Law):
             Param("alpha_C", exponent, "exponent of compute"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """(C_c/C)^alpha_C, in nats per token; C comes in FLOP."""
         return power(theta["C_c"] / (x["flops"] / PF_DAY), theta["alpha_C"])
 

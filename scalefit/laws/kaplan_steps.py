@@ -11,7 +11,7 @@ from typing import Any, ClassVar, final
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.laws._kaplan import SOURCE
 from scalefit.laws._law import Law, Published
@@ -53,21 +53,21 @@ class KaplanSteps(Law):
             Param("alpha_B", Prior.of("LogNormal", loc=log(0.2), scale=0.3), "exponent of the critical batch"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """The L at which (N_c/N)^alpha_N + (S_c/S_min(L))^alpha_S = L, in nats per token; Newton's method in ln L."""
         by_size = power(theta["N_c"] / x["params"], theta["alpha_N"])
         steps = theta["S_c"] / x["tokens"]  # times B + B_crit is S_c/S_min
 
         start = jnp.log(by_size) + 0.0 * steps
 
-        def gap(log_loss: Array) -> Array:
+        def gap(log_loss: Float[Array, "*run"]) -> Float[Array, "*run"]:
             critical = theta["B_star"] * jnp.exp(-log_loss / theta["alpha_B"])
             return jnp.log(by_size + power(steps * (x["batch"] + critical), theta["alpha_S"])) - log_loss
 
-        def newton(f: Callable[[Array], Array], start: Array) -> Array:
-            def step(_: int, at: Array) -> Array:
-                value, slope = jax.jvp(f, (at,), (jnp.ones_like(at),))
-                return at - value / slope
+        def newton(f: Callable[[Array], Array], start: Float[Array, "*run"]) -> Float[Array, "*run"]:
+            def step(_: Any, log_loss: Float[Array, "*run"]) -> Float[Array, "*run"]:
+                value, slope = jax.jvp(f, (log_loss,), (jnp.ones_like(log_loss),))
+                return log_loss - value / slope
 
             return jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.laws._law import Published
 from scalefit.laws._priors import Param, Values
@@ -15,7 +15,10 @@ from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescal
 class PowerLaw(OneColumn):
     """Irreducible loss plus a power law in one column: params, tokens, flops or any other.
 
-    input : the column, as in `PowerLaw(input="tokens")` or, on the command line, "power-law(input=tokens)".
+    Parameters
+    ----------
+    input
+        The column, as in `PowerLaw(input="tokens")` or, on the command line, "power-law(input=tokens)".
     """
 
     input: str = "params"
@@ -32,7 +35,7 @@ class PowerLaw(OneColumn):
             Param("alpha", EXPONENT, "exponent"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """E + A/x^alpha, in nats per token."""
         return theta["E"] + theta["A"] * power(x[self.input], -theta["alpha"])
 

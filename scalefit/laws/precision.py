@@ -5,7 +5,7 @@ from math import e, log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.laws._law import Law, Published
 from scalefit.laws._priors import Param, Prior, Values
@@ -17,7 +17,7 @@ from scalefit.laws._terms import frontier_exponents, power, two_term_params, two
 class Precision(Law):
     """Chinchilla's law of the effective parameters N (1 - exp(-P/g)), P being the bits of the weights.
 
-    A plan takes 16 bits unless told. Their loss from quantising after training is not in it.
+    A plan takes 16 bits unless they are given. Their loss from quantising after training is not in it.
     """
 
     name: ClassVar[str] = "precision"
@@ -34,7 +34,7 @@ class Precision(Law):
             Param("g", Prior.of("LogNormal", loc=log(3), scale=0.5), "bits at which 63% of parameters count", "bits"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Array:
+    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
         """E + A/N_eff^alpha + B/D^beta with N_eff = N (1 - exp(-P/g)), in nats per token."""
         effective = x["params"] * -jnp.expm1(-x["bits"] / theta["g"])
         return two_terms(theta, effective, x["tokens"])

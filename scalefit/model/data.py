@@ -1,42 +1,53 @@
-"""Model = law + noise + priors; bound to a table it is a NumPyro model in centred, unit-free coordinates."""
+"""The table as densities see it, and maps over its runs, and over draws, in bounded memory."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._batching import by_groups
 
 Theta = dict[str, Any]
 T = TypeVar("T")
-TILE = 1024  # rows of a large table looked at together; padded tables of more than two tiles are whole tiles
-POINTS = 2**22  # draws times rows looked at together
+TILE = 1024  # rows of a large table evaluated together; padded tables of more than two tiles are whole tiles
+POINTS = 2**22  # draws times rows evaluated together
 
 
 class Data(NamedTuple):
-    """What the density is evaluated on, each (padded run,): ln inputs and ln loss in units of their geometric means.
+    """What a density is evaluated on, unit-free and padded.
 
-    weight : how often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
-    unit : those geometric means, scalars by name.
+    Attributes
+    ----------
+    log_x, log_loss
+        ln of inputs by name, and of the loss, in units of their geometric means.
+    weight
+        How often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
+    unit
+        Those geometric means by name.
     """
 
-    log_x: dict[str, Array]
-    log_loss: Array
-    weight: Array
-    unit: dict[str, Array]
+    log_x: dict[str, Float[Array, " run"]]
+    log_loss: Float[Array, " run"]
+    weight: Float[Array, " run"]
+    unit: dict[str, Float[Array, ""]]
 
     @property
-    def x(self) -> dict[str, Array]:
-        """The inputs. Kept as logarithms, because the compiler then sees through `laws._forms.power`."""
+    def x(self) -> dict[str, Float[Array, " run"]]:
+        """The inputs. Kept as logarithms, because the compiler then sees through `laws._terms.power`."""
         return {name: jnp.exp(values) for name, values in self.log_x.items()}
 
 
 def over_tiles(f: Callable[[Data], T], data: Data) -> T:
     """The sum of `f` over a large table's tiles, one after another, so that memory does not grow with the table.
 
-    f : Data -> any tree of arrays. A table of up to two tiles is taken whole.
+    Parameters
+    ----------
+    f
+        Data to any tree of arrays.
+    data
+        A table of up to two tiles is taken whole.
     """
     rows = len(data.weight)
     if rows <= 2 * TILE:
@@ -58,7 +69,14 @@ def over_tiles(f: Callable[[Data], T], data: Data) -> T:
 def over_draws(f: Callable[..., T], data: Data, each: int = 1) -> Callable[..., T]:
     """`jax.vmap(f)`, as many draws at a time as leave memory bounded where the table is large.
 
-    each : arrays as long as the table that one draw takes.
+    Parameters
+    ----------
+    f
+        Of one draw.
+    data
+        The table that it is evaluated on.
+    each
+        Arrays as long as the table that one draw takes.
     """
     return by_groups(f, size=max(1, POINTS // (each * len(data.weight))))
 

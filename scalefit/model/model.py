@@ -1,14 +1,14 @@
-"""Model = law + noise + priors; bound to a table it is a NumPyro model in centred, unit-free coordinates."""
+"""Model = law + noise + discrepancy + priors; bound to a table, in centred and unit-free coordinates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float, Int, UInt32
 
 from scalefit._aot import cached_jit
 from scalefit._batching import padded_rows
@@ -18,42 +18,58 @@ from scalefit.errors import DataError, OptionError, QuestionError
 from scalefit.laws import Law, Param, ParamSpace, Prior, find_law
 from scalefit.model.data import Data, Theta, over_tiles
 from scalefit.model.discrepancy import Discrepancy, Evidence, coordinates, pivots
-from scalefit.model.noise import Noise, StudentT, find_noise
+from scalefit.model.noise import Noise, find_noise
 from scalefit.runs import Runs
 
-T = TypeVar("T")
+DEFAULT_DISCREPANCY = Discrepancy()
 LEARNED_ON = ("E", "A", "B", "alpha", "beta")  # laws that extend E + A/N^alpha + B/D^beta keep its names
 ROWS = 128  # tables are padded to a multiple of this, so that 230 and 240 runs share their compiled programs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Model:
-    """A scaling law, the noise around it, and priors over both.
+    """A scaling law, the noise around it, its discrepancy, and priors; hashable, without data.
 
-    law : what the expected loss is; noise : how ln loss scatters around ln law; either may be given by name.
-    priors : overrides by parameter name, as `Prior` or a scalar NumPyro distribution, in the coordinates of
-        `Law.rescale`: inputs and loss in units of the table's geometric means, so that they carry no unit.
-    discrepancy : the scales of the law's own error, which answers of kind `form` carry; None leaves it out.
+    Parameters
+    ----------
+    law
+        What the expected loss is: a law or its name.
+    noise
+        How ln loss scatters around that of the law: a noise or its name.
+    priors
+        Overrides by parameter name, as `Prior` or a scalar NumPyro distribution, in the coordinates of `Law.rescale`:
+        inputs and loss in units of the table's geometric means, so that priors carry no unit.
+    discrepancy
+        Scales of the law's discrepancy, which every answer includes; None leaves it out.
 
-    A model is hashable and holds no data. Raises `OptionError` where an override names no parameter.
+    Raises
+    ------
+    OptionError
+        A law or noise is unknown, or an override names no parameter.
     """
 
-    law: Law = field(default_factory=lambda: find_law("chinchilla"))
-    noise: Noise = field(default_factory=StudentT)
-    priors: Any = ()
-    discrepancy: Discrepancy | None = field(default_factory=Discrepancy)
+    law: Law
+    noise: Noise
+    priors: tuple[tuple[str, Prior], ...]
+    discrepancy: Discrepancy | None
 
-    def __post_init__(self) -> None:
-        if isinstance(self.law, str):
-            object.__setattr__(self, "law", find_law(self.law))
-        if isinstance(self.noise, str):
-            object.__setattr__(self, "noise", find_noise(self.noise))
-        given = dict(self.priors)
-        known = {p.name for p in (*self.law.params(), *self.noise.params())}
-        if unknown := sorted(set(given) - known):
-            raise OptionError(f"no parameter is called {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
-        priors = {k: v if isinstance(v, Prior) else Prior.from_numpyro(v) for k, v in given.items()}
-        object.__setattr__(self, "priors", tuple(sorted(priors.items())))
+    def __init__(
+        self,
+        law: Law | str = "chinchilla",
+        noise: Noise | str = "student-t",
+        priors: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
+        discrepancy: Discrepancy | None = DEFAULT_DISCREPANCY,
+    ) -> None:
+        law = find_law(law) if isinstance(law, str) else law
+        noise = find_noise(noise) if isinstance(noise, str) else noise
+        known = sorted(p.name for p in (*law.params(), *noise.params()))
+        given = dict(priors)
+        if unknown := sorted(set(given) - set(known)):
+            raise OptionError(f"no parameter is called {', '.join(unknown)}. Choose from {', '.join(known)}.")
+        own = sorted((k, v if isinstance(v, Prior) else Prior.from_numpyro(v)) for k, v in given.items())
+        fields = {"law": law, "noise": noise, "priors": tuple(own), "discrepancy": discrepancy}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     def params(self) -> tuple[Param, ...]:
         """Parameters of law, then noise, with the priors in force."""
@@ -69,65 +85,35 @@ class Model:
 
     @cached_property
     def law_space(self) -> ParamSpace:
-        """What those of the law span."""
+        """What the parameters of the law span."""
         return ParamSpace(self.params()[: len(self.law.params())])
 
     @property
     def with_discrepancy_priors(self) -> "Model":
-        """The model as its law's own error is sampled with it: the exponents have the priors learned for that.
-
-        A prior given by the user stays. The scales are not in it: they are the basis's.
-        """
-        return replace(self, priors=self.discrepancy_priors | dict(self.priors), discrepancy=None)
+        """The model of law and noise beside a discrepancy: with `discrepancy_priors`, where the user gave no others."""
+        return Model(self.law, self.noise, self.discrepancy_priors | dict(self.priors), discrepancy=None)
 
     @property
     def discrepancy_priors(self) -> dict[str, Prior]:
-        """Of the exponents beside the law's own error, by name; none for laws whose exponents mean something else."""
+        """Of the exponents beside a discrepancy, by name; none for laws whose exponents mean something else."""
         same = set(LEARNED_ON) <= {p.name for p in self.law.params()}
         return self.discrepancy.priors if self.discrepancy and same else {}
 
     @property
     def evidence(self) -> Evidence | None:
-        """What intervals with the law's own error were found worth, where these scales were tested."""
+        """How intervals that include the discrepancy were tested, where its scales were."""
         return self.discrepancy.evidence if self.discrepancy else None
 
     @property
     def has_discrepancy(self) -> bool:
-        """Whether the law's own error can be part of it: it has scales, and the noise a sigma to tell it from."""
+        """Whether a discrepancy is part of it, and the noise has a sigma to tell the two apart."""
         return self.discrepancy is not None and "sigma" in {p.name for p in self.noise.params()}
 
-    def log_mean(self, theta: Theta, x: Mapping[str, Array]) -> Array:
-        """Expected ln loss of every run, (run,): the law's, and the place where its own error will be added."""
+    def log_mean(self, theta: Theta, x: Mapping[str, Float[Array | np.ndarray, " run"]]) -> Float[Array, " run"]:
+        """Expected ln loss of every run by the law, without the discrepancy."""
         return jnp.log(jax.vmap(self.law.loss, in_axes=(None, 0))(theta, dict(x)))
 
-    def numpyro_model(
-        self,
-        x: Mapping[str, Array],
-        log_loss: Array | None = None,
-        weight: Array | float = 1.0,
-        basis: Array | None = None,
-    ) -> None:
-        """The NumPyro model: one sample site a parameter, and `log_loss` observed for every run.
-
-        basis : (run, pivot), where the law's own error is part of it, of `BoundModel.basis`.
-        """
-        import numpyro
-
-        theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in self.params()}
-        mean = self.log_mean(theta, x)
-        if basis is not None:
-            standard = numpyro.distributions.Normal().expand([basis.shape[1]]).to_event(1)
-            mean = mean + basis @ numpyro.sample("discrepancy", standard)
-        counts = jnp.asarray(weight) > 0
-        # NumPyro scales by positive numbers only: weightless runs are masked instead.
-        masked, scaled = (
-            numpyro.handlers.mask(mask=counts),
-            numpyro.handlers.scale(scale=jnp.where(counts, weight, 1.0)),
-        )
-        with numpyro.plate("run", len(mean)), masked, scaled:
-            numpyro.sample("log_loss", self.noise.distribution(theta, mean), obs=log_loss)
-
-    def potential(self, z: Theta, data: Data) -> Array:
+    def potential(self, z: Theta, data: Data) -> Float[Array, ""]:
         """Minus the log posterior density of unconstrained parameters: of `numpyro_model`, written out.
 
         Tracing is then many times quicker than through NumPyro's handlers.
@@ -136,14 +122,26 @@ class Model:
         log_likelihood = over_tiles(lambda tile: (tile.weight * self.log_likelihood(theta, tile)).sum(), data)
         return -self.space.log_density(z) - log_likelihood
 
-    def log_likelihood(self, theta: Theta, data: Data) -> Array:
-        """Log density of every run's ln loss, (run,), whatever its weight."""
+    def log_likelihood(self, theta: Theta, data: Data) -> Float[Array, " run"]:
+        """Log density of every run's ln loss, whatever its weight."""
         return self.noise.log_density(theta, data.log_loss - self.log_mean(theta, data.x))
 
-    def simulate(self, theta: Theta, inputs: Mapping[str, Any], seed: int = 0) -> np.ndarray:
-        """Losses of new runs, (run,), with noise: what this model says could be seen.
+    def simulate(self, theta: Theta, inputs: Mapping[str, Any], seed: int = 0) -> Float[np.ndarray, " run"]:
+        """Losses of new runs, with noise.
 
-        theta : raw parameters of law and noise; inputs : name -> (run,), raw. The same seed, the same losses.
+        Parameters
+        ----------
+        theta
+            Raw parameters of law and noise, scalars.
+        inputs
+            Raw inputs by name, each (run,).
+        seed
+            The same seed gives the same losses.
+
+        Returns
+        -------
+        numpy.ndarray
+            In nats per token.
         """
         count = len(inputs[self.law.inputs[0]])
         rows = padded_rows(count, ROWS)
@@ -153,15 +151,15 @@ class Model:
             return np.exp(np.asarray(simulated(self, one, x, prng_key(seed)[None])[0]))[:count]
 
     def bind(self, runs: Runs) -> "BoundModel":
-        """Check that the table can carry this model, and centre its coordinates.
+        """The model and a table, in centred coordinates.
 
-        Raises `DataError` where a column is missing, there are fewer runs than parameters, or an input or the loss
-        does not vary.
+        Raises
+        ------
+        DataError
+            A column is missing, there are fewer runs than parameters, or an input or the loss does not vary.
         """
         if np.ptp(np.log(runs.loss)) < 1e-6:
-            raise DataError(
-                f"{runs.name}: the loss is the same in every run, so nothing can be learned; check its column."
-            )
+            raise DataError(f"{runs.name}: the loss is the same in every run. Check its column.")
         return self.on_design(runs)
 
     def on_design(self, runs: Runs) -> "BoundModel":
@@ -173,23 +171,36 @@ class Model:
 
 
 @cached_jit("model")
-def simulated(model: Model, theta: Theta, x: Theta, keys: Array) -> Array:
-    """ln loss of every table, (table, run), with noise: from parameters name -> (table,), and a key a table."""
+def simulated(
+    model: Model,
+    theta: Mapping[str, Float[Array | np.ndarray, " table"]],
+    x: Mapping[str, Float[Array | np.ndarray, " run"]],
+    keys: UInt32[Array, "table 2"],
+) -> Float[Array, "table run"]:
+    """ln loss of every table, with noise."""
     one = lambda draw, key: model.noise.distribution(draw, model.log_mean(draw, x)).sample(key)
     return jax.vmap(one)(theta, keys)
 
 
 @dataclass(frozen=True, eq=False)
 class BoundModel:
-    """A model and a table: `unit` holds the geometric mean of each input and of the loss."""
+    """A model and a table.
+
+    Parameters
+    ----------
+    model, runs
+        What is bound.
+    unit
+        Geometric mean of each input and of the loss.
+    """
 
     model: Model
     runs: Runs
     unit: Mapping[str, float]
 
     @cached_property
-    def padded(self) -> np.ndarray:
-        """Runs of the padded table, (padded run,): four sizes an octave."""
+    def padded(self) -> Int[np.ndarray, " padded"]:
+        """Rows of the table that the padded one is made of: four lengths an octave."""
         return padded_rows(len(self.runs), max(ROWS, 2 ** (len(self.runs) - 1).bit_length() // 4))
 
     @property
@@ -204,18 +215,22 @@ class BoundModel:
         return jax.device_put(jax.tree.map(lambda leaf: leaf[0].astype(number), stacked([self])))
 
     @property
-    def basis(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the law's own error: pivots (pivot, 2) and a basis (padded run, pivot), zero where padded.
+    def basis(self) -> tuple[Float[np.ndarray, "some 2"], Float[np.ndarray, "padded pivot"]]:
+        """Of the discrepancy at the runs: coordinates of its pivots, and a basis, zero where padded.
 
-        Raises `OptionError` where the model leaves it out, or the law has no compute and allocation to err along.
+        Raises
+        ------
+        QuestionError
+            The model has no discrepancy, or the law no compute and allocation along which it could vary.
         """
-        found, law = self.model.discrepancy, self.model.law
-        if found is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
+        scales, law = self.model.discrepancy, self.model.law
+        if scales is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
             raise QuestionError(
-                f"this model of the {law.name} law has no error of its own: it needs a law of params and tokens, noise "
-                "with a sigma, and discrepancy=sf.Discrepancy()."
+                f"the model of the {law.name} law has no discrepancy. Use a law of params and tokens, a noise with a "
+                "sigma, and discrepancy=sf.Discrepancy()."
             )
-        centres, basis = pivots(found.scales, coordinates({"params": self.runs.params, "tokens": self.runs.tokens}))
+        at_runs = coordinates({"params": self.runs.params, "tokens": self.runs.tokens})
+        centres, basis = pivots(scales.scales, at_runs)
         return centres, np.pad(basis, ((0, self.rows - len(basis)), (0, 0)))
 
     def to_raw(self, theta: Theta) -> Theta:
@@ -228,12 +243,12 @@ class BoundModel:
 
 
 def stacked(bounds: Sequence[BoundModel]) -> Data:
-    """The data of tables of one model and padded length, (table, padded run) each, in NumPy's float64."""
+    """The data of tables of one model and padded length, in NumPy's float64: each leaf of it (table, padded)."""
     inputs = bounds[0].model.law.inputs
     unit = {name: np.array([bound.unit[name] for bound in bounds]) for name in (*inputs, "loss")}
     rows = [bound.padded for bound in bounds]
 
-    def column(name: str) -> np.ndarray:
+    def column(name: str) -> Float[np.ndarray, "table padded"]:
         values = np.stack([bound.runs[name][at] for bound, at in zip(bounds, rows, strict=True)])
         return np.log(values / unit[name][:, None])
 
@@ -247,14 +262,14 @@ def _check_design(model: Model, runs: Runs) -> None:
     if len(runs) < needed:
         raise DataError(
             f"{runs.name}: {len(runs)} runs cannot carry the {needed} parameters of the {model.law.name} law with "
-            f"{model.noise.name} noise; add runs."
+            f"{model.noise.name} noise. Add runs."
         )
     for name in model.law.inputs:
         values = np.asarray(runs[name], dtype=float)
         if bad := np.flatnonzero(~(np.isfinite(values) & (values > 0))).tolist():
-            raise DataError(f"{runs.name}: row {bad[0] + 1}: {name} is not a positive number; correct or remove it.")
+            raise DataError(f"{runs.name}: row {bad[0] + 1}: {name} is not a positive number. Correct or remove it.")
         if np.ptp(np.log(values)) < 1e-6:
             raise DataError(
-                f"{runs.name}: {name} are the same in every run, so their effect on the loss cannot be seen; "
-                f"add runs with other {name}."
+                f"{runs.name}: {name} are the same in every run, which hides their effect on the loss. "
+                f"Add runs with other {name}."
             )

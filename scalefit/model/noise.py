@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit._registry import lookup
-from scalefit.laws._priors import Param, Prior, Values
+from scalefit.laws import Param, Prior, Values
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -35,19 +35,31 @@ class Noise(ABC):
         """NumPyro distribution of the observed ln loss, given the law's."""
 
     @abstractmethod
-    def log_density(self, theta: Values, r: Any) -> Array:
-        """ln density of ln residuals `r`: that of `distribution`, without its constants computed for every run."""
+    def log_density(self, theta: Values, r: Float[Array, "*run"]) -> Float[Array, "*run"]:
+        """ln density of ln residuals: that of `distribution`, without its constants computed for every run."""
 
     @abstractmethod
-    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """ln loss as observed, around the law's (draw, ...), under parameters (draw,): by NumPy, without compiling."""
+    def sample(
+        self, theta: Values, log_loss: Float[np.ndarray, " draw *run"], rng: np.random.Generator
+    ) -> Float[np.ndarray, " draw *run"]:
+        """ln loss as observed, by NumPy, without compiling.
+
+        Parameters
+        ----------
+        theta
+            The noise's parameters, each (draw,).
+        log_loss
+            The law's.
+        rng
+            Where randomness comes from.
+        """
 
     @abstractmethod
     def guess(self, size: Any) -> dict[str, Any]:
         """Parameters to start a search from, where ln residuals have the mean absolute value `size`."""
 
 
-def once(peak: Array) -> Array:
+def once(peak: Float[Array, ""]) -> Float[Array, ""]:
     """ln density at zero; the compiler is kept from repeating it for every run."""
     return jax.lax.optimization_barrier(peak)
 
@@ -61,7 +73,7 @@ TAILS = Param("nu", GAMMA, "degrees of freedom: small is heavy-tailed")
 @final
 @dataclass(frozen=True)
 class StudentT(Noise):
-    """Heavy-tailed noise: a few runs may lie far off without bending the law."""
+    """Heavy-tailed noise: a few runs may lie far off without moving the law."""
 
     name: ClassVar[str] = "student-t"
 
@@ -75,13 +87,15 @@ class StudentT(Noise):
 
         return distributions.StudentT(theta["nu"], log_loss, theta["sigma"])
 
-    def log_density(self, theta: Values, r: Any) -> Array:
+    def log_density(self, theta: Values, r: Float[Array, "*run"]) -> Float[Array, "*run"]:
         """That at zero, less (nu + 1)/2 ln(1 + r^2 / (nu sigma^2))."""
         nu, scaled = theta["nu"], r / theta["sigma"]
         peak = log_gamma_step(0.5 * nu) - 0.5 * jnp.log(jnp.pi * nu) - jnp.log(theta["sigma"])
         return once(peak) - 0.5 * (nu + 1) * jnp.log1p(scaled * scaled / nu)
 
-    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def sample(
+        self, theta: Values, log_loss: Float[np.ndarray, " draw *run"], rng: np.random.Generator
+    ) -> Float[np.ndarray, " draw *run"]:
         """ln law + sigma t(nu)."""
         sigma, nu = _columns(theta, ("sigma", "nu"), log_loss)
         return log_loss + sigma * rng.standard_t(np.broadcast_to(nu, log_loss.shape))
@@ -108,12 +122,14 @@ class Normal(Noise):
 
         return distributions.Normal(log_loss, theta["sigma"])
 
-    def log_density(self, theta: Values, r: Any) -> Array:
+    def log_density(self, theta: Values, r: Float[Array, "*run"]) -> Float[Array, "*run"]:
         """That at zero, less r^2 / (2 sigma^2)."""
         scaled = r / theta["sigma"]
         return once(-0.5 * jnp.log(2 * jnp.pi) - jnp.log(theta["sigma"])) - 0.5 * scaled * scaled
 
-    def sample(self, theta: Values, log_loss: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def sample(
+        self, theta: Values, log_loss: Float[np.ndarray, " draw *run"], rng: np.random.Generator
+    ) -> Float[np.ndarray, " draw *run"]:
         """ln law + sigma N(0, 1)."""
         (sigma,) = _columns(theta, ("sigma",), log_loss)
         return log_loss + sigma * rng.standard_normal(log_loss.shape)
@@ -123,11 +139,15 @@ class Normal(Noise):
         return {"sigma": 1.2533 * size}
 
 
-def log_gamma_step(x: Array) -> Array:
-    """ln Gamma(x + 1/2) - ln Gamma(x) for x > 0, (): to rounding, and quick to differentiate twice.
+def log_gamma_step(x: Float[Array, ""]) -> Float[Array, ""]:
+    """ln Gamma(x + 1/2) - ln Gamma(x) for x > 0: to rounding, and quick to differentiate twice.
 
-    Up `UP` steps by the recurrence of Gamma, then Stirling's series of both (DLMF 5.11.8). Differentiating JAX's own
-    function goes through the zeta function, which took half the time of every step towards a mode.
+    Up `UP` steps by the recurrence of Gamma, then Stirling's series of both. Differentiating JAX's own function goes
+    through the zeta function, which is half the time of every step towards a mode.
+
+    References
+    ----------
+    NIST Digital Library of Mathematical Functions, 5.11.8.
     """
     steps = jnp.arange(UP, dtype=x.dtype)
     z = x + UP
@@ -136,8 +156,8 @@ def log_gamma_step(x: Array) -> Array:
     return 0.5 * jnp.log(z) + series - jnp.log1p(0.5 / (x + steps)).sum()
 
 
-def _columns(theta: Values, names: tuple[str, ...], like: np.ndarray) -> list[np.ndarray]:
-    """Parameters (draw,) as columns beside an array (draw, ...)."""
+def _columns(theta: Values, names: tuple[str, ...], like: Float[np.ndarray, " draw *run"]) -> list[np.ndarray]:
+    """Parameters (draw,) as columns beside an array of draws."""
     return [np.asarray(theta[name], dtype=float).reshape(-1, *[1] * (like.ndim - 1)) for name in names]
 
 
