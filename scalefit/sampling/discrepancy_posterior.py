@@ -20,7 +20,7 @@ from jax.scipy.special import logsumexp
 from scalefit._aot import cached_jit, on_host
 from scalefit._precision import meanwhile, precision
 from scalefit._random import prng_key, quasirandom
-from scalefit.errors import FitWarning
+from scalefit.errors import FitWarning, QuestionError
 from scalefit.model.data import Data, Theta, over_draws
 from scalefit.model.discrepancy import sample_paths
 from scalefit.model.model import BoundModel, Model
@@ -88,6 +88,11 @@ def sample_discrepancy_posterior(bound: BoundModel, theta: Mapping[str, np.ndarr
             drawn, weights, stats = _draw(model, data, *begin, key, SHAPE, schedule)
             if not (why := doubt(stats)):
                 break
+    if not all(np.isfinite(values).all() for values in (weights, *drawn.values())):
+        raise QuestionError(
+            f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. Remove copies of runs, or "
+            "leave the discrepancy out."
+        )
     if why:
         warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
