@@ -10,7 +10,7 @@ from conftest import TRUTH, ray, simulated
 from scipy import stats
 
 import scalefit as sf
-from scalefit._aot import quick
+from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence, nested
 from scalefit.infer._contracts import EngineResult
@@ -30,10 +30,10 @@ def test_derivatives_are_those_of_the_potential(noise):
         bound = Model(noise=noise).bind(simulated())
         potential = partial(alr_potential, bound.model, bound.data)
         truth = {name: jnp.asarray(value) for name, value in bound.to_unit(TRUTH).items()}
-        place = unconstrain_alr(bound.model, truth) + 0.1
-        compiled = partial(jax.jit, compiler_options=quick(jax.default_backend()))
-        found = compiled(partial(derivatives, bound.model))(bound.data, place)
-        for ours, exact in zip(found, compiled(autodiff_value_grad_hess(potential))(place), strict=True):
+        alr = unconstrain_alr(bound.model, truth) + 0.1
+        compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))
+        found = compiled(partial(derivatives, bound.model))(bound.data, alr)
+        for ours, exact in zip(found, compiled(autodiff_value_grad_hess(potential))(alr), strict=True):
             np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))
 
 
@@ -59,11 +59,11 @@ def test_a_start_that_leads_nowhere_gives_way_to_the_best():
 
 
 @pytest.mark.parametrize("each", [1, 10, 10**9])
-def test_draws_are_looked_at_in_blocks_of_one_size(each, monkeypatch):
+def test_draws_are_mapped_in_groups_of_one_size(each, monkeypatch):
     """12 draws of 128 rows: all at once, four at a time, one at a time."""
-    from scalefit import model
+    from scalefit.model import data as tables
 
-    monkeypatch.setattr(model, "POINTS", 5 * 10 * 128)
+    monkeypatch.setattr(tables, "POINTS", 5 * 10 * 128)
     seen = []
 
     def square(x, y):
@@ -73,23 +73,23 @@ def test_draws_are_looked_at_in_blocks_of_one_size(each, monkeypatch):
     data = Model().bind(simulated()).data
     x = jnp.arange(12.0)
     np.testing.assert_array_equal(over_draws(square, data, each)(x, x)["square"], x**2)
-    assert len(seen) == 1, "none is left over, which would be compiled again"
+    assert len(seen) == 1, "a group of another size would be compiled again"
 
 
 @pytest.mark.parametrize("law", ["chinchilla", "moe-granular", "power-law", "kaplan"])
-def test_straight_coordinates_lead_back_and_keep_volume(law):
-    """So that a density needs no correction; the first of them is what the linear parameters add up to."""
+def test_alr_coordinates_lead_back_and_keep_volume(law):
+    """So that a density needs no Jacobian; the first of them is the logarithm of the linear parameters' sum."""
     with precision():
         model = Model(law)
         flat = jnp.asarray(np.random.default_rng(0).normal(size=len(model.params())))
-        straight = to_alr(model, flat)
-        np.testing.assert_allclose(from_alr(model, straight), flat, rtol=1e-12)
+        alr = to_alr(model, flat)
+        np.testing.assert_allclose(from_alr(model, alr), flat, rtol=1e-12)
         _, log_volume = np.linalg.slogdet(jax.jacfwd(partial(to_alr, model))(flat))
         assert log_volume == pytest.approx(0, abs=1e-12)
         theta = constrain_flat(model, flat)
         if model.law.linear:
             at = sorted(theta).index(model.law.linear[0])
-            assert np.exp(straight[at]) == pytest.approx(sum(float(theta[name]) for name in model.law.linear))
+            assert np.exp(alr[at]) == pytest.approx(sum(float(theta[name]) for name in model.law.linear))
 
 
 def two_components():
@@ -126,7 +126,7 @@ def test_systematic_resampling_keeps_every_draws_share():
     assert kept.sum() == 2000
 
 
-def test_two_modes_are_both_found_and_said():
+def test_two_modes_are_both_found_and_reported():
     """alpha and beta change places: half of the draws in either mode, give or take 5 standard errors of 400 draws."""
     fit = sf.fit(ray(0.6, 0.2))
     assert np.mean(fit.draws["alpha"] > fit.draws["beta"]) == pytest.approx(0.5, abs=5 * 0.5 / 20)
@@ -143,7 +143,7 @@ def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
 
 
 def test_importance_sampling_is_trusted_where_it_is_good(chinchilla_fit):
-    """In coordinates that are not straight, k is about 0.4."""
+    """In logarithms instead of ALR coordinates, k is about 0.4."""
     assert chinchilla_fit.stats["pareto_k"].max() < 0.2
     assert not any(check.name == "engine" for check in chinchilla_fit.health.checks)
     assert distrust("it failed")

@@ -98,9 +98,9 @@ def test_the_intervals_of_a_point_are_none(chinchilla):
 
 def test_options_are_checked():
     for bad in (lambda: sf.Huber(delta=0), lambda: sf.Huber(starts="luck"), lambda: sf.Bootstrap(resamples=1)):
-        with pytest.raises(sf.FitError):
+        with pytest.raises(sf.OptionError):
             bad()
-    with pytest.raises(sf.FitError, match="point estimate"):
+    with pytest.raises(sf.OptionError, match="point estimate"):
         sf.Bootstrap(of=sf.NUTS())
 
 
