@@ -35,7 +35,10 @@ class Between:
     def __post_init__(self) -> None:
         check_prob(self.prob)
         if not 0 < self.low < self.high < np.inf:
-            raise OptionError(f"the range {self.low:g}..{self.high:g} is not a range. Write low..high, as in 1T..10T.")
+            raise OptionError(
+                f"the range {self.low:g}..{self.high:g} does not go from low to high. "
+                "Write it with positive ends, as in 1T..10T."
+            )
 
     def __str__(self) -> str:
         return f"{format_count(self.low)}..{format_count(self.high)}"
