@@ -12,6 +12,13 @@ from typing import Any
 FLOPS_PER_PARAM_TOKEN = 6.0
 PF_DAY = 1e15 * 86400  # FLOP
 
+# When two computes count as one. Factors:
+EQUAL_COMPUTE = 1.0001  # runs of one budget, whose 6 N D differs by rounding
+SAME_COMPUTE = 1.005  # a number written with three digits is still that of its run
+# Distances in ln compute:
+ISOFLOP_WIDTH = 0.15  # runs within this of a budget belong to its isoFLOP line
+CLUSTER_WIDTH = 0.3  # held-out runs within this share their error
+
 
 def flops_6nd(params: Any, tokens: Any) -> Any:
     """Training compute C = 6 N D.

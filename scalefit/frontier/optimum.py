@@ -1,19 +1,23 @@
-"""Where is the optimum? N_opt, D_opt and loss along C = 6 N D, per posterior draw and budget, for any law.
+"""The compute-optimal allocation of a loss along a budget, for one draw and any law.
 
-The optimum is where another e-fold of parameters gains as much as another of tokens (the first-order condition
-of Hoffmann et al. 2022, section 3.3). It is found numerically, so that a law needs no closed form.
+The optimum is where another e-fold of parameters gains as much as another of tokens. It is found numerically, so that a
+law needs no closed form.
+
+References
+----------
+Hoffmann et al. 2022 (arXiv 2203.15556), section 3.3: the first-order condition.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float
 
 from scalefit._roots import Root, find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
@@ -21,42 +25,50 @@ from scalefit.errors import QuestionError
 from scalefit.laws import Law
 from scalefit.model.discrepancy import PATH_AXES, discrepancy_at
 
-if TYPE_CHECKING:
-    pass
-
-
-LogLoss = Callable[[Array, Array], Array]
+Scalar = Float[Array, ""]
+LogLoss = Callable[[Scalar, Scalar], Scalar]
 """(ln N, ln D) -> loss, scalars."""
 TRADED = {"params", "tokens"}
 PATHS = "paths"
-# The law's error may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
+# A discrepancy may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
 REACH, GRID = 3.0, 15
-LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
+LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 
 
-def elasticities(loss: LogLoss, log_n: Array, log_d: Array) -> tuple[Array, Array]:
+def elasticities(loss: LogLoss, log_n: Scalar, log_d: Scalar) -> tuple[Scalar, Scalar]:
     """-dL/dlnN and -dL/dlnD: nats gained by one more e-fold of parameters, and of tokens."""
     gain_n, gain_d = jax.grad(loss, argnums=(0, 1))(log_n, log_d)
     return -gain_n, -gain_d
 
 
-def optimal_log_params(loss: LogLoss, log_flops: Array) -> Root:
-    """ln N that minimises a loss unimodal along C = 6 N D; one draw, one budget.
-
-    At least one parameter and one token are assumed.
-    """
+def optimal_log_params(loss: LogLoss, log_flops: Scalar) -> Root:
+    """ln N that minimises a loss along C = 6 N D, with at least one parameter and one token."""
     log_k = log_flops - jnp.log(FLOPS_PER_PARAM_TOKEN)
     return optimum_along(loss, lambda log_n: log_k - log_n, log_k)
 
 
-def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: Array) -> Root:
-    """ln N in [0, high] that minimises a loss unimodal along ln D = `tokens_along`(ln N), a budget's line.
+def optimum_along(loss: LogLoss, tokens_along: Callable[[Scalar], Scalar], high: Scalar) -> Root:
+    """ln N in [0, high] that minimises a loss along a budget's line.
 
-    There an e-fold of parameters gains what it costs in tokens, e_N = -e_D dlnD/dlnN. For sums of power laws along
-    C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
-    Sizes that leave less than a token are not considered. A `WithDiscrepancy` loss need not be unimodal: its optimum is
-    sought around that of its law.
+    Parameters
+    ----------
+    loss
+        Unimodal along the line. A `WithDiscrepancy` loss need not be: its optimum is sought around that of its law.
+    tokens_along
+        ln N -> ln D that the budget pays for. Sizes that leave less than a token are not considered.
+    high
+        The largest ln N.
+
+    Returns
+    -------
+    Root
+        Its search has not converged where the loss with discrepancy falls to the end of what is searched.
+
+    Notes
+    -----
+    At the optimum an e-fold of parameters gains what it costs in tokens, e_N = -e_D dlnD/dlnN. For sums of power laws
+    along C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
     """
     if isinstance(loss, WithDiscrepancy):
         start = optimum_along(loss.law, tokens_along, high)
@@ -64,44 +76,46 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Array], Array], high: A
         return Root(found.x, found.converged & start.converged)
     tiny = jnp.finfo(high.dtype).tiny
 
-    def gap(log_n: Array) -> Array:
+    def gap(log_n: Scalar) -> Scalar:
         log_d, slope = jax.jvp(tokens_along, (log_n,), (jnp.ones_like(log_n),))
         e_n, e_d = elasticities(loss, log_n, log_d)
         found = jnp.log(jnp.maximum(e_n, tiny)) - jnp.log(jnp.maximum(-e_d * slope, tiny))
         return jnp.where(log_d > 0, found, -1.0)  # less than a token: fewer parameters
 
-    def gap_and_slope(log_n: Array) -> tuple[Array, Array]:
+    def gap_and_slope(log_n: Scalar) -> tuple[Scalar, Scalar]:
         return jax.jvp(gap, (log_n,), (jnp.ones_like(log_n),))
 
     return find_root(gap_and_slope, jnp.zeros_like(high), high, high / 2)
 
 
-def _optimum_near(loss: Callable[[Array], Array], start: Array) -> Root:
+def _optimum_near(loss: Callable[[Scalar], Scalar], start: Scalar) -> Root:
     """Where a smooth loss is least within `REACH` of `start`: the best of a grid, then the root of its slope there."""
     grid = start + jnp.linspace(-REACH, REACH, GRID)
-    best = grid[jnp.argmin(jax.vmap(loss)(grid))]
-    step = 2 * REACH / (GRID - 1)
+    row = jnp.argmin(jax.vmap(loss)(grid))
+    best, step = grid[row], 2 * REACH / (GRID - 1)
     downhill = lambda u: -jax.jvp(loss, (u,), (jnp.ones_like(u),))[1]
-    return find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best, CLOSE)
+    found = find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best, CLOSE)
+    inside = jnp.abs(found.x - start) < REACH + step - 1e-3
+    return Root(found.x, found.converged & inside)
 
 
 @dataclass(frozen=True)
 class WithDiscrepancy:
-    """A law's loss and its own error on ln loss, together a `LogLoss`."""
+    """A law's loss and its discrepancy on ln loss, together a `LogLoss`."""
 
     law: LogLoss
-    error: LogLoss
+    discrepancy: LogLoss
 
-    def __call__(self, log_n: Array, log_d: Array) -> Array:
+    def __call__(self, log_n: Scalar, log_d: Scalar) -> Scalar:
         """Loss in nats per token."""
-        return self.law(log_n, log_d) * jnp.exp(self.error(log_n, log_d))
+        return self.law(log_n, log_d) * jnp.exp(self.discrepancy(log_n, log_d))
 
 
-def log_loss_of(law: Law, draw: dict[str, Any]) -> LogLoss:
-    """The loss of one of `planning_draws`, as a function of ln N and ln D; `WithDiscrepancy` where it carries the law's error."""
+def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:
+    """The loss of one of `planning_draws`; `WithDiscrepancy` where that includes a path of it."""
     others = {name: draw[name] for name in law.inputs if name not in TRADED}
 
-    def plain(log_n: Array, log_d: Array) -> Array:
+    def plain(log_n: Scalar, log_d: Scalar) -> Scalar:
         return law.loss(draw, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d), **others})
 
     if PATHS not in draw:
@@ -110,13 +124,30 @@ def log_loss_of(law: Law, draw: dict[str, Any]) -> LogLoss:
 
 
 def planning_draws(
-    law: Law, theta: Mapping[str, np.ndarray], fixed: Mapping[str, Any], paths: Mapping[str, np.ndarray] | None = None
+    law: Law, theta: Mapping[str, Any], fixed: Mapping[str, Any], paths: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What `log_loss_of` takes, name -> (draw,): the law's parameters, and its inputs beyond params and tokens.
+    """What `log_loss_of` takes: the law's parameters, and its inputs beyond params and tokens.
 
-    paths : draws of the law's own error, of `sample_paths`, kept under `PATHS`. fixed : those inputs, each a number or
-    (draw,), where the law's own defaults do not serve. Raises `QuestionError` where the law does not trade parameters
-    against tokens, or an input is left open or is none of the law's.
+    Parameters
+    ----------
+    law
+        Whose loss it is.
+    theta
+        Raw parameters, name -> (draw,).
+    fixed
+        Inputs beyond params and tokens, each a number or (draw,), where the law's own defaults do not serve.
+    paths
+        Draws of the discrepancy, of `sample_paths`, kept under `PATHS`.
+
+    Returns
+    -------
+    dict
+        Name -> (draw,).
+
+    Raises
+    ------
+    QuestionError
+        As `check_trades` does.
     """
     check_trades(law, fixed)
     count = len(next(iter(theta.values())))
@@ -132,20 +163,30 @@ def draw_axes(draws: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_optimum(
-    params: np.ndarray, tokens: np.ndarray, converged: np.ndarray, *, what: str, remedy: str
+    params: Float[np.ndarray, " draw"],
+    tokens: Float[np.ndarray, " draw"],
+    converged: Bool[np.ndarray, " draw"],
+    *,
+    what: str,
+    remedy: str,
 ) -> float:
-    """The share of draws whose search for an optimum did not converge, where the others have one.
+    """The share of draws whose search for an optimum did not converge, where most have one.
 
     Parameters
     ----------
     params, tokens
-        (draw,), the optimum of every draw; infinite where nothing reaches it.
+        The optimum of every draw; infinite where nothing reaches it.
     converged
-        (draw,), whether the searches for it did.
+        Whether the searches for it did.
     what
         A noun for the error: "a budget of 100 FLOP".
     remedy
         An imperative for the error where the optimum is too small: "Use a larger budget".
+
+    Returns
+    -------
+    float
+        Between 0 and 0.5.
 
     Raises
     ------
@@ -162,7 +203,7 @@ def check_optimum(
     lost = 1 - float(np.mean(converged))
     if lost > 0.5:
         raise QuestionError(
-            f"the search for the optimum for {what} did not converge in {lost:.0%} of the draws. Check the fit's health."
+            f"the search for the optimum for {what} failed in {lost:.0%} of the draws. Check the fit's health."
         )
     return lost
 
@@ -173,15 +214,27 @@ def trades(law: Law) -> bool:
 
 
 def check_trades(law: Law, fixed: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Raise `QuestionError` unless the law takes params and tokens, and every other input has a value."""
+    """Refuse a law without an allocation, or with an input left open.
+
+    Parameters
+    ----------
+    law
+        The law to optimise.
+    fixed
+        The inputs that are given beyond params and tokens, by name.
+
+    Raises
+    ------
+    QuestionError
+        The law does not trade parameters against tokens, an input has neither a value nor a default, or a value is
+        given for what is none of the law's further inputs.
+    """
     if not trades(law):
         raise QuestionError(
-            f"the {law.name} law has no allocation to optimise: it takes {', '.join(law.inputs)}; "
-            "use a law of params and tokens, such as chinchilla."
+            f"the {law.name} law has no allocation to optimise: it takes {', '.join(law.inputs)}. "
+            "Use a law of params and tokens, such as chinchilla."
         )
     if unknown := sorted(set(fixed) - set(law.inputs) | set(fixed) & TRADED):
         raise QuestionError(f"{', '.join(unknown)} cannot be fixed: the {law.name} law takes {', '.join(law.inputs)}.")
     if missing := sorted(set(law.inputs) - TRADED - set(law.defaults) - set(fixed)):
-        raise QuestionError(
-            f"the {law.name} law also takes {', '.join(missing)}: say at what value, as in {missing[0]}=1."
-        )
+        raise QuestionError(f"the {law.name} law also takes {', '.join(missing)}. Give a value, as in {missing[0]}=1.")

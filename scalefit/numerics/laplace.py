@@ -1,6 +1,6 @@
 """Laplace's approximation: modes and the curvature there, where samplers start and which shape their proposals."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ class Laplace(NamedTuple):
     converged: Bool[Array, ""]
 
     @classmethod
-    def shapes(cls, dim: int, *count: int) -> Self:
+    def shapes(cls, dim: int, *count: int) -> "Laplace":
         """Of `count` modes, or of one, in the precision in force."""
         number = jnp.result_type(float)
         leaves: Any = (jax.ShapeDtypeStruct((*count, *own), number) for own in ((), (dim,), (dim, dim)))

@@ -5,7 +5,7 @@ for several starts, so that tables that share a program wait for each other once
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ class Minimum(NamedTuple):
     converged: Bool[Array, ""] | bool = False
 
     @classmethod
-    def unevaluated(cls, start: Float[Array, " dim"]) -> Self:
+    def unevaluated(cls, start: Float[Array, " dim"]) -> "Minimum":
         """Higher than any other place, for its value is not known yet."""
         value = jnp.full((), jnp.inf, start.dtype)
         hessian = jnp.eye(start.size, dtype=start.dtype)

@@ -1,6 +1,6 @@
 """A quadratic through noisy values at scattered places: what an approximate density is wrong by, learned from a few."""
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +21,7 @@ class Quadratic(NamedTuple):
     slopes: Array
 
     @classmethod
-    def through(cls, places: Array, values: Array, weight: Array) -> Self:
+    def through(cls, places: Array, values: Array, weight: Array) -> "Quadratic":
         """Through values (place,) at places (place, dim), each counted by its weight; none where it is not finite."""
         weight = jnp.where(jnp.isfinite(values), weight, 0.0)
         mean = weight @ places / weight.sum()

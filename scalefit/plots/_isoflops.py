@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
 from scalefit.counting import tokens_for
+from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
-from scalefit.frontier.approaches import NEAR, crowded_budgets
+from scalefit.frontier.approaches import crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
 
@@ -28,7 +29,7 @@ def isoflops(
     ax = ax or new_axes(size=(8.0, 5.5))
     colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
-        near = np.abs(np.log(fit.runs.flops / budget)) < NEAR
+        near = np.abs(np.log(fit.runs.flops / budget)) < ISOFLOP_WIDTH
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
         loss = fit.predict({"params": sizes, "tokens": tokens_for(budget, sizes)}, False, front.discrepancy)
         median, lower, upper = interval(loss, prob)

@@ -9,6 +9,7 @@ from scalefit.model.discrepancy import Evidence
 from scalefit.text.phrases import ranged, ratio
 from scalefit.units import format_count, format_flops, percent
 
+FEW = 0.02  # of the draws
 LAW_ONLY_COVERAGE = "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
 
 
@@ -23,6 +24,13 @@ def health_sentence(health: Health) -> str:
     advice = "Do not rely on this answer" if worst.verdict == "fail" else "Rely on this answer with care"
     reason = worst.sentence.split(". ")[0].rstrip(".")
     return f"The fit's health is {worst.verdict}. {advice}. The check of {worst.name} reports: {reason}."
+
+
+def search_sentence(unconverged: float) -> str:
+    """A caution where more than `FEW` of the draws have no optimum, for its search did not converge; else empty."""
+    if unconverged <= FEW:
+        return ""
+    return f"The search for the optimum did not converge in {unconverged:.0%} of the draws. Rely on it with care."
 
 
 def caution(
@@ -86,4 +94,5 @@ def fit_paragraph(front: Frontier, prob: float, evidence: Evidence | None = None
     """The optimum at each budget, and a caution about the furthest one beyond the data."""
     words = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
     warned = caution(front.flops.max(), front.compute_range, front.discrepancy, evidence)
+    words += filter(None, [search_sentence(front.unconverged)])
     return " ".join([*words, warned or "Ask for a larger budget with --budget; such an answer is an extrapolation."])

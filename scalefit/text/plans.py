@@ -7,10 +7,11 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit.costs.cost import Cost
 from scalefit.counting import flops_6nd
+from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison, Target
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.target import Allocation
-from scalefit.text.fits import caution, health_sentence
+from scalefit.text.fits import caution, health_sentence, search_sentence
 from scalefit.text.phrases import at_least_none, in_brackets, in_unit, interval_ends, money, ranged, ratio
 from scalefit.units import chance, format_count, format_flops, percent
 
@@ -194,9 +195,11 @@ def caution_about(runs: Sequence[tuple[float, float]], assumptions: Assumptions)
     per = [tokens / params for params, tokens in runs]
     low, high = assumptions.ratio_range
     ends = ""
-    if max(per) > 1.005 * high:
+    if max(per) > SAME_COMPUTE * high:
         ends = f"{max(per):,.0f} tokens per parameter is {ratio(max(per) / high)} times the most of any run"
-    elif min(per) < low / 1.005:
+    elif min(per) < low / SAME_COMPUTE:
         ends = f"{min(per):.2g} tokens per parameter is 1/{ratio(low / min(per))} of the fewest of any run"
     far = caution(flops, assumptions.compute_range, assumptions.discrepancy, assumptions.evidence)
-    return " ".join(filter(None, [health_sentence(assumptions.health), far, ends and f"{ends}: an extrapolation."]))
+    lost = search_sentence(assumptions.unconverged)
+    ratios = ends and f"{ends}: an extrapolation."
+    return " ".join(filter(None, [health_sentence(assumptions.health), lost, far, ratios]))

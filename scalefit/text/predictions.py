@@ -6,12 +6,11 @@ import numpy as np
 
 from scalefit._quantities import quantity, write
 from scalefit.counting import flops_6nd
+from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.fits.fit import Fit
 from scalefit.text.fits import caution, health_sentence
 from scalefit.text.phrases import ranged, ratio
 from scalefit.units import percent
-
-ROUNDING = 1.005
 
 
 def prediction_sentence(inputs: Mapping[str, float], loss: np.ndarray, one_run: np.ndarray, prob: float) -> str:
@@ -46,9 +45,9 @@ def prediction_caution(fit: Fit, points: Sequence[Mapping[str, float]], discrepa
 def _beyond(name: str, asked: Sequence[float], seen: np.ndarray) -> str:
     """How far one input lies beyond the table's; empty inside."""
     low, high = float(seen.min()), float(seen.max())
-    if max(asked) > ROUNDING * high:
+    if max(asked) > SAME_COMPUTE * high:
         return f"{_amount(name, max(asked))} is {ratio(max(asked) / high)} times the most of any run: an extrapolation."
-    if min(asked) < low / ROUNDING:
+    if min(asked) < low / SAME_COMPUTE:
         return f"{_amount(name, min(asked))} is 1/{ratio(low / min(asked))} of the least of any run: an extrapolation."
     return ""
 

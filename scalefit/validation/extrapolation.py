@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit.counting.compute import EQUAL_COMPUTE
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.approaches import isoflop_minima
@@ -20,7 +21,6 @@ from scalefit.validation.scores import crps, inside, log_losses, pit
 
 CUTS = (3.0, 10.0, 30.0)
 LEAST_TRAINING, LEAST_HELD = 12, 3
-ROUNDING = 1.0001  # of compute, so that runs of one budget fall on one side of a cut
 TARGETS = ("loss", "size")  # what is scored: ln loss, and ln N_opt at isoFLOP minima
 COVERAGE = {"90": 0.9, "50": 0.5}  # scores that are coverage -> nominal
 
@@ -74,7 +74,7 @@ def cases(studies: Mapping[str, Any], cuts: Iterable[float] = CUTS) -> list[Case
     for name, table in studies.items():
         runs = read_runs(table)
         for times in cuts:
-            train = runs.flops <= ROUNDING * runs.flops.max() / times
+            train = runs.flops <= EQUAL_COMPUTE * runs.flops.max() / times
             if train.sum() >= LEAST_TRAINING and (~train).sum() >= LEAST_HELD:
                 found.append(Case(name, times, runs.subset(train), runs.subset(~train)))
     if not found:

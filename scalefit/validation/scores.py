@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from scalefit.counting.compute import CLUSTER_WIDTH
 from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
-
-CLUSTER = 0.3  # held-out runs within this in ln compute err together
 
 
 def log_losses(draws: Float[np.ndarray, "draw run"]) -> Float[np.ndarray, "draw run"]:
@@ -118,5 +117,5 @@ def clustered_mean_error(values: Float[np.ndarray, " record"], records: Mapping[
     float
         NaN from a single budget.
     """
-    share, cluster = records["share"], np.round(np.log(records["flops"]) / CLUSTER).astype(int)
+    share, cluster = records["share"], np.round(np.log(records["flops"]) / CLUSTER_WIDTH).astype(int)
     return clustered_error(len(share) * share * (values - share @ values), cluster)
