@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 
 def describe(*packages: str) -> str:
     """One line: date, processor, cores, Python, versions of scalefit, jax, numpyro and `packages`."""
@@ -24,6 +26,11 @@ def write_table(path: Path, title: str, where: str, *tables: tuple[list[str], li
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n")
     print(path.read_text())
+
+
+def interval(draws: np.ndarray, prob: float) -> np.ndarray:
+    """Median, lower and upper end of the equal-tailed interval of draws (draw,)."""
+    return np.quantile(draws, [0.5, (1 - prob) / 2, (1 + prob) / 2])
 
 
 def _cell(value: object) -> str:

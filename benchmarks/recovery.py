@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from machine import describe, write_table
+from machine import describe, interval, write_table
 
 import scalefit as sf
-from scalefit._intervals import interval
 
 BUDGETS = np.geomspace(1e19, 1e21, 6)
 TARGET = 1e22

@@ -19,8 +19,7 @@ import numpy as np
 from machine import describe, write_table
 
 import scalefit as sf
-from scalefit.infer import Engine, find_engine
-from scalefit.infer._contracts import EngineResult
+from scalefit.infer import Engine, EngineResult, find_engine
 from scalefit.laws import Law, find_law
 from scalefit.model.model import BoundModel
 

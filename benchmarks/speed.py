@@ -21,14 +21,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import describe, write_table
+from machine import describe, interval, write_table
 
 import scalefit as sf
-from scalefit import _aot
-from scalefit._intervals import interval
-from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
 from scalefit.frontier.frontier import frontier
+from scalefit.hardware import fast_compile_options, forget_programs
 from scalefit.model.model import Model
 from scalefit.numerics.newton import autodiff_value_grad_hess, descend
 from scalefit.sampling.alr import flat_potential
@@ -41,10 +39,8 @@ Table = tuple[list[str], list[list[object]]]
 
 
 def seconds(call: Callable[[], Any], repeats: int = 7) -> tuple[float, float, float]:
-    """DataWall seconds of the first call, which compiles all; then median CPU and wall seconds of the later ones."""
-    for kept in (_aot._compiled, _aot._prepared):
-        kept.cache_clear()
-    jax.clear_caches()
+    """Wall seconds of the first call, which compiles all; then median CPU and wall seconds of the later ones."""
+    forget_programs()
     start = time.perf_counter()
     jax.block_until_ready(call())
     first, cpu, wall = time.perf_counter() - start, [], []
@@ -69,7 +65,7 @@ def posterior() -> Table:
     bound, rows = Model().bind(sf.datasets.load("chinchilla")), []
     engines = {"AIS": sf.AIS(draws=1250), "HMC": sf.HMC(), "NUTS": sf.NUTS()}
     for name, engine in engines.items():
-        with precision():
+        with sf.precision():
             first, cpu, wall = seconds(lambda: engine.run(bound, 1, lambda *_: None).draws, 15)  # noqa: B023
         fit = sf.fit(bound.runs, engine=engine, seed=1)
         found = convergence({**fit.draws, **fit.law_derived, **fit.optima([BUDGET], discrepancy=False)}, None).values()
@@ -98,7 +94,7 @@ def many(count: int = 100) -> Table:
 def mode(count: int = 1000) -> Table:
     """P4: the mode of the 240 runs from a cold start, and whether it is the global one on simulated tables."""
     bound = Model().bind(sf.datasets.load("chinchilla"))
-    with precision():
+    with sf.precision():
         data = bound.data
         first, cpu, wall = seconds(lambda: modes(bound.model, data), 21)
         found = 0
@@ -160,11 +156,11 @@ def gradient_row(n: int, chains: int) -> list[object]:
     rng = np.random.default_rng(0)
     x = {"params": 10 ** rng.uniform(8, 10, n), "tokens": 10 ** rng.uniform(9, 11, n)}
     bound = Model().bind(sf.Runs({**x, "loss": Model().simulate(TRUTH, x)}))
-    with precision():
+    with sf.precision():
         data, model = bound.data, bound.model
         z = model.space.unconstrain({name: jnp.asarray(v) for name, v in bound.to_unit(TRUTH).items()})
         flat = jnp.stack([z[name] for name in sorted(z)]) + 1e-3 * jnp.asarray(rng.normal(size=(chains, len(z))))
-        compiled = partial(jax.jit, compiler_options=_aot.fast_compile_options(jax.default_backend()))  # as engines are
+        compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))  # as engines are
         ours = compiled(
             lambda data, flat: jax.vmap(lambda f: jax.grad(lambda q: flat_potential(model, data, q))(f))(flat)
         )

@@ -47,7 +47,7 @@ lap("beyond the data: load and run the posterior with the law's own error")
 
 
 def once(command: list[str], cache: str) -> tuple[float, float]:
-    """DataWall and CPU seconds of one process."""
+    """Wall and CPU seconds of one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run(command, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}, check=True, capture_output=True)

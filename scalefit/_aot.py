@@ -96,6 +96,13 @@ def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Ha
     return jax.jit(lowered.call if lowered else on_leaves, compiler_options=fast_compile_options(jax.default_backend()))
 
 
+def forget_programs() -> None:
+    """Let go of every compiled program of this process, so that the next call compiles again: for benchmarks."""
+    _compiled.cache_clear()
+    _prepared.cache_clear()
+    jax.clear_caches()
+
+
 def _config_key() -> tuple:
     """What a program depends on beside its arguments."""
     return (jax.default_backend(), *(getattr(jax.config, name) for name in CONFIG_IN_KEY))

@@ -28,7 +28,6 @@ def bootstrap(task: Task) -> Outcome:
     from peer_scipy import resampled
 
     import scalefit as sf
-    from scalefit._precision import precision
     from scalefit.infer.bootstrap import refit
 
     rows = resampled(len(task.loss), task.resamples)
@@ -36,7 +35,7 @@ def bootstrap(task: Task) -> Outcome:
     bound = sf.Model().bind(sf.datasets.load("chinchilla"))
 
     def once(_: int) -> dict[str, np.ndarray]:
-        with precision():
+        with sf.precision():
             return bound.to_raw(refit(sf.Bootstrap(resamples=task.resamples), bound, counts, lambda *_: None))
 
     draws = {name: values[0] for name, values in task.twice(once).items()}

@@ -244,17 +244,19 @@ class BoundModel:
 
 def stacked(bounds: Sequence[BoundModel]) -> Data:
     """The data of tables of one model and padded length, in NumPy's float64: each leaf of it (table, padded)."""
-    inputs = bounds[0].model.law.inputs
+    inputs, rows = bounds[0].model.law.inputs, np.arange(bounds[0].rows)
     unit = {name: np.array([bound.unit[name] for bound in bounds]) for name in (*inputs, "loss")}
-    rows = [bound.padded for bound in bounds]
+    counts = np.array([len(bound.runs) for bound in bounds])
+    # All tables' runs in one row, and where each padded row of each table lies in it.
+    at = np.minimum(rows, counts[:, None] - 1) + (np.cumsum(counts) - counts)[:, None]
 
     def column(name: str) -> Float[np.ndarray, "table padded"]:
-        values = np.stack([bound.runs[name][at] for bound, at in zip(bounds, rows, strict=True)])
+        values = np.concatenate([bound.runs[name] for bound in bounds])[at]
         return np.log(values / unit[name][:, None])
 
-    weight = np.arange(len(rows[0])) < np.array([[len(bound.runs)] for bound in bounds])
+    weight = (rows < counts[:, None]).astype(float)
     log_x: dict[str, Any] = {name: column(name) for name in inputs}
-    return Data(log_x, column("loss"), weight.astype(float), unit)  # type: ignore[arg-type]
+    return Data(log_x, column("loss"), weight, unit)  # type: ignore[arg-type]
 
 
 def _check_design(model: Model, runs: Runs) -> None:
