@@ -104,7 +104,7 @@ def test_the_mixture_has_the_density_it_is_drawn_from():
         z = np.asarray(sample(mixture, jax.random.PRNGKey(0), 200_000))
         norm = stats.multivariate_t(df=DF, shape=np.eye(2)).logpdf([0, 0])  # of a component of unit scale
         target = stats.multivariate_t(loc=[1, 0], shape=np.eye(2), df=20).logpdf(z)
-        ratio = np.exp(target - np.asarray(log_density(mixture, z)) - norm)
+        ratio = np.exp(target - np.asarray(log_density(mixture, jnp.asarray(z))) - norm)
     assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(ratio))
 
 

@@ -1,8 +1,10 @@
-"""Can these draws be trusted? Numbers, a verdict and a sentence for each check.
+"""Adaptive importance sampling: a mixture of t distributions moves to the target, and its last draws are weighted.
 
-Gates: R-hat at most 1.01 and bulk and tail ESS at least 400 (Vehtari et al. 2021, arXiv 1903.08008), no
-divergences, E-BFMI at least 0.3 (Betancourt 2016, arXiv 1604.00695), no saturated trees; and what no sampler
-can mend: a design that does not identify the law.
+Weights are Pareto-smoothed and the draws resampled; Pareto k says whether to trust them.
+
+References
+----------
+Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv 1507.02646.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float, Int, Shaped, UInt32
 from numpy.typing import ArrayLike
 
 from scalefit.numerics.mixture import Mixture, adapted, log_density, sample
@@ -22,9 +24,16 @@ ENOUGH = 0.7  # efficiency of the pilot draws at which adaptation stops
 
 
 class Schedule(NamedTuple):
-    """Proposals a block, and how many blocks adaptation may take.
+    """How long to adapt and to draw.
 
-    wider : than the best fit, by this factor, are the last proposals, so that weights in the tails stay small.
+    Parameters
+    ----------
+    block
+        Proposals that are weighted together.
+    rounds
+        The most blocks that adaptation takes.
+    wider
+        Factor by which the last proposals are wider than the best fit, so that weights in the tails stay small.
     """
 
     block: int
@@ -33,16 +42,39 @@ class Schedule(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Kept draws, z (chain, draw, dim), and statistics, each (chain, draw)."""
+    """Kept draws, (chain, draw, dim), and statistics, each (chain, draw)."""
 
-    z: Array
-    stats: dict[str, Array]
+    z: Float[Array, "chain draw dim"]
+    stats: dict[str, Shaped[Array, "chain draw"]]
 
 
 def importance(
-    start: Mixture, log_target: Callable[[Array], Array], key: Array, shape: tuple[int, int], schedule: Schedule
+    start: Mixture,
+    log_target: Callable[[Array], Array],
+    key: UInt32[Array, " 2"],
+    shape: tuple[int, int],
+    schedule: Schedule,
 ) -> Drawn:
-    """(chain, draw) draws of exp(log_target), z (draw, dim) -> (draw,), from at least twice as many proposals."""
+    """Draws of a density, from at least twice as many proposals.
+
+    Parameters
+    ----------
+    start
+        The first proposals.
+    log_target
+        ln density up to a constant, z (draw, dim) -> (draw,).
+    key
+        Of all that is random.
+    shape
+        Chains, and draws of each.
+    schedule
+        How long to adapt.
+
+    Returns
+    -------
+    Drawn
+        Statistics are `log_weight`, relative to the mean weight, and `pareto_k`.
+    """
     from blackjax.diagnostics import psis_weights
 
     kept_count = shape[0] * shape[1]
@@ -73,19 +105,23 @@ def doubt(stats: Mapping[str, ArrayLike]) -> str:
 
 
 class State(NamedTuple):
-    """Proposals kept after adaptation, z (block, draw, dim) and log_ratio (block, draw); `kept` is -1 until then."""
+    """On the way: proposals kept after adaptation, by block; `kept` of these blocks are full, -1 until then."""
 
     mixture: Mixture
-    z: Array
-    log_ratio: Array
+    z: Float[Array, "block draw dim"]
+    log_ratio: Float[Array, "block draw"]
     count: Any
-    kept: Array
+    kept: Int[Array, ""]
 
 
 def _propose(
-    start: Mixture, log_target: Callable[[Array], Array], keys: Array, blocks: int, schedule: Schedule
-) -> tuple[Array, Array]:
-    """Final proposals (draw, dim) and ln of target over proposal at each, up to a constant.
+    start: Mixture,
+    log_target: Callable[[Array], Array],
+    keys: UInt32[Array, "step 2"],
+    blocks: int,
+    schedule: Schedule,
+) -> tuple[Float[Array, "draw dim"], Float[Array, " draw"]]:
+    """Final proposals and ln of target over proposal at each, up to a constant.
 
     Weighted EM moves the mixture until a block is efficient; from then on blocks are kept. Both happen in one place of
     the program, which is most of what there is to compile.
@@ -114,24 +150,24 @@ def _propose(
     return state.z.reshape(-1, z.shape[-1]), state.log_ratio.reshape(-1)
 
 
-def systematic(key: Array, weight: Array, count: int) -> Array:
+def systematic(key: UInt32[Array, " 2"], weight: Float[Array, " draw"], count: int) -> Int[Array, " kept"]:
     """`count` indices drawn in proportion to normalised `weight`, in order: one uniform offset."""
     return at_shares(weight, (jax.random.uniform(key, dtype=weight.dtype) + jnp.arange(count)) / count)
 
 
-def at_shares(weight: Array, share: Array) -> Array:
-    """The index below and at which lies a `share` of all weight, for each of any shape."""
+def at_shares(weight: Float[Array, " draw"], share: Float[Array, "*batch"]) -> Int[Array, "*batch"]:
+    """The index below and at which lies a `share` of all weight."""
     edges = jnp.cumsum(weight)
     return jnp.minimum(jnp.searchsorted(edges, share * edges[-1]), len(weight) - 1)
 
 
-def _efficiency(log_ratio: Array) -> Array:
+def _efficiency(log_ratio: Float[Array, " draw"]) -> Float[Array, ""]:
     """Effective share of weighted draws (Kong, Liu and Wong 1994, J. Am. Stat. Assoc. 89, 278)."""
     ratio = jnp.exp(log_ratio - log_ratio.max())
     return ratio.mean() ** 2 / (ratio**2).mean()
 
 
-def _truncated(log_ratio: Array) -> Array:
+def _truncated(log_ratio: Float[Array, " draw"]) -> Float[Array, " draw"]:
     """Normalised weights, none above sqrt(draws) times their mean (Ionides 2008, J. Comput. Graph. Stat. 17, 295)."""
     ratio = jnp.exp(log_ratio - log_ratio.max())
     ratio = jnp.minimum(ratio, ratio.mean() * jnp.sqrt(len(ratio)))

@@ -1,7 +1,10 @@
 """Mixtures of multivariate t distributions: proposals that have the posterior's shape and heavier tails.
 
-Adapted by importance-weighted expectation-maximisation, which lowers the Kullback-Leibler divergence from the target
-(Cappé, Douc, Guillin, Marin and Robert 2008, Stat. Comput. 18, 447; section 5 for t components).
+Adapted by importance-weighted expectation-maximisation, which lowers the Kullback-Leibler divergence from the target.
+
+References
+----------
+Cappé, Douc, Guillin, Marin and Robert 2008, Stat. Comput. 18, 447; section 5 for t components.
 """
 
 from typing import NamedTuple
@@ -9,9 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp, ndtri
+from jaxtyping import Array, Float, UInt32
 
 from scalefit.numerics.laplace import Laplace
 
@@ -21,11 +24,21 @@ DF = 12  # even, so that a chi-square is a sum of DF / 2 exponentials
 
 
 class Mixture(NamedTuple):
-    """log_weight (component,), mean (component, dim), scale (component, dim, dim): lower triangular."""
+    """A mixture of t distributions with `DF` degrees of freedom.
 
-    log_weight: Array
-    mean: Array
-    scale: Array
+    Parameters
+    ----------
+    log_weight
+        (component,).
+    mean
+        (component, dim).
+    scale
+        (component, dim, dim), lower triangular.
+    """
+
+    log_weight: Float[Array, " component"]
+    mean: Float[Array, "component dim"]
+    scale: Float[Array, "component dim dim"]
 
 
 def at_modes(found: Laplace) -> Mixture:
@@ -41,8 +54,8 @@ def at_modes(found: Laplace) -> Mixture:
     return Mixture(jax.nn.log_softmax(_log_volume(scale) - value), mean, scale)
 
 
-def sample(mixture: Mixture, key: Array, count: int) -> Array:
-    """Independent draws, (count, dim). All randomness is drawn at once: each generator is much to compile."""
+def sample(mixture: Mixture, key: UInt32[Array, " 2"], count: int) -> Float[Array, "draw dim"]:
+    """Independent draws. All randomness is drawn at once: each generator is much to compile."""
     dim, dtype = mixture.mean.shape[1], mixture.mean.dtype
     u = jax.random.uniform(key, (count, 1 + DF // 2 + dim), dtype, minval=jnp.finfo(dtype).tiny)
     pick, radius, normal = jnp.split(u, [1, 1 + DF // 2], axis=1)
@@ -53,13 +66,13 @@ def sample(mixture: Mixture, key: Array, count: int) -> Array:
     return mixture.mean[which] + jnp.einsum("sij,sj->si", mixture.scale[which], z)
 
 
-def log_density(mixture: Mixture, z: Array) -> Array:
-    """At each of z (draw, dim), up to a constant: (draw,)."""
+def log_density(mixture: Mixture, z: Float[Array, "draw dim"]) -> Float[Array, " draw"]:
+    """ln density at each z, up to a constant."""
     return logsumexp(_log_joint(mixture, _distance(mixture, z)), axis=0)
 
 
-def adapted(mixture: Mixture, z: Array, weight: Array) -> Mixture:
-    """One step of weighted EM towards draws z (draw, dim) of normalised importance `weight` (draw,).
+def adapted(mixture: Mixture, z: Float[Array, "draw dim"], weight: Float[Array, " draw"]) -> Mixture:
+    """One step of weighted EM towards draws z of normalised importance `weight`.
 
     A component's new shape is shrunk to its old one as if it had seen a few draws per dimension before.
     """
@@ -82,8 +95,8 @@ def adapted(mixture: Mixture, z: Array, weight: Array) -> Mixture:
     return Mixture(jnp.log(0.9 * mass + 0.1 * jnp.exp(mixture.log_weight)), mean, scale)
 
 
-def _distance(mixture: Mixture, z: Array) -> Array:
-    """Squared Mahalanobis distance to each component, (component, draw)."""
+def _distance(mixture: Mixture, z: Float[Array, "draw dim"]) -> Float[Array, "component draw"]:
+    """Squared Mahalanobis distance to each component."""
     whiten = jax.vmap(lambda scale: solve_triangular(scale, jnp.eye(len(scale), dtype=scale.dtype), lower=True))
     # One product for all components: draws are whitened around the first mean, then moved to each component's own.
     first, by_component = mixture.mean[0], whiten(mixture.scale)
@@ -91,13 +104,13 @@ def _distance(mixture: Mixture, z: Array) -> Array:
     return ((off - jnp.einsum("kij,kj->ki", by_component, mixture.mean - first)[..., None]) ** 2).sum(1)
 
 
-def _log_joint(mixture: Mixture, distance: Array) -> Array:
-    """ln of weight times density of each component, up to a constant, (component, draw)."""
+def _log_joint(mixture: Mixture, distance: Float[Array, "component draw"]) -> Float[Array, "component draw"]:
+    """ln of weight times density of each component, up to a constant."""
     dim = mixture.mean.shape[1]
     level = mixture.log_weight - _log_volume(mixture.scale)
     return level[:, None] - 0.5 * (DF + dim) * jnp.log1p(distance / DF)
 
 
-def _log_volume(scale: Array) -> Array:
-    """ln determinant of each triangle, (component,)."""
+def _log_volume(scale: Float[Array, "component dim dim"]) -> Float[Array, " component"]:
+    """ln determinant of each triangle."""
     return jnp.log(jnp.diagonal(scale, axis1=1, axis2=2)).sum(-1)

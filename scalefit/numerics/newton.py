@@ -1,7 +1,7 @@
 """Saddle-free Newton: downhill in few dimensions, from anywhere. Modes and point estimates are found with it.
 
-Not of optimistix, which has neither Newton with the absolute Hessian, as saddles between two modes need it, nor one loop
-for several starts, so that tables that share a program wait for each other once and not at every start.
+Not of optimistix, which has neither Newton with the absolute Hessian, as saddles between two modes need it, nor one
+loop for several starts, so that tables that share a program wait for each other once and not at every start.
 """
 
 from collections.abc import Callable

@@ -4,25 +4,33 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
 
 
 class Quadratic(NamedTuple):
     """Least squares in coordinates whitened over the places, constant along rays beyond the farthest of them.
 
-    mean (dim,), scale (dim, dim): of the places, lower triangular. reach : whitened distance of the farthest. slopes
-    (feature,): of `features`.
+    Parameters
+    ----------
+    mean, scale
+        (dim,) and (dim, dim), of the places; the scale is lower triangular.
+    reach
+        (), whitened distance of the farthest place.
+    slopes
+        (feature,), of `features`.
     """
 
-    mean: Array
-    scale: Array
-    reach: Array
-    slopes: Array
+    mean: Float[Array, " dim"]
+    scale: Float[Array, "dim dim"]
+    reach: Float[Array, ""]
+    slopes: Float[Array, " feature"]
 
     @classmethod
-    def through(cls, places: Array, values: Array, weight: Array) -> "Quadratic":
-        """Through values (place,) at places (place, dim), each counted by its weight; none where it is not finite."""
+    def through(
+        cls, places: Float[Array, "place dim"], values: Float[Array, " place"], weight: Float[Array, " place"]
+    ) -> "Quadratic":
+        """The quadratic through values at places, each counted by its weight; not at all where it is not finite."""
         weight = jnp.where(jnp.isfinite(values), weight, 0.0)
         mean = weight @ places / weight.sum()
         off = places - mean
@@ -34,14 +42,14 @@ class Quadratic(NamedTuple):
         slopes = jnp.linalg.solve(gram, seen.T @ jnp.where(weight > 0, weight * values, 0.0))
         return cls(mean, scale, jnp.sqrt((whitened**2).sum(1).max()), slopes)
 
-    def __call__(self, place: Array) -> Array:
-        """At one place (dim,)."""
+    def __call__(self, place: Float[Array, " dim"]) -> Float[Array, ""]:
+        """The value at one place."""
         whitened = solve_triangular(self.scale, place - self.mean, lower=True)
         distance = jnp.sqrt((whitened**2).sum())
         return features(whitened * jnp.minimum(1.0, self.reach / jnp.maximum(distance, self.reach))) @ self.slopes
 
 
-def features(u: Array) -> Array:
-    """1, every u_i, and every u_i u_j, of u (..., dim): (..., feature)."""
+def features(u: Float[Array, "*batch dim"]) -> Float[Array, "*batch feature"]:
+    """1, every u_i, and every u_i u_j."""
     i, j = np.triu_indices(u.shape[-1])
     return jnp.concatenate([jnp.ones_like(u[..., :1]), u, u[..., i] * u[..., j]], axis=-1)
