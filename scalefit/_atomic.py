@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: files that are complete or absent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,23 @@ from scalefit import _interrupt
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, put in its place when all went well; raises `OSError` where it cannot be."""
+    """A file beside `path` to write to, which replaces it when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        Where the file shall be.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written or moved.
+    """
     unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
     _interrupt.unfinished.add(unfinished)
     try:
@@ -23,6 +39,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, content: bytes | bytearray | memoryview) -> None:
-    """Write all of `path`; raises `OSError` where that fails."""
+    """Write all of a file or nothing.
+
+    Parameters
+    ----------
+    path
+        Where the file shall be.
+    content
+        All of it.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content)

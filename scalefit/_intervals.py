@@ -1,25 +1,56 @@
-"""Small numerical tools shared by every floor: precision, a root finder, intervals."""
-
-from typing import TypeVar
+"""Intervals of draws."""
 
 import numpy as np
+from jaxtyping import Float, Num
 
 from scalefit.errors import OptionError
 
-T = TypeVar("T")
-
 
 def check_prob(prob: float) -> float:
-    """The probability of an interval, strictly between 0 and 1; raises `ScalefitError` otherwise."""
+    """The probability of an interval.
+
+    Parameters
+    ----------
+    prob
+        Strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        The same.
+
+    Raises
+    ------
+    OptionError
+        It is not.
+    """
     if not 0 < prob < 1:
-        raise OptionError(f"prob must lie between 0 and 1, as in 0.9; got {prob}")
+        raise OptionError(f"prob must lie between 0 and 1, as in 0.9; got {prob}.")
     return prob
 
 
-def interval(draws: np.ndarray, prob: float, axis: int | tuple[int, ...] = 0) -> np.ndarray:
-    """Median, lower and upper end of the equal-tailed interval, stacked on a new first axis.
+def interval(draws: Num[np.ndarray, "..."], prob: float, axis: int | tuple[int, ...] = 0) -> Float[np.ndarray, "3 ..."]:
+    """Median, lower and upper end of the equal-tailed interval.
 
-    One draw, a point estimate, has no interval: its ends are NaN.
+    Parameters
+    ----------
+    draws
+        An array.
+    prob
+        Probability of the interval.
+    axis
+        Along which draws lie, one or several.
+
+    Returns
+    -------
+    numpy.ndarray
+        The three on a new first axis, over the other axes of `draws`. One draw, a point estimate, has no interval:
+        its ends are NaN.
+
+    Raises
+    ------
+    OptionError
+        The probability is not between 0 and 1.
     """
     tail = (1 - check_prob(prob)) / 2
     found = np.quantile(draws, [0.5, tail, 1 - tail], axis=axis)

@@ -1,42 +1,55 @@
-"""Small numerical tools shared by every floor: precision, a root finder, intervals."""
+"""The precision that everything is computed in, and work beside other work."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, TypeVar
+from typing import Literal, cast
 
 import jax
 
 from scalefit.errors import OptionError
 
-T = TypeVar("T")
 Precision = Literal["float32", "float64"]
-_asked: ContextVar[Precision | None] = ContextVar("precision", default=None)
+_chosen: ContextVar[Precision | None] = ContextVar("precision", default=None)
 
 
 @contextmanager
-def precision(kind: Precision | None = None) -> Iterator[None]:
+def precision(kind: str | None = None) -> Iterator[None]:
     """The precision of everything computed inside: `with sf.precision("float32"): sf.fit(runs)`.
 
-    By default float64 on CPU, and float32 on accelerators, where centred coordinates keep it exact enough. Matrices
-    are multiplied in full, since accelerators otherwise use 10 bits or fewer, which whitened coordinates would feel.
-    Raises `ScalefitError` on another kind.
+    Matrices are multiplied in full, since accelerators otherwise use 10 bits or fewer, which whitened coordinates
+    would feel.
+
+    Parameters
+    ----------
+    kind
+        "float32" or "float64". By default that of the block around, or else float64 on CPU and float32 on
+        accelerators, where centred coordinates keep it exact enough.
+
+    Raises
+    ------
+    OptionError
+        There is no such precision.
     """
     if kind not in (None, "float32", "float64"):
         raise OptionError(f"precision is float32 or float64, not {kind!r}.")
-    kind = kind or _asked.get()
-    token = _asked.set(kind)
+    token = _chosen.set(cast(Precision | None, kind) or _chosen.get())
     try:
         with jax.enable_x64(precision_in_force() == "float64"), jax.default_matmul_precision("highest"):
             yield
     finally:
-        _asked.reset(token)
+        _chosen.reset(token)
+
+
+def precision_in_force() -> Precision:
+    """The precision of the block around, or what suits the device."""
+    return _chosen.get() or ("float64" if jax.default_backend() == "cpu" else "float32")
 
 
 @contextmanager
-def meanwhile(f: Callable[[], object]) -> Iterator[None]:
-    """Run `f` beside the block, in its precision; what it raises is raised when the block ends."""
+def in_background(f: Callable[[], object]) -> Iterator[None]:
+    """Call `f` in a thread while the block runs, in the block's precision; its error is raised when the block ends."""
     kind = precision_in_force()
 
     def run() -> None:
@@ -47,8 +60,3 @@ def meanwhile(f: Callable[[], object]) -> Iterator[None]:
         future = pool.submit(run)
         yield
         future.result()
-
-
-def precision_in_force() -> Precision:
-    """What is asked for, or what suits the device."""
-    return _asked.get() or ("float64" if jax.default_backend() == "cpu" else "float32")

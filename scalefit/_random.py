@@ -8,13 +8,13 @@ from jaxtyping import Array, Float, UInt32
 
 
 def prng_keys(seeds: Sequence[int]) -> UInt32[np.ndarray, "seed 2"]:
-    """`jax.random.PRNGKey` of every seed, in any precision: its own drops high bits in float32."""
+    """`jax.random.PRNGKey` of every seed, in any precision: JAX's own drops high bits in float32."""
     wide = np.asarray(seeds, np.uint64)
     return np.stack([wide >> np.uint64(32), wide & np.uint64(0xFFFFFFFF)], axis=-1).astype(np.uint32)
 
 
-def prng_key(seed: int) -> UInt32[Array, "2"]:
-    """The same of one seed."""
+def prng_key(seed: int) -> UInt32[Array, " 2"]:
+    """`jax.random.PRNGKey` of one seed, in any precision."""
     return jax.device_put(prng_keys([seed])[0])
 
 

@@ -10,17 +10,17 @@ from typing import Any, ClassVar, TypeVar, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, PRNGKeyArray, Shaped
 from numpy.typing import ArrayLike
 
 from scalefit._aot import cached_jit, on_host
-from scalefit._precision import meanwhile
+from scalefit._precision import in_background
 from scalefit._random import prng_key
 from scalefit._registry import lookup
 from scalefit.diagnostics.checks import Check
 from scalefit.errors import ScalefitError
 from scalefit.fits.fit import Kind
-from scalefit.infer._batch import solve_many
+from scalefit.infer.batch import solve_many
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.laplace import Laplace, all_converged
@@ -28,14 +28,25 @@ from scalefit.sampling.huber import Estimate
 from scalefit.sampling.modes import POLISHED, modes
 
 T = TypeVar("T")
-Arrays = dict[str, Array]
+Draws = dict[str, Shaped[Array, "chain draw"]]
+"""By name."""
 Report = Callable[[int, int], None]
 """Called with (steps done, steps in all) as an engine works."""
 
 
 @dataclass(frozen=True)
 class EngineResult:
-    """Draws in unit-free coordinates and the sampler's own numbers, each name -> (chain, draw); further checks."""
+    """What an engine returns.
+
+    Parameters
+    ----------
+    draws
+        Parameters of law and noise in unit-free coordinates, by name, each (chain, draw).
+    stats
+        The sampler's own numbers, alike.
+    checks
+        What the engine itself has to report.
+    """
 
     draws: Mapping[str, ArrayLike]
     stats: Mapping[str, ArrayLike] = field(default_factory=dict)
@@ -56,7 +67,17 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
-        """Draws for this model and table; called inside the precision in force."""
+        """Draws for one table; called inside the precision in force.
+
+        Parameters
+        ----------
+        bound
+            Model and table.
+        seed
+            The same seed gives the same draws.
+        report
+            To be called with the steps done and the steps in all.
+        """
 
     @abstractmethod
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
@@ -96,8 +117,8 @@ class CompiledEngine(Engine):
     """An engine that is one pure function of a table, so that any number of tables share one compiled program."""
 
     @abstractmethod
-    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
-        """Draws in unit-free coordinates and statistics, each name -> (chain, draw). Pure JAX."""
+    def solve(self, model: Model, data: Data, key: PRNGKeyArray) -> tuple[Draws, Draws]:
+        """Draws in unit-free coordinates, and statistics. Pure JAX."""
 
     @final
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
@@ -112,7 +133,7 @@ class CompiledEngine(Engine):
 
 
 @cached_jit("engine", "model")
-def solve(engine: CompiledEngine, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+def solve(engine: CompiledEngine, model: Model, data: Data, key: PRNGKeyArray) -> tuple[Draws, Draws]:
     """`engine.solve`, compiled once a model and shape."""
     return engine.solve(model, data, key)
 
@@ -131,7 +152,7 @@ class PointEngine(CompiledEngine):
         """The optimum next to `start`, for a table that is a resample of the one `start` was found on. Pure JAX."""
 
     @final
-    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+    def solve(self, model: Model, data: Data, key: PRNGKeyArray) -> tuple[Draws, Draws]:
         """One draw; the key plays no part."""
         theta, converged = self.search(model, data)
         one_draw = partial(jnp.reshape, shape=(1, 1))
@@ -147,11 +168,11 @@ class ModeEngine(CompiledEngine):
     """An engine that draws from what the modes tell it. Their search is a program that all such engines share."""
 
     @abstractmethod
-    def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
-        """Draws in unit-free coordinates and statistics, each name -> (chain, draw), from the modes. Pure JAX."""
+    def draw(self, model: Model, data: Data, found: Laplace, key: PRNGKeyArray) -> tuple[Draws, Draws]:
+        """Draws in unit-free coordinates, and statistics, from the modes. Pure JAX."""
 
     @final
-    def solve(self, model: Model, data: Data, key: Array) -> tuple[Arrays, Arrays]:
+    def solve(self, model: Model, data: Data, key: PRNGKeyArray) -> tuple[Draws, Draws]:
         """Modes, then draws."""
         return draw_from_modes(self, model, data, modes(model, data), key)
 
@@ -160,13 +181,15 @@ class ModeEngine(CompiledEngine):
         """The same in two programs, the second compiled while the first is."""
         model, data, key = bound.model, bound.data, prng_key(seed)
         shapes = Laplace.shapes(len(model.params()), POLISHED)
-        with meanwhile(lambda: draw_from_modes.prepare(self, model, data, shapes, key)):
+        with in_background(lambda: draw_from_modes.prepare(self, model, data, shapes, key)):
             found = on_host(modes(model, data))
         return EngineResult(*draw_from_modes(self, model, data, found, key))
 
 
 @cached_jit("engine", "model")
-def draw_from_modes(engine: ModeEngine, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
+def draw_from_modes(
+    engine: ModeEngine, model: Model, data: Data, found: Laplace, key: PRNGKeyArray
+) -> tuple[Draws, Draws]:
     """`engine.draw`, compiled once a model and shape, and whether the searches for the modes converged."""
     draws, stats = engine.draw(model, data, found, key)
     shape = next(iter(draws.values())).shape
