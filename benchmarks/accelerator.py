@@ -28,13 +28,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import describe, write_table
-from scalefit._numerics import keys_of, precision
 from speed import TRUTH
 
 import scalefit as sf
 from scalefit.infer import batch
-from scalefit.infer.batch import solve_group, solve_many, usual_chunk
-from scalefit.model import BoundModel, Data, Model, stacked
+from scalefit.infer.batch import lanes_for, prng_keys, solve_group, solve_many, usual_chunk
+from scalefit.model import BoundModel, Data, Model
+from scalefit.model.model import stacked
 
 START = time.perf_counter()
 ENGINE = sf.AIS(draws=125, block=400, rounds=3)  # an ESS of 400 and more
@@ -43,7 +43,7 @@ BUDGET = 5.76e23
 DIFFERENT = 4096  # tables that are simulated; larger batches repeat them with other seeds
 KINDS = ("float32", "float64")
 QUANTILES = (0.05, 0.5, 0.95)
-ERROR_LANES = 256  # tables together, with the law's own error: each takes 25 MB in float32
+JOINT_LANES = 512  # tables together, with discrepancy: each takes 25 MB in float32
 ON_CPU = 10_000  # tables at most: it takes milliseconds for each
 Row = list[Any]
 
@@ -55,7 +55,7 @@ HEADERS = {
     "fit_many": ["device", "precision", "sf.fit_many, draws in memory, tables", "first, wall s", "wall us a table"],
     "accuracy": ["tables", "parameter", "end", "float32 less float64, in widths of the interval: mean", "its error",
                  "mean size", "largest size"],
-    "error": ["device", "precision", "with the law's own error", "tables", "first, wall s", "later, wall ms a table"],
+    "discrepancy": ["device", "precision", "with discrepancy", "tables", "first, wall s", "later, wall ms a table"],
     "exponentials": ["device", "precision", "exponentials a second, at most", "in use by the proposals' densities"],
 }  # fmt: skip
 
@@ -174,7 +174,7 @@ def peak() -> float:
 def many(found: Measured, some: list[BoundModel], count: int, kind: str) -> None:
     """Intervals of `count` tables through `solve_many`."""
     before = [row for row in found.rows["many"] if row[:2] == [_name(), kind]]
-    group = jax.local_device_count() * batch.lanes_for(some[0].rows)
+    group = jax.local_device_count() * lanes_for(some[0].rows)
     each = before[-1][4] / max(before[-1][2], group) if before else 0.0
     if not found.fits(f"{count} tables in {kind}", 1.2 * each * count if before else found.compiling(30.0)):
         return
@@ -204,13 +204,13 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 def alone(found: Measured, some: list[BoundModel], kind: str, groups: int = 20) -> None:
     """The same program, on tables that are there already: what the host costs is the difference."""
-    lanes = batch.lanes_for(some[0].rows)
+    lanes = lanes_for(some[0].rows)
     if not found.fits(f"tables already on the device in {kind}", found.compiling(30.0)):
         return
-    with precision(kind):
+    with sf.precision(kind):
         tables, seeds = _repeated(some, 4 * lanes)
         rows = [slice(first, first + lanes) for first in range(0, 4 * lanes, lanes)]
-        there = jax.device_put([(stacked(tables[row]), keys_of(seeds[row])) for row in rows])
+        there = jax.device_put([(stacked(tables[row]), prng_keys(seeds[row])) for row in rows])
         run = lambda count: [solve_group(Intervals(ENGINE), MODEL, *there[i % len(there)]) for i in range(count)]
         jax.block_until_ready(run(1))
         wall = _seconds(lambda: run(groups))
@@ -261,49 +261,53 @@ def accuracy(found: Measured) -> None:
     found.add("accuracy", *rows)
 
 
-def error_singly(found: Measured, some: list[BoundModel], kind: str, count: int = 16) -> None:
-    """Posteriors of the law with its own error as a user asks for them: one after another."""
-    if not found.fits(f"{count} posteriors with the law's own error in {kind}", 15.0 + found.compiling(30.0)):
+def discrepancy_singly(found: Measured, some: list[BoundModel], kind: str, count: int = 16) -> None:
+    """Posteriors with discrepancy as a user asks for them: one after another."""
+    if not found.fits(f"{count} posteriors with discrepancy in {kind}", 15.0 + found.compiling(30.0)):
         return
     with sf.precision(kind):
         first, *fits = [sf.fit(bound.runs) for bound in some[: count + 1]]
-        began, walls = found.first(lambda: first.form), [_seconds(lambda: fit.form.pareto_k) for fit in fits]  # noqa: B023
-    found.add("error", [_name(), kind, "Fit.form, one by one", count, began, 1e3 * float(np.mean(walls))])
+        began = found.first(lambda: first.discrepancy_posterior)
+        walls = [_seconds(lambda: fit.discrepancy_posterior.pareto_k) for fit in fits]  # noqa: B023
+    found.add("discrepancy", [_name(), kind, "one by one", count, began, 1e3 * float(np.mean(walls))])
 
 
-def error_together(found: Measured, some: list[BoundModel], kind: str, count: int = 10_000) -> None:
+def discrepancy_together(found: Measured, some: list[BoundModel], kind: str, count: int = 10_000) -> None:
     """The same programs, vectorised over tables of one design: the package itself does not do so."""
-    if not found.fits(f"posteriors with the law's own error together in {kind}", 30.0 + found.compiling(30.0)):
+    if not found.fits(f"posteriors with discrepancy together in {kind}", 30.0 + found.compiling(30.0)):
         return
-    lanes = _error_lanes()
-    with precision(kind):
+    lanes = _joint_lanes()
+    with sf.precision(kind):
         tables, seeds = _repeated(some, lanes)
-        args = jax.device_put((stacked(tables), keys_of(seeds)))
-        call = _with_error(some[0])
+        args = jax.device_put((stacked(tables), prng_keys(seeds)))
+        call = _with_discrepancy(some[0])
         first = found.first(lambda: call(*args))
         each = _seconds(lambda: call(*args)) / lanes
         groups = max(1, int(min(count, 0.2 * found.left / each) // lanes))
         wall = _seconds(lambda: [call(*args) for _ in range(groups)]) / (groups * lanes)
-    found.add("error", [_name(), kind, f"{lanes} together, of one design", groups * lanes, first, 1e3 * wall])
+    found.add("discrepancy", [_name(), kind, f"{lanes} together, of one design", groups * lanes, first, 1e3 * wall])
 
 
-def _error_lanes() -> int:
-    return 8 if _name() == "cpu" else ERROR_LANES
+def _joint_lanes() -> int:
+    return 8 if _name() == "cpu" else JOINT_LANES
 
 
 @cache
-def _with_error(like: BoundModel) -> Callable[..., Any]:
+def _with_discrepancy(like: BoundModel) -> Callable[..., Any]:
     """From data and keys of tables with the runs of one to intervals and Pareto k."""
-    from scalefit.infer._mode import modes
-    from scalefit.infer.form import SCHEDULES, SHAPE, Conditional, Laplace, _draw, _mode, constrain_straight
+    from scalefit.numerics.laplace import Laplace
+    from scalefit.sampling.alr import constrain_alr
+    from scalefit.sampling.discrepancy_posterior import SCHEDULES, SHAPE, joint_draw, joint_mode
+    from scalefit.sampling.marginal_discrepancy import LaplaceWeights
+    from scalefit.sampling.modes import modes
 
-    model, (_, basis) = MODEL.with_error, like.basis
+    model, (_, basis) = MODEL.with_discrepancy_priors, like.basis
 
     def solve(data: Data, key: jax.Array) -> Any:
-        unaware = jax.tree.map(jnp.asarray, Conditional.unaware(basis.astype(jnp.result_type(float))))
-        start = constrain_straight(model, modes(model, data).mode[0])
-        given, normal = _mode(model, data, unaware, start)
-        theta, _, stats = _draw(model, data, Conditional(*given), Laplace(*normal), key, SHAPE, SCHEDULES[0])
+        uninformed = jax.tree.map(jnp.asarray, LaplaceWeights.uninformed(basis.astype(jnp.result_type(float))))
+        start = constrain_alr(model, modes(model, data).mode[0])
+        given, normal = joint_mode(model, data, uninformed, start)
+        theta, _, stats = joint_draw(model, data, LaplaceWeights(*given), Laplace(*normal), key, SHAPE, SCHEDULES[0])
         return _quantiles(theta), stats["pareto_k"][0, 0]
 
     return jax.jit(jax.vmap(solve))
@@ -314,12 +318,17 @@ def compiled_together(found: Measured, some: list[BoundModel]) -> None:
     if not found.fits("compiling the rest", 60.0):
         return
 
-    def with_error() -> Any:
-        tables, seeds = _repeated(some, _error_lanes())
-        return _with_error(some[0])(*jax.device_put((stacked(tables), keys_of(seeds))))
+    def with_discrepancy() -> Any:
+        tables, seeds = _repeated(some, _joint_lanes())
+        return _with_discrepancy(some[0])(*jax.device_put((stacked(tables), prng_keys(seeds))))
 
-    calls = [("float64", lambda: _solved(some, 1)), ("float32", with_error), ("float32", lambda: _fitted(some, 1)),
-             ("float32", lambda: sf.fit(some[0].runs).form), ("float64", lambda: sf.fit(some[0].runs))]  # fmt: skip
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("float64", lambda: _solved(some, 1)),
+        ("float32", with_discrepancy),
+        ("float32", lambda: _fitted(some, 1)),
+        ("float32", lambda: sf.fit(some[0].runs).discrepancy_posterior),
+        ("float64", lambda: sf.fit(some[0].runs)),
+    ]
 
     def run(kind: Any, call: Callable[[], Any]) -> None:
         with sf.precision(kind):
@@ -383,7 +392,7 @@ def steps_on_cpu(found: Measured, some: list[BoundModel], options: argparse.Name
     """On a CPU, which computes in float64 unless told otherwise."""
     steps = [partial(many, found, some, count, kind) for count in options.tables for kind in KINDS]
     steps += [partial(accuracy, found), partial(one, found, "float64"), partial(exponentials, found, "float32")]
-    steps += [partial(error_singly, found, some, "float64", 4), partial(fit_many, found, some, "float32", 2000)]
+    steps += [partial(discrepancy_singly, found, some, "float64", 4), partial(fit_many, found, some, "float32", 2000)]
     return steps + [partial(exponentials, found, "float64"), partial(one, found, "float32")]
 
 
@@ -396,8 +405,8 @@ def steps_elsewhere(found: Measured, some: list[BoundModel], options: argparse.N
     steps += [partial(many, found, some, count, "float32") for count in large]
     steps += [partial(compiled_together, found, some)]
     steps += [partial(many, found, some, count, "float64") for count in small] + [partial(accuracy, found)]
-    steps += [partial(alone, found, some, "float32"), partial(error_singly, found, some, "float32")]
-    steps += [partial(error_together, found, some, "float32"), partial(one, found, "float64")]
+    steps += [partial(alone, found, some, "float32"), partial(discrepancy_singly, found, some, "float32")]
+    steps += [partial(discrepancy_together, found, some, "float32"), partial(one, found, "float64")]
     steps += [partial(fit_many, found, some, "float32", max(small, default=100)), partial(on_cpu, found, options)]
     steps += [partial(many, found, some, count, "float64") for count in large] + [partial(accuracy, found)]
     return steps + [partial(alone, found, some, "float64"), partial(exponentials, found, "float64")]
