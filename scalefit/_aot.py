@@ -1,11 +1,17 @@
-"""Programs that a fit is made of: compiled quickly, and traced once on a machine instead of once a process.
+"""A jit that is compiled quickly and lowered once on a machine: ahead of time for every later process.
 
-JAX's compilation cache saves compiling, but every process traces and lowers a program again before it can be looked up,
-which for a fit takes longer than all the rest. Where that cache is in use, the lowered program is kept beside it.
+Why not `jax.jit(static_argnames=...)`: JAX's compilation cache saves compiling, but every process traces and lowers a
+program again before it can be looked up, which for a fit takes longer than all the rest. Where that cache is in use,
+the lowered program is kept beside it, as `jax.export` writes it, under a digest of all that it depends on: the
+function, its static arguments, shapes and dtypes, JAX's configuration, versions, and the source of this package.
+
+SCALEFIT_AOT_CACHE=0 in the environment turns these files off, for one call of a program or for all; JAX's own cache
+stays. Programs for a device other than the default one, and those with a law of the user's own, are never kept.
 """
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, update_wrapper
@@ -28,28 +34,50 @@ FAST_COMPILE = {
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,
 }
-CONFIG_IN_KEY = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_default_prng_impl",
-         "jax_default_device")  # fmt: skip
+CONFIG_IN_KEY = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_threefry_partitionable",
+    "jax_default_prng_impl",
+    "jax_default_device",
+)
+SWITCH = "SCALEFIT_AOT_CACHE"  # of the environment: "0" keeps no lowered programs and reads none
 
 
 def cached_jit(*static: str) -> Callable[[Callable[P, R]], "CachedJit[P, R]"]:
-    """Decorate a pure function: compiled once for each value of its `static` arguments and shapes of the others.
+    """Decorate a pure function, to be compiled once for each value of its static arguments and shapes of the others.
 
-    static : names of hashable arguments. The others are trees of arrays; the result is an array, or dicts and tuples of
-    them. Inside another program the function is a part of that one.
+    Parameters
+    ----------
+    *static
+        Names of hashable arguments. The others are trees of arrays; the result is an array, or dicts and tuples of
+        them.
+
+    Returns
+    -------
+    Callable
+        The decorator. Inside another program a decorated function is a part of that one.
     """
     return lambda f: CachedJit(f, static)
 
 
 class CachedJit(Generic[P, R]):
-    """What `cached_jit` makes of a function."""
+    """A function that `cached_jit` decorates.
+
+    Parameters
+    ----------
+    f
+        The function itself.
+    static
+        Names of its static arguments.
+    """
 
     def __init__(self, f: Callable[P, R], static: tuple[str, ...]) -> None:
         self.f, self.static, self.signature = f, static, inspect.signature(f)
         update_wrapper(self, f)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it, once it is compiled."""
+        """Compile for these shapes, unless that is done, and call."""
         options, leaves, tree = self._split_arguments(args, kwargs)
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return self.f(**dict(options), **jax.tree.unflatten(tree, leaves))  # type: ignore[call-arg]
@@ -57,7 +85,7 @@ class CachedJit(Generic[P, R]):
         return _compiled(self.f, options, tree, _shapes(leaves), _config_key())(leaves)
 
     def prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Compile it for arrays of these shapes and dtypes, so that the call will not wait for that."""
+        """Compile for arrays of these shapes and dtypes, so that the call need not wait for it."""
         options, leaves, tree = self._split_arguments(args, kwargs)
         _prepared(self.f, options, tree, _shapes(leaves), _config_key())
 
@@ -69,7 +97,7 @@ class CachedJit(Generic[P, R]):
 
 
 def on_host(tree: T) -> T:
-    """A program's result as NumPy arrays: JAX's own are bound to a device, and want other programs than free ones."""
+    """A program's result as NumPy arrays: JAX's are bound to a device, for which the next program would be another."""
     return jax.tree.map(np.asarray, tree)
 
 
@@ -78,49 +106,47 @@ def _shapes(leaves: list) -> tuple:
 
 
 @lru_cache(maxsize=256)
-def _prepared(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> None:
+def _prepared(f: Callable, options: tuple, tree: Any, shapes: tuple, config: Hashable) -> None:
     # For shapes alone JAX would compile another program.
     leaves = [jax.device_put(np.zeros(leaf.shape, leaf.dtype)) for leaf in shapes]
-    _compiled(f, options, tree, shapes, meaning).lower(leaves).compile()
+    _compiled(f, options, tree, shapes, config).lower(leaves).compile()
 
 
 @lru_cache(maxsize=256)
-def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, meaning: Hashable) -> Any:
-    """From the arguments' leaves to the result."""
+def _compiled(f: Callable, options: tuple, tree: Any, shapes: tuple, config: Hashable) -> Any:
+    """The program from the arguments' leaves to the result."""
 
     def on_leaves(leaves: list) -> Any:
         return f(**dict(options), **jax.tree.unflatten(tree, leaves))
 
-    place = _cache_path(f, options, tree, (shapes, meaning))
-    lowered = place and (_read(place) or _write(place, on_leaves, shapes))
+    path = _cache_path(f, options, tree, (shapes, config))
+    lowered = path and (_read(path) or _write(path, on_leaves, shapes))
     return jax.jit(lowered.call if lowered else on_leaves, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 def forget_programs() -> None:
-    """Let go of every compiled program of this process, so that the next call compiles again: for benchmarks."""
+    """Drop every compiled program of this process, so that the next call compiles again: for benchmarks."""
     _compiled.cache_clear()
     _prepared.cache_clear()
     jax.clear_caches()
 
 
 def _config_key() -> tuple:
-    """What a program depends on beside its arguments."""
+    """What a program depends on besides its arguments."""
     return (jax.default_backend(), *(getattr(jax.config, name) for name in CONFIG_IN_KEY))
 
 
 @lru_cache
 def fast_compile_options(platform: str) -> dict[str, Any]:
-    """Those of `FAST_COMPILE` that this JAX knows, on CPU; none elsewhere."""
+    """Those of `FAST_COMPILE` that this JAX accepts, on CPU; none elsewhere."""
     if platform != "cpu":
         return {}
-    return (
-        FAST_COMPILE
-        if _known(FAST_COMPILE)
-        else {name: value for name, value in FAST_COMPILE.items() if _known({name: value})}
-    )
+    if _accepted(FAST_COMPILE):
+        return FAST_COMPILE
+    return {name: value for name, value in FAST_COMPILE.items() if _accepted({name: value})}
 
 
-def _known(options: dict[str, Any]) -> bool:
+def _accepted(options: dict[str, Any]) -> bool:
     try:
         jax.jit(lambda: 0, compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:
@@ -129,18 +155,20 @@ def _known(options: dict[str, Any]) -> bool:
 
 
 def _cache_path(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None:
-    """The file where the lowered program is kept; None where there is no folder, or no words for what it is."""
+    """The file of a lowered program; None where there is no local folder, or no key that names all it depends on."""
     folder = jax.config.values["jax_compilation_cache_dir"]
-    if not folder or "://" in folder or not (_has_stable_repr(options) and _tree_has_stable_repr(tree)):
+    if os.environ.get(SWITCH) == "0" or not folder or "://" in folder:
+        return None
+    if not (_has_stable_repr(options) and _tree_has_stable_repr(tree)):
         return None
     if jax.config.jax_default_device is not None:  # type: ignore[attr-defined]
         return None  # it would be lowered for the default backend, whichever device is asked for
-    words = (f.__module__, f.__qualname__, options, tree, others, versions(), _source())
-    return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(words).encode()).hexdigest()}-lowered"
+    key = (f.__module__, f.__qualname__, options, tree, others, versions(), _source())
+    return Path(folder) / f"{f.__name__}-{hashlib.sha256(repr(key).encode()).hexdigest()}-lowered"
 
 
 def _has_stable_repr(value: Any) -> bool:
-    """Whether its repr says all there is to a value: not where it holds functions, or classes from elsewhere."""
+    """Whether equal reprs are equal values in every process: not with functions inside, or classes from elsewhere."""
     if isinstance(value, tuple | list):
         return all(map(_has_stable_repr, value))
     if is_dataclass(value):
@@ -150,9 +178,9 @@ def _has_stable_repr(value: Any) -> bool:
 
 
 def _tree_has_stable_repr(tree: Any) -> bool:
-    """The same of what the nodes of a tree of arrays hold beside them."""
-    _, held = tree.node_data() or (None, None)
-    return _has_stable_repr(held) and all(map(_tree_has_stable_repr, tree.children()))
+    """The same of the static fields of a tree of arrays."""
+    _, fields_beside_arrays = tree.node_data() or (None, None)
+    return _has_stable_repr(fields_beside_arrays) and all(map(_tree_has_stable_repr, tree.children()))
 
 
 _version = lru_cache(version)  # reads a file each time
@@ -172,23 +200,23 @@ def _source() -> str:
     return digest.hexdigest()
 
 
-def _read(place: Path) -> export.Exported | None:
+def _read(path: Path) -> export.Exported | None:
     try:
-        return export.deserialize(bytearray(place.read_bytes()))
-    except Exception:  # not there, or damaged: flatbuffers raises anything
+        return export.deserialize(bytearray(path.read_bytes()))
+    except Exception:  # absent or damaged: flatbuffers raises anything
         return None
 
 
-def _write(place: Path, on_leaves: Callable, shapes: tuple) -> export.Exported | None:
-    """Lower the program and keep it, whole or not at all; None where JAX cannot store what is in it."""
+def _write(path: Path, on_leaves: Callable, shapes: tuple) -> export.Exported | None:
+    """Lower a program and keep it; None where JAX cannot store what is in it."""
     try:
         lowered = export.export(jax.jit(on_leaves))(list(shapes))
         content = lowered.serialize()
     except ValueError:
         return None
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(place, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, content)
     except OSError:
         pass  # as with the compilation cache, a folder that cannot be written costs time only
     return lowered

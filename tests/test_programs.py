@@ -67,7 +67,7 @@ def test_a_prepared_program_need_not_be_compiled(prepared, caplog):
     assert any("XLA compilation of jit(call)" in record.message for record in caplog.records) != prepared
 
 
-def test_other_shapes_and_precision_are_other_aot():
+def test_other_shapes_and_precision_are_other_programs():
     at(1e9)
     at([1e9, 2e9])
     with precision("float64"):
@@ -99,7 +99,7 @@ LAMBDA = sf.laws.FunctionLaw(lambda t, x: t["E"] * x["params"], inputs=("params"
 
 
 @pytest.mark.parametrize("law", [Own(), LAMBDA], ids=["class", "function"])
-def test_what_has_no_words_is_not_kept(law, folder):
+def test_what_no_key_can_name_is_not_kept(law, folder):
     at(1e9, law)
     forget()
     at(1e9, law)
@@ -115,6 +115,20 @@ def test_for_a_device_asked_for_none_is_kept(folder):
     with jax.default_device(jax.devices("cpu")[0]):
         assert at(1e9)["loss"] == usual["loss"]
     assert len(traced) == 2
+    assert not list(folder.glob("*-lowered"))
+
+
+def test_the_environment_turns_the_files_off(folder, monkeypatch):
+    """A file that is there is not read either."""
+    usual = at(1e9)
+    (kept,) = folder.glob("*-lowered")
+    forget()
+    monkeypatch.setenv("SCALEFIT_AOT_CACHE", "0")
+    assert at(1e9)["loss"] == usual["loss"]
+    assert len(traced) == 1
+    kept.unlink()
+    forget()
+    at(1e9)
     assert not list(folder.glob("*-lowered"))
 
 
@@ -152,4 +166,4 @@ def test_every_fit_is_kept(chinchilla, folder):
     """The engines' program, the optimum's and the prior draws': what `scalefit fit` is made of."""
     sf.fit(chinchilla)
     kept = {path.name.partition("-")[0] for path in folder.glob("*-lowered")}
-    assert kept == {"_modes", "_draw", "optima", "_prior_draws"}
+    assert kept == {"_modes", "draw_from_modes", "optima", "_prior_draws"}
