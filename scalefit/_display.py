@@ -1,40 +1,19 @@
 """Tables for people: numbers written in their units, an interval beside or under its value, as text, HTML and LaTeX."""
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from html import escape
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scalefit._quantities import SELF_EVIDENT, quantity, to_latex, write
+from scalefit._tables import Table
 from scalefit.units import format_flops, percent
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ROWS, SHOWN = 15, 12  # the most rows that are all shown, and how many are shown of more
 WIDTH = 110
-MIDDLES = ("median", "estimate", "mean")
-
-
-class Table(NamedTuple):
-    """A table as `summary` gives it, and what its names do not say.
-
-    Parameters
-    ----------
-    frame
-        Rows are quantities, with columns median (or estimate), lower and upper; or columns are quantities, with a
-        second level median (or mean), lower and upper where they have intervals. A column "x_se" is the standard error
-        of "x".
-    units
-        Quantity -> unit, where its name does not settle it.
-    prob
-        Probability of the intervals, where the result has them of one probability only.
-    """
-
-    frame: "pd.DataFrame"
-    units: Mapping[str, str] = MappingProxyType({})
-    prob: float | None = None
+MIDDLES = ("estimate", "median", "mean")
 
 
 class Column(NamedTuple):
@@ -48,86 +27,97 @@ class Column(NamedTuple):
 
 def text_table(table: Table, prob: float) -> str:
     """The first and last rows of a long table, columns folded at `WIDTH` characters, then what an interval is."""
-    note = _note(table, prob)
-    return _framed(table).to_string(line_width=WIDTH) + (f"\n{note}" if note else "")
+    left, *columns = _shortened(table)
+    widths = [max(map(len, column)) for column in (left, *columns)]
+    blocks: list[list[int]] = [[]]
+    for index in range(1, len(widths)):
+        if blocks[-1] and widths[0] + sum(widths[i] + 2 for i in (*blocks[-1], index)) > WIDTH:
+            blocks.append([])
+        blocks[-1].append(index)
+    texts = [left, *columns]
+    lines = []
+    for block in blocks:
+        for row in range(len(left)):
+            cells = [texts[i][row].rjust(widths[i]) for i in block]
+            lines.append("  ".join([left[row].ljust(widths[0]), *cells]).rstrip())
+        lines.append("")
+    return "\n".join([*lines[:-1], *filter(None, [_note(table, prob)])])
 
 
 def html_table(table: Table, prob: float) -> str:
     """The first and last rows of a long table, every text escaped, then what an interval is."""
+    texts = [[escape(text) for text in column] for column in _shortened(table)]
+    head, *rows = zip(*texts, strict=True)
+    header = "".join(f"<th>{name}</th>" for name in head)
+    body = "\n".join(f"<tr><th>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows)
     note = _note(table, prob)
-    return _framed(table).to_html(border=0) + (f"\n<p>{note}</p>" if note else "")
+    caption = f"\n<p>{escape(note)}</p>" if note else ""
+    return f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>{caption}"
 
 
 def latex_table(table: Table, prob: float) -> str:
     """A `tabular` of all rows, intervals in small type under their values."""
-    columns, rows = _columns(table), _row_names(table.frame)
-    labels = [quantity(name).symbol if _by_quantity(table.frame) else to_latex(name) for name in rows]
-    head = [to_latex(str(table.frame.index.name or "")), *(column.latex for column in columns)]
+    columns, names = _columns(table), _row_names(table)
+    labels = [quantity(name).symbol if _by_quantity(table) else to_latex(name) for name in names]
+    head = [to_latex(table.of), *(column.latex for column in columns)]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
     for i, label in enumerate(labels):
         values, spreads = ([getattr(column, part)[i] for column in columns] for part in ("values", "spreads"))
         lines.append(" & ".join([label, *map(to_latex, values)]) + r" \\")
         if any(spreads):
-            lines.append(
-                " & ".join(["", *(rf"{{\scriptsize {to_latex(s)}}}" if s else "" for s in spreads)]) + r" \\[2pt]"
-            )
+            small = [rf"{{\scriptsize {to_latex(spread)}}}" if spread else "" for spread in spreads]
+            lines.append(" & ".join(["", *small]) + r" \\[2pt]")
     note = _note(table, prob)
     foot = [rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\scriptsize {to_latex(note)}}} \\"] if note else []
     return "\n".join([*lines, r"\bottomrule", *foot, r"\end{tabular}"])
 
 
-def _framed(table: Table) -> "pd.DataFrame":
-    """Texts with their intervals behind them, without the middle rows of a long table."""
-    import pandas as pd
-
-    frame, half = table.frame, SHOWN // 2
-    long = len(frame) > ROWS
-    shown = table._replace(frame=pd.concat([frame.iloc[:half], frame.iloc[-half:]]) if long else frame)
-    cells = {
-        column.name: [f"{value} {spread}".rstrip() for value, spread in zip(column.values, column.spreads, strict=True)]
-        for column in _columns(shown)
-    }
-    texts = pd.DataFrame(cells, index=_row_names(shown.frame))
-    if long:
-        dots = pd.DataFrame("...", index=["..."], columns=texts.columns)
-        texts = pd.concat([texts.iloc[:half], dots, texts.iloc[half:]])
-    return texts.rename_axis(columns=", ".join(filter(None, frame.index.names)))
+def _shortened(table: Table) -> list[list[str]]:
+    """Columns of texts, row names first, headers on top, without the middle rows of a long table."""
+    count, half = len(table.rows), SHOWN // 2
+    if count > ROWS:
+        rows = [*range(half), *range(count - half, count)]
+        taken = {name: [values[i] for i in rows] for name, values in table.columns.items()}
+        table = replace(table, rows=[table.rows[i] for i in rows], columns=taken)
+    texts = [[table.of, *_row_names(table)]]
+    for column in _columns(table):
+        cells = zip(column.values, column.spreads, strict=True)
+        texts.append([column.name, *(f"{value} {spread}".rstrip() for value, spread in cells)])
+    if count > ROWS:
+        texts = [[*column[: half + 1], "...", *column[half + 1 :]] for column in texts]
+    return texts
 
 
-def _row_names(frame: "pd.DataFrame") -> list[str]:
-    if frame.index.name == "flops":
-        return [write(flops, "FLOP") for flops in frame.index]
-    return [", ".join(map(str, row)) if isinstance(row, tuple) else str(row) for row in frame.index]
+def _row_names(table: Table) -> list[str]:
+    return [write(row, "FLOP") if table.of == "flops" else str(row) for row in table.rows]
 
 
-def _by_quantity(frame: "pd.DataFrame") -> bool:
+def _by_quantity(table: Table) -> bool:
     """Whether rows are quantities; else columns are."""
-    return "lower" in frame.columns
+    return "lower" in table.columns
 
 
 def _note(table: Table, prob: float) -> str:
-    frame = table.frame
-    parts = {column[1] for column in frame.columns} if frame.columns.nlevels == 2 else set(frame.columns)
+    parts = {key[1] if isinstance(key, tuple) else key for key in table.columns}
     if "lower" in parts:
-        middle = next(name for name in ("estimate", "median", "mean") if name in parts)
+        middle = next(name for name in MIDDLES if name in parts)
         return f"{middle} [{percent(table.prob or prob)} interval]"
     return "mean ± standard error" if any(str(name).endswith("_se") for name in parts) else ""
 
 
 def _columns(table: Table) -> list[Column]:
-    return list(_of_quantity_rows(table) if _by_quantity(table.frame) else _of_quantity_columns(table))
+    return list(_of_quantity_rows(table) if _by_quantity(table) else _of_quantity_columns(table))
 
 
 def _of_quantity_rows(table: Table) -> Iterator[Column]:
     """Each row is written in its own unit."""
-    frame = table.frame
-    units = [quantity(str(row), table.units.get(str(row))).unit for row in frame.index]
-    middle = "estimate" if "estimate" in frame.columns else "median"
-    for name in (name for name in frame.columns if name not in ("lower", "upper")):
+    units = [quantity(str(row), table.units.get(str(row))).unit for row in table.rows]
+    middle = next(name for name in MIDDLES if name in table.columns)
+    for name in (name for name in table.columns if name not in ("lower", "upper")):
         own = units if name in MIDDLES else ["1"] * len(units)
-        values, spreads = list(map(_written, frame[name], own)), [""] * len(units)
+        values, spreads = list(map(_written, table.columns[name], own)), [""] * len(units)
         if name == middle:
-            spreads = list(map(_ends, frame["lower"], frame["upper"], own))
+            spreads = list(map(_ends, table.columns["lower"], table.columns["upper"], own))
         yield Column(str(name), to_latex(str(name)), values, spreads)
     shown = ["" if unit in ("1", "share", "$") else unit for unit in units]
     if any(shown):
@@ -135,21 +125,21 @@ def _of_quantity_rows(table: Table) -> Iterator[Column]:
 
 
 def _of_quantity_columns(table: Table) -> Iterator[Column]:
-    """Intervals are in a second level of the columns, standard errors in columns of their own."""
-    frame = table.frame
-    two_levels = frame.columns.nlevels == 2
-    for name in dict.fromkeys(column[0] if two_levels else column for column in frame.columns):
-        if str(name).endswith("_se"):
+    """Intervals are parts of a column, standard errors columns of their own."""
+    parts: dict[str, dict[str, Sequence[Any]]] = {}
+    for key, values in table.columns.items():
+        name, part = key if isinstance(key, tuple) else (key, "")
+        parts.setdefault(name, {})[part] = values
+    for name, found in parts.items():
+        if name.endswith("_se"):
             continue
-        known = quantity(str(name), table.units.get(str(name)))
-        parts = {part: frame[name, part] for first, part in frame.columns if first == name} if two_levels else {}
-        middle = next((parts[part] for part in (*MIDDLES, "") if part in parts), None)
-        values = [_written(value, known.unit) for value in (frame[name] if middle is None else middle)]
-        spreads = [""] * len(values)
-        if "lower" in parts:
-            spreads = [_ends(low, high, known.unit) for low, high in zip(parts["lower"], parts["upper"], strict=True)]
-        elif f"{name}_se" in frame.columns:
-            spreads = ["" if np.isnan(error) else f"± {_error(error, known.unit)}" for error in frame[f"{name}_se"]]
+        known = quantity(name, table.units.get(name))
+        middle = next(found[part] for part in (*MIDDLES, "") if part in found)
+        values, spreads = [_written(value, known.unit) for value in middle], [""] * len(middle)
+        if "lower" in found:
+            spreads = [_ends(low, high, known.unit) for low, high in zip(found["lower"], found["upper"], strict=True)]
+        elif f"{name}_se" in parts:
+            spreads = [_error(error, known.unit) for error in parts[f"{name}_se"][""]]
         unit = "" if known.unit in SELF_EVIDENT else f", {known.unit}"
         yield Column(f"{name}{unit}", f"{known.symbol}{to_latex(unit)}", values, spreads)
 
@@ -161,7 +151,9 @@ def _written(value: Any, unit: str) -> str:
 
 
 def _error(error: float, unit: str) -> str:
-    return f"{error:.2%}" if unit == "share" else format_flops(error, 2)
+    if np.isnan(error):
+        return ""
+    return f"± {100 * error:.2g}%" if unit == "share" else f"± {format_flops(error, 2)}"
 
 
 def _ends(low: float, high: float, unit: str) -> str:

@@ -132,7 +132,7 @@ def write(value: float, unit: str = "1") -> str:
         return format_flops(value)
     if unit == "$":
         return f"${format_count(value)}"
-    return f"{value:.2%}" if unit == "share" else format_flops(value, 4)
+    return f"{100 * value:.3g}%" if unit == "share" else format_flops(value, 4)
 
 
 def posterior_name(discrepancy: bool) -> str:

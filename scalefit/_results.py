@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from html import escape
 from typing import final
 
-from scalefit._display import Table, html_table, latex_table, text_table
+from scalefit._display import html_table, latex_table, text_table
+from scalefit._tables import Table
 
 PROB = 0.9
 

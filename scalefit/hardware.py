@@ -1,15 +1,21 @@
 """What will be computed on, and in which precision."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import jax
 
+from scalefit._aot import fast_compile_options, forget_programs
 from scalefit._precision import precision_in_force
+from scalefit._results import PROB, Result
+from scalefit._tables import Table
 
 
-@dataclass(frozen=True)
-class Devices:
+__all__ = ["Devices", "devices", "fast_compile_options", "forget_programs"]
+
+
+@dataclass(frozen=True, repr=False)
+class Devices(Result):
     """The devices that fits are spread over.
 
     Parameters
@@ -46,6 +52,14 @@ class Devices:
         cluster = f", process {self.process} of {self.processes} with {self.total} in all" if self.processes > 1 else ""
         memory = "" if self.memory is None else f", {self.memory / 2**30:.0f} GiB each"
         return f"{many}{memory}{cluster}; {self.precision}"
+
+    def headline(self, prob: float = PROB) -> str:
+        """The devices and the precision."""
+        return f"Fits run on {self}."
+
+    def _table(self, prob: float) -> Table:
+        names = [field.name for field in fields(self)]
+        return Table("setting", names, {"value": [str(getattr(self, name)) for name in names]})
 
 
 def devices() -> Devices:

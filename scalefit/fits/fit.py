@@ -1,6 +1,6 @@
 """Fit: what can be asked of draws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -10,12 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._precision import precision
 from scalefit._quantities import at_budget, posterior_name, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import draws_table
+from scalefit._tables import Table, draws_table
 from scalefit.diagnostics.convergence import chain_table, superchains
 from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
@@ -54,9 +53,10 @@ class Fit(Draws, Result):
         """The law-only posterior, and the optimum at the largest compute where `summary` has already computed it."""
         known = vars(self).get("_largest", {})
         draws = {**self.draws, **self.law_derived, **known}
-        frame = draws_table({name: values.reshape(-1) for name, values in draws.items()}, prob)
-        frame["posterior"] = [posterior_name(name in known and self.has_discrepancy) for name in frame.index]
-        return Table(frame, {p.name: p.unit for p in self.model.params()})
+        table = draws_table({name: values.reshape(-1) for name, values in draws.items()}, prob)
+        posterior = [posterior_name(name in known and self.has_discrepancy) for name in draws]
+        units = {p.name: p.unit for p in self.model.params()}
+        return replace(table, columns={**table.columns, "posterior": posterior}, units=units)
 
     def summary(
         self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit._display import Table
 from scalefit._quantities import at_budget, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import estimate, estimate_table
+from scalefit._tables import Table, estimate, estimate_table
 from scalefit.counting import tokens_for
+from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.errors import DataError, NoMinimumError, TooFewRunsError
 from scalefit.frontier.single_variable import SingleVariableFit, power_law
 from scalefit.runs import Runs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PowerLawFrontier", "SingleVariableFit", "envelope", "isoflop", "power_law"]
 
-NEAR = 0.15  # runs within this of a budget, in ln compute, belong to it
 LEAST_NOISE = 5e-4  # of ln loss
 
 
@@ -92,14 +91,14 @@ class PowerLawFrontier(Result):
         pandas.DataFrame
             Rows: a, b, and N_opt, D_opt and tokens_per_param at each budget. Columns: estimate, lower, upper.
         """
+        return self._table(prob, budgets).frame()
+
+    def _table(self, prob: float, budgets: Any = None) -> Table:
         flops = self.flops[-1:] if budgets is None else positive_budgets(budgets)
         quantities = {"a": self.a, "b": self.b}
         for budget, label in zip(flops, distinct_labels(flops), strict=True):
             quantities |= {at_budget(name, label): values for name, values in self.optimum(budget).items()}
         return estimate_table(quantities, prob)
-
-    def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
 
 
 def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 0) -> PowerLawFrontier:
@@ -112,7 +111,7 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
     wanted = crowded_budgets(runs.flops, most=99) if budgets is None else positive_budgets(budgets)
     usable, refusals = [], []
     for budget in np.sort(wanted):
-        members = np.flatnonzero(np.abs(np.log(runs.flops / budget)) < NEAR)
+        members = np.flatnonzero(np.abs(np.log(runs.flops / budget)) < ISOFLOP_WIDTH)
         try:
             minimum = vertex(np.log(runs.params[members]), runs.loss[members], budget)
             usable.append((budget, members, minimum))
@@ -152,7 +151,7 @@ def isoflop_minima(runs: Runs) -> list[tuple[float, float, float]]:
     give the error. Left out: fewer than five runs, curvature within two errors of none, a minimum outside the runs or
     known to half an e-fold only.
     """
-    line = np.round(np.log(runs.flops) / NEAR)
+    line = np.round(np.log(runs.flops) / ISOFLOP_WIDTH)
     found = (_minimum(runs.subset(line == budget)) for budget in np.unique(line))
     return [each for each in found if each is not None]
 
@@ -232,13 +231,13 @@ def _undominated(flops: np.ndarray, loss: np.ndarray) -> np.ndarray:
 
 
 def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
-    """Budgets with most runs within `NEAR` in ln compute, at least twice that apart, ascending."""
+    """Budgets with most runs within `ISOFLOP_WIDTH` in ln compute, at least twice that apart, ascending."""
     log_c = np.log(flops)
     chosen: list[float] = []
     left = np.ones(len(log_c), dtype=bool)
     while left.any() and len(chosen) < most:
-        near = np.abs(log_c[:, None] - log_c[None, left]) < NEAR
+        near = np.abs(log_c[:, None] - log_c[None, left]) < ISOFLOP_WIDTH
         centre = log_c[np.argmax(np.where(left, near.sum(1), -1))]
-        chosen.append(log_c[left & (np.abs(log_c - centre) < NEAR)].mean())
-        left &= np.abs(log_c - centre) >= 2 * NEAR
+        chosen.append(log_c[left & (np.abs(log_c - centre) < ISOFLOP_WIDTH)].mean())
+        left &= np.abs(log_c - centre) >= 2 * ISOFLOP_WIDTH
     return np.exp(np.sort(chosen))

@@ -18,14 +18,14 @@ from jaxtyping import Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import INTERVAL
+from scalefit._tables import Table, interval_columns
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for
+from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.frontier.optimum import check_optimum, draw_axes, log_loss_of, optimal_log_params, planning_draws
 from scalefit.laws import Law
 from scalefit.units import format_count, format_flops
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 
 BLOCK = 8  # budgets at a time, which bounds memory
-ROUNDING = 1.005  # of compute: a budget read off a table is still that of its largest run
 
 
 @cached_jit("law")
@@ -125,13 +124,7 @@ class Frontier(Result):
         pandas.DataFrame
             Rows: flops. Columns: params, tokens, tokens_per_param and loss, each with median, lower and upper.
         """
-        import pandas as pd
-
-        columns = {}
-        for name in COLUMNS:
-            for statistic, values in zip(INTERVAL, interval(getattr(self, name), prob), strict=True):
-                columns[name, statistic] = values
-        return pd.DataFrame(columns, index=pd.Index(self.flops, name="flops"))
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names: params, tokens, tokens_per_param and loss over (draw, budget).
@@ -146,7 +139,10 @@ class Frontier(Result):
         return labelled(variables, {"budget": ("budget", self.flops)}, attrs)
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        columns: dict[tuple[str, str], Any] = {}
+        for name in COLUMNS:
+            columns |= interval_columns(name, interval(getattr(self, name), prob))
+        return Table("flops", self.flops, columns)
 
 
 def frontier(
@@ -205,4 +201,4 @@ def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> np.ndarr
     """Whether compute (FLOP) lies outside that of the runs, elementwise."""
     smallest, largest = compute_range
     flops = np.asarray(flops, dtype=float)
-    return (flops < smallest / ROUNDING) | (flops > ROUNDING * largest)
+    return (flops < smallest / SAME_COMPUTE) | (flops > SAME_COMPUTE * largest)

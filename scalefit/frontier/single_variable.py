@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit._display import Table
 from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import estimate, estimate_table
+from scalefit._tables import Table, estimate, estimate_table
 from scalefit.errors import TooFewRunsError
 from scalefit.units import percent
 
@@ -45,10 +44,10 @@ class SingleVariableFit(Result):
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":
         """Rows: E, scale, alpha. Columns: estimate, lower, upper of the equal-tailed interval."""
-        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
+        return self._table(prob).frame()
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
 
 
 def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed: int = 0) -> SingleVariableFit:

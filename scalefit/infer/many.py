@@ -12,10 +12,11 @@ import numpy as np
 from scalefit._aot import versions
 from scalefit._intervals import interval
 from scalefit._precision import precision, precision_in_force
-from scalefit._tables import interval_columns, two_level
+from scalefit._results import PROB, Result
+from scalefit._tables import Table, interval_columns, two_level
 from scalefit.errors import FitError, OptionError, StorageError
 from scalefit.fits.fit import Fit
-from scalefit.infer._batch import usual_chunk
+from scalefit.infer.batch import usual_chunk
 from scalefit.infer._chunk import Batch, Chunk
 from scalefit.infer._chunk_store import ChunkStore, FolderStore, MemoryStore
 from scalefit.infer._cluster import agree, share
@@ -29,9 +30,12 @@ from scalefit.runs import Runs
 if TYPE_CHECKING:
     import pandas as pd
 
+FEW_CHUNKS = 8  # whose failures are read for a headline
+SHOWN = 8  # failures in its table
 
-@dataclass(frozen=True, eq=False)
-class Fits(Sequence[Fit]):
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fits(Result, Sequence[Fit]):
     """One fit a table, in their order: `fits[i]` is a `Fit`, or raises `FitError` with why that table failed.
 
     Fits are put together, and their health assessed, as they are asked for.
@@ -70,9 +74,24 @@ class Fits(Sequence[Fit]):
     def __len__(self) -> int:
         return self.batch.tables
 
-    def __repr__(self) -> str:
-        failed = f", {len(self.failures)} failed" if self.failures else ""
-        return f"<Fits of {len(self)} tables{failed}: {self.model.law.name} law, {self.engine}>"
+    def headline(self, prob: float = PROB) -> str:
+        """How many tables have a fit, where that is known without reading many files."""
+        what = f"the {self.model.law.name} law by {self.engine.name}"
+        if (failures := self._known_failures) is None:
+            return f"{len(self)} tables have results of {what}, whose failures are not counted yet."
+        return f"{len(self) - len(failures)} of {len(self)} tables have a fit of {what}, and {len(failures)} failed."
+
+    def _table(self, prob: float) -> Table:
+        """What the fits share, and why tables failed: parameters are behind files, and take `summary`."""
+        shared = {"law": self.model.law.name, "noise": self.model.noise.name, "engine": str(self.engine)}
+        shared |= {"seed": str(self.seed), "precision": self.batch.precision}
+        failed = {f"table {index}": reason for index, reason in [*(self._known_failures or {}).items()][:SHOWN]}
+        return Table("setting", [*shared, *failed], {"value": [*shared.values(), *failed.values()]})
+
+    @property
+    def _known_failures(self) -> dict[int, str] | None:
+        few = len(self.batch.chunks) <= FEW_CHUNKS
+        return self.failures if few or "failures" in vars(self) else None
 
     @overload
     def __getitem__(self, index: int) -> Fit: ...

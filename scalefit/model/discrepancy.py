@@ -63,20 +63,29 @@ class Evidence:
 def learned_evidence() -> Evidence:
     """What the default scales were learned from, as benchmarks/learn_discrepancy.py measured it."""
     stored = json.loads(files("scalefit.model").joinpath("learned_evidence.json").read_text())
-    return Evidence(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+    given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+    return Evidence(**given)
 
 
 @final
 @dataclass(frozen=True)
 class Discrepancy:
-    """Scales of the law's error on ln loss.
+    """Scales of the discrepancy on ln loss; the defaults were learned by benchmarks/learn_discrepancy.py.
 
-    compute : standard deviation of the process in ln C; compute_length : its length scale, in e-folds of C.
-    allocation : standard deviation of the process in (ln C, ln D/N); allocation_lengths : its length scales.
-    exponent : median, and standard deviation of the logarithm, of the prior that alpha and beta have beside such an
-        error, which leaves runs less to say about them; None keeps the law's.
-    The defaults were learned on public sweeps: benchmarks/learn_discrepancy.py. Raises `OptionError` on a scale that is not
-    positive.
+    Parameters
+    ----------
+    compute, compute_length
+        Standard deviation of the process in ln C, and its length scale in e-folds of C.
+    allocation, allocation_lengths
+        Standard deviation of the process in (ln C, ln D/N), and its length scales.
+    exponent
+        Median, and standard deviation of the logarithm, of the prior of alpha and beta with a discrepancy, which leaves
+        runs less information about them; None keeps the law's.
+
+    Raises
+    ------
+    OptionError
+        A scale is not positive.
     """
 
     compute: float = 0.025

@@ -10,13 +10,12 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups, padded_rows
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import interval_columns
+from scalefit._tables import Table, interval_columns
 from scalefit.costs.cost import SixND
 from scalefit.counting import flops_6nd
 from scalefit.fits.fit import Fit, check_fit
@@ -92,17 +91,7 @@ class Audit(Result):
             Rows: models. Columns: params, tokens, tokens_per_param, flops; and those of `draws`, each median, lower and
             upper.
         """
-        import pandas as pd
-
-        columns: dict[tuple[str, str], Any] = {
-            ("params", ""): [model.params for model in self.models],
-            ("tokens", ""): [model.tokens for model in self.models],
-            ("tokens_per_param", ""): [model.tokens / model.params for model in self.models],
-            ("flops", ""): self.flops,
-        }
-        for name, values in self.draws.items():
-            columns |= interval_columns(name, interval(values, prob))
-        return pd.DataFrame(columns, index=pd.Index([model.name for model in self.models], name="model"))
+        return self._all_columns(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, over (draw, model).
@@ -123,7 +112,18 @@ class Audit(Result):
         return labelled(variables, coords, {"discrepancy": self.assumptions.discrepancy})
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob)[["params", "tokens", *SHOWN]])
+        return self._all_columns(prob).only(("params", "tokens", *SHOWN))
+
+    def _all_columns(self, prob: float) -> Table:
+        columns: dict[tuple[str, str], Any] = {
+            ("params", ""): [model.params for model in self.models],
+            ("tokens", ""): [model.tokens for model in self.models],
+            ("tokens_per_param", ""): [model.tokens / model.params for model in self.models],
+            ("flops", ""): self.flops,
+        }
+        for name, values in self.draws.items():
+            columns |= interval_columns(name, interval(values, prob))
+        return Table("model", [model.name for model in self.models], columns)
 
 
 def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fixed: Any) -> Audit:

@@ -11,13 +11,12 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import draws_table
+from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines, parse_share
@@ -132,7 +131,7 @@ class RunComparison(Result):
         pandas.DataFrame
             Rows: those of `draws`, and difference_one_run, with noise. Columns: median, lower, upper.
         """
-        return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, each over `draw`.
@@ -148,7 +147,7 @@ class RunComparison(Result):
         return labelled({name: ("draw", values) for name, values in draws.items()}, attrs=attrs)
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
 
 
 def compare_runs(

@@ -6,7 +6,7 @@ model, and leaving them out of N and of C = 6 N D bends the very same law.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,17 @@ from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
 from scalefit._roots import find_root
-from scalefit._tables import draws_table
+from scalefit._tables import Table, draws_table
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN, OMEGA, flops_6nd, refuse_mix, to_total, tokens_for
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import LogLoss, draw_axes, elasticities, log_loss_of, planning_draws
+from scalefit.frontier.optimum import PATHS, LogLoss, draw_axes, elasticities, log_loss_of, planning_draws
 from scalefit.laws import Law, find_law
 from scalefit.units import percent
 
@@ -97,12 +96,7 @@ class Reconciliation(Result):
             Rows: a without embeddings, a in total, and the exponent of the loss without embeddings. Columns: median,
             lower, upper.
         """
-        rows = {
-            "a, without embeddings": self.studied["non_embedding"],
-            "a, in total": self.studied["total"],
-            "loss, without embeddings": self.studied["loss"],
-        }
-        return draws_table(rows, prob).rename_axis("exponent")
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """Exponents over `draw`, and the optimal path over (counting, draw, size).
@@ -124,7 +118,12 @@ class Reconciliation(Result):
         return labelled(variables, coords, {"unconverged": self.unconverged}, {"size": "parameters"})
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        rows = {
+            "a, without embeddings": self.studied["non_embedding"],
+            "a, in total": self.studied["total"],
+            "loss, without embeddings": self.studied["loss"],
+        }
+        return replace(draws_table(rows, prob), of="exponent")
 
 
 def reconcile(
@@ -234,7 +233,8 @@ def _best(
     """ln N, as the study counts it, and loss of the best model at each budget; NaN tokens are of models not seen."""
 
     def one(theta: dict[str, Array]) -> tuple[Array, Array]:
-        loss = log_loss_of(law, theta)(log_total, log_tokens)
+        one_run = log_loss_of(law, theta)
+        loss = (jnp.vectorize(one_run) if PATHS in theta else one_run)(log_total, log_tokens)
         return log_n[jnp.nanargmin(loss, axis=1)], jnp.nanmin(loss, axis=1)
 
     return jax.lax.map(one, draws)

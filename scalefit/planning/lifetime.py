@@ -12,13 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, said, write
 from scalefit._results import PROB, Result
-from scalefit._tables import draws_table, interval_columns
+from scalefit._tables import Table, draws_table, interval_columns
 from scalefit.costs.cost import Cost
 from scalefit.costs.lifetime import Lifetime
 from scalefit.costs.machines import Machines
@@ -118,7 +117,7 @@ class LifetimePlan(Result):
         pandas.DataFrame
             Rows: those of `draws`. Columns: mean, median, lower, upper.
         """
-        return draws_table(self.draws, prob, mean=True)
+        return self._table(prob).frame()
 
     def pareto(self, prob: float = PROB) -> "pd.DataFrame":
         """The Pareto set of training against serving cost.
@@ -134,12 +133,10 @@ class LifetimePlan(Result):
             Rows: sizes. Columns: serving cost of the expected inference; tokens and training cost, each median, lower
             and upper.
         """
-        import pandas as pd
-
         tokens, cost = interval(self.size_tokens, prob), self.cost.averaged()
         columns: dict[tuple[str, str], Any] = {("serving", ""): cost.serving(self.sizes)}
         columns |= interval_columns("tokens", tokens) | interval_columns("training", cost.training(self.sizes, tokens))
-        return pd.DataFrame(columns, index=pd.Index(self.sizes, name="params"))
+        return Table("params", self.sizes, columns).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, each over `draw`, and the Pareto set over (draw, size).
@@ -158,7 +155,7 @@ class LifetimePlan(Result):
         return labelled(variables, {"size": ("size", self.sizes)}, attrs, units)
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob), dict.fromkeys(COSTS, self.cost.unit))
+        return draws_table(self.draws, prob, mean=True).in_units(dict.fromkeys(COSTS, self.cost.unit))
 
 
 def lifetime(

@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import chunks
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import posterior_name, write
 from scalefit._results import PROB, Result
+from scalefit._tables import Table
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
@@ -79,16 +79,14 @@ class Surface(Result):
         return labelled(variables, coords, attrs, dict.fromkeys(parts, "nats per token"))
 
     def _table(self, prob: float) -> Table:
-        import pandas as pd
-
         rows, columns = (_spread(count, most) for count, most in zip(self.mean.shape, SHOWN, strict=True))
         cells = {
             (f"D = {format_count(self.tokens[column])}", part): getattr(self, part)[rows, column]
             for column in columns
             for part in ("median", "lower", "upper")
         }
-        index = pd.Index([f"N = {format_count(n)}" for n in self.params[rows]], name="loss, nats per token")
-        return Table(pd.DataFrame(cells, index=index), prob=self.prob)
+        sizes = [f"N = {format_count(n)}" for n in self.params[rows]]
+        return Table("loss, nats per token", sizes, cells, prob=self.prob)
 
 
 def _spread(count: int, most: int) -> np.ndarray:

@@ -1,18 +1,17 @@
 """What should I train? The one allocation of a budget that minimises posterior expected loss, and its regret."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, said, write
 from scalefit._results import PROB, Result
-from scalefit._tables import draws_table
+from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
@@ -155,15 +154,7 @@ class Plan(Result):
             D_opt, and wall_penalty where unique tokens are limited. Columns: mean, median, lower, upper. One run's mean
             loss is NaN: under Student-t noise on ln loss it has no finite expectation.
         """
-        draws = {name: self.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
-        if self.cost.unit == "FLOP":
-            draws["wasted_flops"] = self.budget * self.draws["wasted_compute"]
-        draws |= {"wasted_money": self.wasted_money, "N_opt": self.draws["N_opt"], "D_opt": self.draws["D_opt"]}
-        if self.data_wall:
-            draws["wall_penalty"] = self.data_wall.penalty
-        table = draws_table(draws, prob, mean=True)
-        table.loc["loss_one_run", "mean"] = np.nan
-        return table
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, each over `draw`, and the plan as attributes.
@@ -180,7 +171,15 @@ class Plan(Result):
         return labelled({name: ("draw", values) for name, values in self.draws.items()}, attrs=attrs)
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        draws = {name: self.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
+        if self.cost.unit == "FLOP":
+            draws["wasted_flops"] = self.budget * self.draws["wasted_compute"]
+        draws |= {"wasted_money": self.wasted_money, "N_opt": self.draws["N_opt"], "D_opt": self.draws["D_opt"]}
+        if self.data_wall:
+            draws["wall_penalty"] = self.data_wall.penalty
+        table = draws_table(draws, prob, mean=True)
+        mean = np.where([name == "loss_one_run" for name in draws], np.nan, table.columns["mean"])
+        return replace(table, columns={**table.columns, "mean": mean})
 
 
 def plan(

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
-from scalefit._tables import two_level
+from scalefit._tables import Table, by_rows
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import SixND
 from scalefit.costs.machines import Machines
@@ -93,16 +92,7 @@ class RulesOfThumb(Result):
         pandas.DataFrame
             Rows: rules. Columns: params, tokens; regret, wasted_compute and wasted_money, each mean, lower and upper.
         """
-        money, rows = float(self.machines.money(self.budget)), {}
-        for rule, draws in self.draws.items():
-            row: dict[tuple[str, str], Any] = {("params", ""): self.params[rule], ("tokens", ""): self.tokens(rule)}
-            waste = draws["wasted_compute"]
-            shown = {"regret": draws["regret"], "wasted_compute": waste, "wasted_money": money * waste}
-            for name, values in shown.items():
-                parts = zip(("mean", "lower", "upper"), _waste(values, prob), strict=True)
-                row |= {(name, part): value for part, value in parts}
-            rows[rule] = row
-        return two_level(rows, "rule")
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, over (draw, rule).
@@ -130,7 +120,16 @@ class RulesOfThumb(Result):
         return float(tokens_for(self.budget, self.params[rule]))
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob))
+        money, rows = float(self.machines.money(self.budget)), {}
+        for rule, draws in self.draws.items():
+            row: dict[tuple[str, str], Any] = {("params", ""): self.params[rule], ("tokens", ""): self.tokens(rule)}
+            waste = draws["wasted_compute"]
+            shown = {"regret": draws["regret"], "wasted_compute": waste, "wasted_money": money * waste}
+            for name, values in shown.items():
+                parts = zip(("mean", "lower", "upper"), _waste(values, prob), strict=True)
+                row |= {(name, part): value for part, value in parts}
+            rows[rule] = row
+        return by_rows("rule", rows)
 
 
 def _waste(draws: np.ndarray, prob: float) -> np.ndarray:

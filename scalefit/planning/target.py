@@ -12,13 +12,12 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
-from scalefit._display import Table
 from scalefit._intervals import check_prob, interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, said, write
 from scalefit._results import PROB, Result
-from scalefit._tables import draws_table
+from scalefit._tables import Table, draws_table
 from scalefit.costs.cost import Cost, SixND
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
@@ -118,7 +117,7 @@ class Target(Result):
             Rows: budget, N_opt, D_opt. Columns: median, lower, upper; infinite where a share of the draws never reaches
             the target.
         """
-        return draws_table(self.draws, prob)
+        return self._table(prob).frame()
 
     def to_xarray(self) -> "xr.Dataset":
         """The draws with names, each over `draw`.
@@ -137,7 +136,7 @@ class Target(Result):
         return labelled(variables, attrs=attrs, units={"budget": self.cost.unit})
 
     def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob), {"budget": self.cost.unit})
+        return draws_table(self.draws, prob).in_units({"budget": self.cost.unit})
 
 
 def target(

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from scalefit._intervals import interval
-from scalefit.fits.fit import Fit, check_fit
+from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Audit
 from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
 from scalefit.units import percent
@@ -37,7 +37,7 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
         color=ACCENT,
         alpha=0.2,
         lw=0,
-        label=f"optimum, {percent(prob)} ({found.assumptions.interval})",
+        label=f"optimum, {percent(prob)} ({posterior_name(found.assumptions.discrepancy)})",
     )
     ax.plot(budgets, median, color=ACCENT, lw=1.5, label="optimum, median")
     ax.axvline(largest, color="black", lw=0.8, ls="--", label="largest run of the data")

@@ -19,9 +19,8 @@ def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
     """
     ax = ax or new_axes(size=(6.5, 6.0))
     ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="kept promise")
-    methods = dict.fromkeys(result.records["method"])
-    for index, method in enumerate(methods):
-        chosen, color = result.records["method"] == method, COLORS[index % len(COLORS)]
+    for index, method in enumerate(result.predictors):
+        chosen, color = result.chosen(method), COLORS[index % len(COLORS)]
         for name, style, label in (("pit", "-", ""), ("pit_without_noise", "--", ", without noise")):
             pit = result.records[name][chosen]
             if not np.isnan(pit).any():

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from scalefit._intervals import interval
 from scalefit.diagnostics.checks import Health
 from scalefit.frontier.frontier import Frontier, is_extrapolation
 from scalefit.model.discrepancy import Evidence
-from scalefit.text.phrases import ranged, ratio
-from scalefit.units import format_count, format_flops, percent
+from scalefit.text.phrases import ratio
+from scalefit.units import format_flops
 
 FEW = 0.02  # of the draws
 LAW_ONLY_COVERAGE = "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
@@ -78,21 +77,9 @@ def _coverage_found(discrepancy: bool, evidence: Evidence | None, factor: float)
     )
 
 
-def optimum_sentence(front: Frontier, index: int, prob: float) -> str:
-    """The optimum at one budget of a frontier, with intervals."""
-    n, d, per, loss = (
-        interval(getattr(front, name)[:, index], prob) for name in ("params", "tokens", "tokens_per_param", "loss")
-    )
-    return (
-        f"At {format_flops(front.flops[index])} FLOP the optimum is {ranged(n, format_count)} parameters on "
-        f"{ranged(d, format_count)} tokens, {ranged(per, '{:.1f}'.format)} tokens per parameter, for a loss of "
-        f"{ranged(loss, '{:.3f}'.format)} nats per token (median and {percent(prob)} interval)."
-    )
-
-
 def fit_paragraph(front: Frontier, prob: float, evidence: Evidence | None = None) -> str:
     """The optimum at each budget, and a caution about the furthest one beyond the data."""
-    words = [optimum_sentence(front, index, prob) for index in range(len(front.flops))]
+    words = [front.optimum_sentence(index, prob) for index in range(len(front.flops))]
     warned = caution(front.flops.max(), front.compute_range, front.discrepancy, evidence)
     words += filter(None, [search_sentence(front.unconverged)])
     return " ".join([*words, warned or "Ask for a larger budget with --budget; such an answer is an extrapolation."])

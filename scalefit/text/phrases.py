@@ -1,24 +1,11 @@
 """Phrases that sentences share: factors, intervals, money."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from scalefit.costs.cost import Cost
-from scalefit.units import format_count, format_flops
+from scalefit._quantities import ranged, ratio, write
+from scalefit.units import format_count
 
-
-def ratio(value: float) -> str:
-    """A factor with two digits and no exponent: 44.5 -> "44", 1234 -> "1200"; with three near one: "1.01"."""
-    digits = 3 if 0.95 < value < 1.05 else 2
-    return f"{float(f'{value:.{digits}g}'):.10g}"
-
-
-def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:
-    """Median, lower and upper as "2 [1, 3]"; a point says that it has no interval."""
-    if np.isnan(values[1]):
-        return f"{form(values[0])} [no interval]"
-    return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"
+__all__ = ["at_least_none", "in_brackets", "interval_ends", "money", "ranged", "ratio"]
 
 
 def in_brackets(values: np.ndarray) -> str:
@@ -28,12 +15,7 @@ def in_brackets(values: np.ndarray) -> str:
 
 def money(value: float) -> str:
     """$ with a suffix, as people write it: "$809K"."""
-    return f"${format_count(value)}"
-
-
-def in_unit(value: float, cost: Cost) -> str:
-    """A cost with its unit."""
-    return money(value) if cost.unit == "$" else f"{format_flops(value)} FLOP"
+    return write(value, "$")
 
 
 def interval_ends(values: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scalefit._intervals import interval
+from scalefit._quantities import said
 from scalefit.costs.cost import Cost
 from scalefit.counting import flops_6nd
 from scalefit.counting.compute import SAME_COMPUTE
@@ -12,7 +13,7 @@ from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.target import Allocation
 from scalefit.text.fits import caution, health_sentence, search_sentence
-from scalefit.text.phrases import at_least_none, in_brackets, in_unit, interval_ends, money, ranged, ratio
+from scalefit.text.phrases import at_least_none, in_brackets, interval_ends, money, ranged, ratio
 from scalefit.units import chance, format_count, format_flops, percent
 
 TAIL = 0.95  # "one case of twenty"
@@ -48,18 +49,9 @@ def bill_sentence(machines: Machines, flops: float) -> str:
 
 def plan_paragraph(plan: Plan, prob: float) -> str:
     """What to train, what to expect, and what being wrong costs."""
-    loss, one_run = (interval(plan.draws[name], prob) for name in ("loss", "loss_one_run"))
-    spread = (
-        f" The {percent(prob)} interval is {in_brackets(loss)} for the expected loss and {in_brackets(one_run)} for "
-        "one run."
-        if np.isfinite(loss[1])
-        else ""
-    )
-    return (
-        f"Train {format_count(plan.params)} parameters on {format_count(plan.tokens)} tokens "
-        f"({plan.tokens_per_param:.1f} tokens per parameter). Expect a loss of {plan.loss:.3f} nats per token."
-        f"{spread} {_waste_sentence(plan)}"
-    )
+    one_run = interval(plan.draws["loss_one_run"], prob)
+    spread = f" The loss of one run lies in {in_brackets(one_run)}." if np.isfinite(one_run[1]) else ""
+    return f"{plan.headline(prob)}{spread} {_waste_sentence(plan)}"
 
 
 def _waste_sentence(plan: Plan) -> str:
@@ -107,12 +99,8 @@ def data_wall_sentence(plan: Plan) -> str:
 
 def target_paragraph(found: Target, prob: float) -> str:
     """What a loss costs, at even odds and with confidence."""
-    budget = interval(found.draws["budget"], prob)
-    least = ranged(budget, lambda value: format_flops(value) if np.isfinite(value) else "out of reach")
     return (
-        f"The least budget for a loss of {found.loss:g} is {least} {found.cost.unit} (median, {percent(prob)} "
-        "interval). "
-        f"At even odds, train {_allocation(found.even, found.cost)}. "
+        f"{found.headline(prob)} At even odds, train {_allocation(found.even, found.cost)}. "
         f"For {percent(found.confidence)} confidence, train {_allocation(found.sure, found.cost)}. "
         f"Confidence multiplies the cost by {ratio(found.sure.cost / found.even.cost)}."
     )
@@ -120,7 +108,7 @@ def target_paragraph(found: Target, prob: float) -> str:
 
 def _allocation(run: Allocation, cost: Cost) -> str:
     return (
-        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens for {in_unit(run.cost, cost)} "
+        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens for {said(run.cost, cost.unit)} "
         f"(P(expected loss below target) {chance(run.chance)}, P(one run below target) {chance(run.chance_one_run)})"
     )
 
@@ -128,23 +116,17 @@ def _allocation(run: Allocation, cost: Cost) -> str:
 def lifetime_paragraph(life: LifetimePlan, prob: float) -> str:
     """The size for a whole life, against the one that is cheapest to train."""
     n, d = life.reference
-    tokens, saved = (interval(life.draws[name], prob) for name in ("tokens", "saved"))
     total, serving = float(life.draws["total"].mean()), float(np.nanmean(life.draws["serving"]))
     missed = (
         f" In {1 - life.reachable:.1%} of the draws this size never reaches the quality, and the larger model is "
-        "trained "
-        "instead."
+        "trained instead."
         if life.reachable < 1
         else ""
     )
     return (
-        f"Train {format_count(life.params)} parameters on {ranged(tokens, format_count)} tokens ({percent(prob)}). "
-        f"The quality is that of {format_count(n)} parameters on {format_count(d)} tokens: {ratio(life.params / n)} "
-        "times "
-        f"the size and {ratio(life.tokens / d)} times the tokens.{missed} "
-        f"The total cost is {in_unit(total, life.cost)}, of which inference is {serving / total:.0%}. "
-        f"It saves {life.draws['saved'].mean():.1%} {interval_ends(saved)} of the larger model's total. "
-        f"Uncertainty about the optimum wastes {life.draws['wasted'].mean():.1%} of the total."
+        f"{life.headline(prob)} That is {ratio(life.params / n)} times the size and {ratio(life.tokens / d)} times the "
+        f"tokens.{missed} Inference is {serving / total:.0%} of the total cost. Uncertainty about the optimum wastes "
+        f"{life.draws['wasted'].mean():.1%} of it."
     )
 
 
@@ -170,19 +152,15 @@ def audit_sentence(audit: Audit, index: int, prob: float) -> str:
 
 def run_comparison_paragraph(found: RunComparison, prob: float) -> str:
     """Which is better, how sure that is, and what it is in compute."""
+    speedup = interval(found.draws["speedup"], prob)
     if not found.draws["difference"].any():
-        return f"{found.a.name} and {found.b.name} are equal: both have the same loss in every draw."
-    difference, speedup = (interval(found.draws[name], prob) for name in ("difference", "speedup"))
-    better, worse, sign = (found.b.name, found.a.name, 1) if difference[0] >= 0 else (found.a.name, found.b.name, -1)
-    expected, one_run = (p if sign > 0 else 1 - p for p in (found.chance, found.chance_one_run))
-    gain, factor = difference, speedup
-    if sign < 0:
-        gain, factor = -difference[[0, 2, 1]], 1 / speedup[[0, 2, 1]]
-    sure = found.chance_of_speedup if sign > 0 else float(np.mean(found.draws["speedup"] < 1))
+        return found.headline(prob)
+    factor, sure = speedup, found.chance_of_speedup
+    if np.median(found.draws["difference"]) < 0:
+        factor, sure = 1 / speedup[[0, 2, 1]], float(np.mean(found.draws["speedup"] < 1))
     return (
-        f"{better} beats {worse} with probability {chance(expected)} in expected loss and {chance(one_run)} as one run "
-        f"each. Its loss is {ranged(gain, '{:.3f}'.format)} nats lower ({percent(prob)}), which equals "
-        f"{ranged(factor, '{:.3g}'.format)} times the compute (more than 1 with probability {chance(sure)})."
+        f"{found.headline(prob)} That equals {ranged(factor, '{:.3g}'.format)} times the compute (more than 1 with "
+        f"probability {chance(sure)})."
     )
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._quantities import ratio
 from scalefit._results import PROB, Result
-from scalefit._tables import INTERVAL
+from scalefit._tables import INTERVAL, Table, by_rows
+from scalefit.counting.compute import CLUSTER_WIDTH
 from scalefit.errors import FitError, ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
@@ -22,7 +22,7 @@ from scalefit.runs import Runs
 from scalefit.units import percent, positive_budgets
 from scalefit.validation.extrapolation import sizes_at_minima
 from scalefit.validation.holdout import Holdout, checked
-from scalefit.validation.scores import CLUSTER, clustered_error, crps, inside, interval_score, log_losses, pit
+from scalefit.validation.scores import clustered_error, crps, inside, interval_score, log_losses, pit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,18 +103,7 @@ class Backtest(Result):
             intervals with and without noise, each a mean with a standard error clustered by budget ("x_se"); minima,
             crps_N_opt and the coverage of N_opt where the held-out runs show isoFLOP minima.
         """
-        import pandas as pd
-
-        rows = {}
-        for name in self.predictors:
-            mine = self.chosen(name)
-            records = {column: values[mine] for column, values in self.records.items()}
-            cluster = np.round(np.log(records["flops"]) / CLUSTER).astype(int)
-            row: dict[str, float] = {"runs": len(cluster)}
-            for score, values in _scores(records).items():
-                row |= {score: values.mean(), f"{score}_se": clustered_error(values, cluster)}
-            rows[name] = row | self._size_scores(name)
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+        return self._all_columns().frame()
 
     def by_distance(self, edges: Any = (0.0, 1.0, 2.0, 4.0)) -> "pd.DataFrame":
         """Scores by how far beyond the training runs.
@@ -153,7 +142,20 @@ class Backtest(Result):
         columns = ["runs"] + [
             f"{name}{end}" for name in ("bias", "crps", "cover_50", "cover_90") for end in ("", "_se")
         ]
-        return Table(self.summary()[columns], dict.fromkeys(("cover_50", "cover_90"), "share"))
+        shares = dict.fromkeys(("cover_50", "cover_90"), "share")
+        return self._all_columns().only(columns).in_units(shares)
+
+    def _all_columns(self) -> Table:
+        rows = {}
+        for name in self.predictors:
+            mine = self.chosen(name)
+            records = {column: values[mine] for column, values in self.records.items()}
+            cluster = np.round(np.log(records["flops"]) / CLUSTER_WIDTH).astype(int)
+            row: dict[str, float] = {"runs": len(cluster)}
+            for score, values in _scores(records).items():
+                row |= {score: values.mean(), f"{score}_se": clustered_error(values, cluster)}
+            rows[name] = row | self._size_scores(name)
+        return by_rows("method", rows)
 
     def _size_scores(self, predictor: str) -> dict[str, float]:
         """How many isoFLOP minima the held-out runs show, and scores of their sizes; nothing where there are none."""

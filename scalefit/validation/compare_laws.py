@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from scalefit._display import Table
 from scalefit._quantities import ratio
 from scalefit._results import PROB, Result
+from scalefit._tables import Table, by_rows
 from scalefit.errors import FitError, QuestionError, ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.frontier import Frontier
@@ -94,8 +94,14 @@ class LawComparison(Result):
             held-out run, lpd_diff to the best law's, and crps, each with a standard error clustered by budget
             ("x_se"); elpd_loo with its standard error, loo_weight, the largest pareto_k; the fit's health.
         """
-        import pandas as pd
+        return self._table(PROB).frame()
 
+    @property
+    def _order(self) -> list[str]:
+        """Laws, the best on held-out runs first."""
+        return sorted(self.scores, key=lambda law: -float(self.records["share"] @ self.scores[law].lpd))
+
+    def _table(self, prob: float) -> Table:
         share, order, rows = self.records["share"], self._order, {}
         for law in order:
             score = self.scores[law]
@@ -106,15 +112,7 @@ class LawComparison(Result):
             row |= {"elpd_loo": score.loo.sum(), "elpd_loo_se": np.sqrt(len(score.loo)) * score.loo.std(ddof=1)}
             row |= {"loo_weight": self.loo_weights[law], "pareto_k": score.pareto_k.max()}
             rows[law] = row | {"health": self.fits[law].health.verdict}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("law")
-
-    @property
-    def _order(self) -> list[str]:
-        """Laws, the best on held-out runs first."""
-        return sorted(self.scores, key=lambda law: -float(self.records["share"] @ self.scores[law].lpd))
-
-    def _table(self, prob: float) -> Table:
-        return Table(self.summary())
+        return by_rows("law", rows)
 
     def predict(
         self, new_runs: Any, noise: bool = True, discrepancy: bool | None = None, seed: int | None = None

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalefit._display import Table
 from scalefit._intervals import interval
 from scalefit._quantities import ranged
 from scalefit._results import PROB, Result
-from scalefit._tables import interval_columns, two_level
+from scalefit._tables import Table, by_rows, interval_columns
 from scalefit.errors import ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.approaches import PowerLawFrontier, envelope, isoflop
@@ -111,6 +110,12 @@ class Comparison(Result):
             Rows: methods. Columns: E, A, B, alpha, beta, a, b and N_opt, D_opt, tokens_per_param, loss at the budget,
             each with median, lower and upper, NaN where a method has no such answer; kind, seconds, failure.
         """
+        return self._all_columns(prob).frame()
+
+    def _table(self, prob: float) -> Table:
+        return self._all_columns(prob).only((*SHOWN, "kind", "seconds"))
+
+    def _all_columns(self, prob: float) -> Table:
         rows = {}
         for method, entry in self.entries.items():
             row: dict[tuple[str, str], Any] = {}
@@ -119,10 +124,7 @@ class Comparison(Result):
                 row |= interval_columns(name, found)
             others = {"kind": entry.kind, "seconds": entry.seconds, "failure": entry.failure}
             rows[method] = row | {(name, ""): value for name, value in others.items()}
-        return two_level(rows, "method")
-
-    def _table(self, prob: float) -> Table:
-        return Table(self.summary(prob)[[*SHOWN, "kind", "seconds"]])
+        return by_rows("method", rows)
 
 
 def compare_methods(

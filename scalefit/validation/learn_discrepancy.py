@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from scalefit._display import Table
 from scalefit._quantities import ratio
 from scalefit._results import PROB, Result
+from scalefit._tables import Table, by_rows
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
 from scalefit.infer import AIS, Engine, fit_many
@@ -101,13 +101,7 @@ class LearnedDiscrepancy(Result):
             Rows: methods. Columns: those of `coverage_scores`, and "loss ratio" and "size ratio", the CRPS over that of
             the law only.
         """
-        import pandas as pd
-
-        means = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in self.scores.items()}
-        table = pd.DataFrame.from_dict(means, orient="index").rename_axis("method")
-        for target in TARGETS:
-            table[f"{target} ratio"] = table[f"{target} crps"] / table.loc[LAW_ONLY, f"{target} crps"]
-        return table
+        return self._all_columns().frame()
 
     def by_study(self) -> "pd.DataFrame":
         """Scores of "left out" in every study.
@@ -126,7 +120,13 @@ class LearnedDiscrepancy(Result):
     def _table(self, prob: float) -> Table:
         columns = [f"{target} {name}" for target in TARGETS for name in (*COVERAGE, "crps", "ratio")]
         shares = [f"{target} {name}" for target in TARGETS for name in COVERAGE]
-        return Table(self.summary()[columns], dict.fromkeys(shares, "share"))
+        return self._all_columns().only(columns).in_units(dict.fromkeys(shares, "share"))
+
+    def _all_columns(self) -> Table:
+        rows = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in self.scores.items()}
+        for row in rows.values():
+            row |= {f"{target} ratio": row[f"{target} crps"] / rows[LAW_ONLY][f"{target} crps"] for target in TARGETS}
+        return by_rows("method", rows)
 
 
 def learn_discrepancy(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from scalefit._display import Table
 from scalefit._intervals import check_prob
 from scalefit._precision import precision
 from scalefit._results import PROB, Result
+from scalefit._tables import Table
 from scalefit.errors import FitError, OptionError
 from scalefit.infer import Engine, checked_engine, progress_report
 from scalefit.infer.many import table_seed
@@ -143,25 +143,19 @@ class SBC(Result):
             Rows: quantities, the one furthest from uniform ranks first. Columns: difference, p_value, inside, cover_50,
             cover_90.
         """
-        import pandas as pd
-
-        columns = {
-            "difference": self.difference(false_alarm),
-            "p_value": self.p_values(),
-            "inside": self.inside(false_alarm),
-            "cover_50": self.coverage(0.5),
-            "cover_90": self.coverage(0.9),
-        }
-        return pd.DataFrame(columns).rename_axis("quantity").sort_values("difference", ascending=False)
+        columns: dict[str, Any] = {"difference": self.difference(false_alarm), "p_value": self.p_values()}
+        columns |= {"inside": self.inside(false_alarm), "cover_50": self.coverage(0.5), "cover_90": self.coverage(0.9)}
+        return self._sorted_by("difference", columns, -1).frame()
 
     def _table(self, prob: float) -> Table:
         """By p-value: distances from the middle take a second."""
-        import pandas as pd
+        columns: dict[str, Any] = {"p_value": self.p_values(), "inside": self.inside()}
+        columns |= {"cover_50": self.coverage(0.5), "cover_90": self.coverage(0.9)}
+        return self._sorted_by("p_value", columns, 1).in_units(dict.fromkeys(("cover_50", "cover_90"), "share"))
 
-        columns = {"p_value": self.p_values(), "inside": self.inside()}
-        columns |= {f"cover_{100 * p:.0f}": self.coverage(p) for p in (0.5, 0.9)}
-        frame = pd.DataFrame(columns).rename_axis("quantity").sort_values("p_value")
-        return Table(frame, dict.fromkeys(("cover_50", "cover_90"), "share"))
+    def _sorted_by(self, name: str, columns: dict[str, Any], sign: int) -> Table:
+        rows = sorted(self.ranks, key=lambda row: sign * columns[name][row])
+        return Table("quantity", rows, {key: [values[row] for row in rows] for key, values in columns.items()})
 
     def _counts(self, quantity: str) -> np.ndarray:
         return ecdf.counts_below(self.ranks[quantity], self.draws + 1)
