@@ -1,5 +1,6 @@
 """Shared tables and fits. Compiled programs are kept for the session: processes and command lines share them."""
 
+import json
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ["MPLBACKEND"] = "Agg"
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -80,22 +82,26 @@ def point_fit(small_fit):
 
     def make(**theta):
         draws = {name: np.array([[theta.get(name, values.mean())]]) for name, values in small_fit.draws.items()}
-        return replace(small_fit, draws=draws, kind="point")
+        return replace(small_fit, draws=draws, kind="point", stats={})
 
     return make
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run a command line; gives (exit status, standard output, standard error)."""
+    """Run a command line; gives (exit status, standard output, standard error). JSON is held to its schema."""
 
     from scalefit import cli
+    from scalefit.cli import schema
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["scalefit", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             cli.main()
         out, err = capsys.readouterr()
+        if "--json" in arguments and left.value.code != 2:
+            name = "-".join(arguments[: 1 + (arguments[0] == "compare")])
+            jsonschema.validate(json.loads(out), json.loads((schema.FOLDER / f"{name}.json").read_text()))
         return left.value.code or 0, out, err
 
     return call

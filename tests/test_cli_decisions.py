@@ -1,4 +1,4 @@
-"""The commands that decide, as a user meets them."""
+"""The commands that ask a fit for a decision, as a user meets them."""
 
 import json
 from dataclasses import replace
@@ -14,50 +14,97 @@ def flat(text):
     return " ".join(text.split())
 
 
-def test_plan_in_machines_money_and_every_unit(run, saved):
-    code, out, _ = run("plan", saved, "--budget", "512 H100 x 30 days @ 40%", "--rules")
+def asked(run, *arguments):
+    """The document of a command that succeeds."""
+    code, out, _ = run(*arguments, "--json")
     assert code == 0
-    assert "369K H100-hours at 40% MFU, 30 days on 512 of them, $737K at $2 an hour" in flat(out)
-    assert "20 tokens per parameter" in out
-    assert "C = 6 N D" in out
-    assert "intervals are equal-tailed, 90%" in flat(out)
-    document = json.loads(run("plan", saved, "--budget", "$2M", "--accelerator", "A100", "--price", "$1", "--json")[1])
+    return json.loads(out)
+
+
+def test_plan_begins_with_how_far_it_extrapolates(run, saved):
+    code, out, _ = run("plan", saved, "--budget", "1e23")
+    assert code == 0
+    assert "extrapolation" in out.split("Train ")[0]
+    assert "wasted_compute" in out
+    assert run("plan", saved, "--budget", "1e20")[1].startswith("Train ")
+
+
+def test_plan_json_agrees_with_the_api(run, saved, small_fit):
+    document = asked(run, "plan", saved, "--budget", "5.76e23")
+    plan = sf.plan(small_fit, 5.76e23)
+    assert document["params"] == pytest.approx(plan.params)
+    assert document["near_optimal_params"]["upper"] == pytest.approx(plan.near_optimal[1])
+    assert document["summary"]["loss"]["lower"] < document["loss"] < document["summary"]["loss"]["upper"]
+    assert "extrapolation" in document["caution"]
+    assert document["discrepancy"] is True
+    assert document["rules_of_thumb"] is document["deployment"] is None
+
+
+def test_plan_in_machines_money_and_every_unit(run, saved):
+    code, out, _ = run("plan", saved, "--budget", "512 H100 x 30 days @ 40%", "--rules-of-thumb")
+    assert code == 0
+    for words in ("369K H100-hours at 40% MFU", "$737K", "20 tokens per parameter", "C = 6 N D", "90%"):
+        assert words in flat(out)
+    document = asked(
+        run, "plan", saved, "--budget", "$2M", "--accelerator", "A100", "--price", "$1", "--rules-of-thumb"
+    )
     assert document["training"]["money"] == pytest.approx(2e6)
     assert document["training"]["assumed"].startswith("1,024 A100 at 40% MFU, $1")
+    assert set(document["rules_of_thumb"]) == {"20 tokens per parameter", "Kaplan 2020"}
 
 
 def test_plan_names_the_shape_to_build(run, saved):
-    code, out, _ = run("plan", saved, "--budget", "5e20", "--family", "llama-2", "--rule", "palm-causal")
+    code, out, _ = run("plan", saved, "--budget", "5e20", "--family", "llama-2", "--flop-rule", "palm-causal")
     assert code == 0
-    assert "As a llama-2 shape:" in flat(out)
-    assert "C counted over shapes (llama-2, palm-causal)" in flat(out)
-    document = json.loads(run("plan", saved, "--budget", "5e20", "--family", "mixtral", "--active", "28%", "--json")[1])
+    assert "llama-2 shape" in flat(out)
+    assert "palm-causal" in flat(out)
+    document = asked(run, "plan", saved, "--budget", "5e20", "--family", "mixtral", "--active", "28%")
     assert document["deployment"]["shape"]["experts"] == 8
-    assert "28% of N that are active" in document["basis"]
+    assert "28%" in document["assumptions"]
 
 
-def test_plan_under_limits_says_what_they_cost(run, saved):
+def test_plan_under_constraints_says_what_they_cost(run, saved):
     code, out, _ = run("plan", saved, "--budget", "1e23", "--max-params", "7B", "--unique-tokens", "100B..1T")
     assert code == 0
-    assert "Held to at most 7B parameters, it wastes" in flat(out)
-    assert "the data wall binds with probability" in flat(out)
-    assert "a repeated token is taken to teach nothing" in flat(out)
+    for words in ("at most 7B parameters", "data wall", "repeated"):
+        assert words in flat(out)
     assert out.startswith("1e23 FLOP is 100 times the compute of the largest run")
 
 
 def test_plan_with_inference_in_the_budget(run, saved):
-    document = json.loads(run("plan", saved, "--budget", "5e20", "--inference-tokens", "50B", "--json")[1])
+    document = asked(run, "plan", saved, "--budget", "5e20", "--inference-tokens", "50B")
     assert 6 * document["params"] * document["tokens"] + 1e11 * document["params"] == pytest.approx(5e20)
-    assert "2 N T" in document["basis"]
+    assert "2 N T" in document["assumptions"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "FIT", "--budget", "1e20"],
+        ["target", "FIT", "--loss", "2.6"],
+        ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"],
+        ["audit", "400M:8B", "--fit", "FIT"],
+        ["compare", "runs", "1e20", "2e20", "--fit", "FIT"],
+    ],
+    ids=" ".join,
+)
+def test_the_law_only_is_another_answer_and_says_so(run, saved, arguments):
+    arguments = [saved if part == "FIT" else part for part in arguments]
+    included, law = asked(run, *arguments), asked(run, *arguments, "--law-only")
+    assert (included["discrepancy"], law["discrepancy"]) == (True, False)
+    assert "discrepancy" in included["assumptions"]
+    assert "law only" in law["assumptions"]
+    numbers = "models" if arguments[0] == "audit" else "summary"
+    assert included[numbers] != law[numbers]
 
 
 def test_target(run, saved, small_fit):
     code, out, _ = run("target", saved, "--loss", "2.1")
     assert code == 0
-    assert "At even odds:" in out
-    assert "To be 90% sure:" in flat(out)
-    assert "The riskier plan:" in run("target", saved, "--loss", "2.1", "--confidence", "0.3")[1]
-    document = json.loads(run("target", saved, "--loss", "2.1", "--json")[1])
+    assert "even odds" in flat(out)
+    assert "90% confidence" in flat(out)
+    assert "riskier" in run("target", saved, "--loss", "2.1", "--confidence", "0.3")[1]
+    document = asked(run, "target", saved, "--loss", "2.1")
     assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
 
 
@@ -65,43 +112,54 @@ def test_lifetime_with_its_picture(run, saved, tmp_path):
     arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T"]
     code, out, _ = run(*arguments, "--plot", tmp_path / "pareto.png")
     assert code == 0
-    assert "until the quality is reached" in flat(out)
+    assert "$" not in out.split("training and inference")[1]
     assert (tmp_path / "pareto.png").stat().st_size > 10_000
-    document = json.loads(run(*arguments, "--serving-mfu", "10%", "--json")[1])
-    assert document["params"] < json.loads(run(*arguments, "--json")[1])["params"]  # dearer inference, smaller model
-    assert "in money" in document["basis"]
+    paid, counted = asked(run, *arguments, "--serving-mfu", "10%"), asked(run, *arguments)
+    assert paid["params"] < counted["params"]  # dearer inference, smaller model
+    assert (paid["unit"], counted["unit"]) == ("$", "FLOP")
+    assert "in money" in paid["assumptions"]
+    sizes = [row["params"] for row in counted["pareto"]]
+    assert sizes == sorted(sizes)
+    _, out, _ = run(*arguments, "--money")
+    (total,) = [line for line in out.splitlines() if line.split()[:1] == ["total"]]
+    assert total.count("$") == 4
 
 
 def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):
     code, out, _ = run("audit", "70B", "1.4T", "--fit", saved)
     assert code == 0
-    assert "70B:1.4T: 70B parameters, 1.4T tokens, 20.0 per parameter, 5.88e23 FLOP" in flat(out)
+    for words in ("70B:1.4T", "70B parameters", "1.4T tokens", "5.88e23 FLOP"):
+        assert words in flat(out)
     _, out, _ = run("audit", "llama-3-8b", "gpt-3", "--fit", saved)
-    assert "No inference would justify the size" in flat(out)
+    assert "no amount of inference" in flat(out)
     _, out, _ = run("audit", "1B:20T", "--fit", saved)  # the table goes up to 2,000 tokens per parameter
     assert "20,000 tokens per parameter is 10 times the most of any run: an extrapolation" in flat(out)
-    document = json.loads(run("audit", "--fit", saved, "--json", "--plot", tmp_path / "audit.png")[1])
-    assert len(document["models"]) == 17
+    document = asked(run, "audit", "--fit", saved, "--plot", tmp_path / "audit.png")
+    assert len(document["models"]) == len(document["words"]) == 17
     assert "2005.14165" in document["sources"]["GPT-3"]
     assert (tmp_path / "audit.png").stat().st_size > 10_000
 
 
-def test_audit_without_a_fit_says_whose_law_it_asks(run, monkeypatch, small_fit):
+def test_without_a_fit_the_shipped_runs_answer_and_a_note_says_so(run, monkeypatch, small_fit):
     monkeypatch.setattr(sf, "fit", lambda *_, **__: small_fit)
-    code, _, err = run("audit", "chinchilla")
-    assert code == 0
-    assert "240 shipped Chinchilla runs are fitted" in err
-    assert run("audit", "chinchilla", "--json")[2] == ""
+    for arguments in (["audit", "chinchilla"], ["compare", "runs", "gopher", "chinchilla"]):
+        code, _, err = run(*arguments)
+        assert code == 0
+        assert "note: chinchilla" in err
+        assert run(*arguments, "--json")[2] == ""
 
 
-def test_versus_runs_budgets_and_recipes(run, saved):
-    code, out, _ = run("versus", "280B:300B", "70B:1.4T", "--fit", saved, "--kind", "mean")
+def test_compare_runs_budgets_gains_and_fits(run, saved, small_fit):
+    code, out, _ = run("compare", "runs", "280B:300B", "70B:1.4T", "--fit", saved, "--law-only")
     assert code == 0
-    assert "70B:1.4T beats 280B:300B with probability above 99% by the law" in flat(out)
-    document = json.loads(run("versus", "5e20 - 2%", "5e20", "--fit", saved, "--json")[1])
-    assert document["chance"] == 0
-    document = json.loads(run("versus", saved, saved, "--budget", "5e20", "--json")[1])
-    assert document["summary"]["speedup"]["lower"] < 1 < document["summary"]["speedup"]["upper"]
+    assert "70B:1.4T beats 280B:300B" in flat(out)
+    assert asked(run, "compare", "runs", "5e20", "5e20", "--gain-a", "2%", "--fit", saved)["chance"] == 0
+    better = asked(run, "compare", "runs", "5e20", "5e20", "--gain-b", "0.02", "--fit", saved)
+    assert (better["chance"], better["b"]["gain"]) == (1, 0.02)
+    both = asked(run, "compare", "runs", "5e20", "5e20", "--fit", saved, "--fit-b", saved)
+    assert both["summary"]["speedup"]["lower"] < 1 < both["summary"]["speedup"]["upper"]
+    expected = sf.compare_runs((small_fit, sf.load(saved)), "5e20", "5e20").chance
+    assert both["chance"] == pytest.approx(expected, abs=0.02)
 
 
 def test_two_words_are_one_run_only_where_both_are_counts():
@@ -111,64 +169,67 @@ def test_two_words_are_one_run_only_where_both_are_counts():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "word"),
     [
-        (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "no accelerator 'Z9'"),
-        (["plan", "FIT", "--budget", "1e300"], "more than the largest conceivable run costs; ask for less"),
-        (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive number"),
-        (["plan", "FIT", "--budget", "1e22", "--rule", "palm"], "over the shapes of a --family"),
-        (["plan", "FIT", "--budget", "1e22", "--family", "lama"], "no family 'lama'"),
+        (["plan", "FIT", "--budget", "512 Z9 x 3 days"], "'Z9'"),
+        (["plan", "FIT", "--budget", "1e300"], "larger"),
+        (["plan", "FIT", "--budget", "1e22", "--max-params", "0"], "positive"),
+        (["plan", "FIT", "--budget", "1e22", "--flop-rule", "palm"], "--family"),
+        (["plan", "FIT", "--budget", "1e22", "--flop-rule", "plam"], "'palm'"),
+        (["plan", "FIT", "--budget", "1e22", "--family", "lama"], "'llama-3'"),
         (["plan", "FIT", "--budget", "1e22", "--active", "28"], "share"),
-        (["plan", "FIT", "--budget", "1e22", "--kind", "wide"], "no interval kind 'wide'"),
-        (["target", "FIT", "--loss", "1.0"], "out of reach"),
-        (["target", "FIT", "--loss", "1e9"], "takes less than a parameter and a token; ask for a lower loss"),
-        (
-            ["target", "FIT", "--loss", "2", "--max-params", "10M", "--kind", "mean"],
-            "no one size within the cap reaches a loss of 2",
-        ),
-        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--max-params", "50M"], "raise the cap"),
-        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "from low to high"),
-        (["audit", "--fit", "FIT", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
-        (["frontier", "FIT", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
-        (["backtest", "chinchilla", "--above", "1e21", "--plot", "NEW.xyz"], "cannot draw to NEW.xyz: end it in"),
-        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--plot", "NEW.xyz"], "cannot draw to"),
-        (["audit", "gpt-99", "--fit", "FIT"], "no published model"),
-        (["versus", "FIT", "FIT"], "two fits at budget"),
-        (["versus", "FIT", "FIT", "--budget", "abc"], "'abc'"),
-        (["versus", "FIT", "FIT - 2%", "--budget", "1e23"], "recipes and budgets against each other under one --fit"),
-        (["versus", "FIT", "1e23"], "a fit is compared with another fit"),
-        (["versus", "1e23", "1e23 - 200%", "--fit", "FIT"], "lowers its loss by less than 100%"),
-        (["versus", "1e23", "1e23 - 100%", "--fit", "FIT"], "lowers its loss by less than 100%"),
-        (["versus", "7B", "7B:1T", "--fit", "FIT"], "'7B' is neither a run nor a budget; give 7B:TOKENS"),
+        (["plan", "FIT", "--budget", "1e22", "--set", "unique_tokens=1e9"], "--set"),
+        (["target", "FIT", "--loss", "1.0"], "loss"),
+        (["target", "FIT", "--loss", "1e9"], "loss"),
+        (["target", "FIT", "--loss", "2", "--max-params", "10M", "--law-only"], "cap"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--max-params", "50M"], "cap"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "10T..1T"], "low"),
+        (["audit", "--fit", "FIT", "--plot", "NEW.xyz"], "NEW.xyz"),
+        (["frontier", "FIT", "--plot", "NEW.xyz"], "NEW.xyz"),
+        (["backtest", "chinchilla", "--above", "1e21", "--plot", "NEW.xyz"], "NEW.xyz"),
+        (["lifetime", "FIT", "--quality", "7B", "--inference-tokens", "1T", "--plot", "NEW.xyz"], "NEW.xyz"),
+        (["audit", "gpt-99", "--fit", "FIT"], "gpt-99"),
+        (["compare", "runs", "1e23", "1e23", "--gain-b", "200%", "--fit", "FIT"], "share"),
+        (["compare", "runs", "1e23", "1e23", "--gain-a", "100%", "--fit", "FIT"], "share"),
+        (["compare", "runs", "7B", "7B:1T", "--fit", "FIT"], "7B:TOKENS"),
+        (["compare", "runs", "1e23", "--fit", "FIT"], "'B'"),
+        (["compare", "recipe", "a", "b"], "'recipe'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, words):
-    code, out, err = run(*[part.replace("FIT", str(saved)) if part[:3] == "FIT" else part for part in arguments])
+def test_bad_questions_are_one_sentence_and_exit_2(run, saved, arguments, word):
+    code, out, err = run(*[str(saved) if part == "FIT" else part for part in arguments])
     assert (code, out) == (2, "")
-    assert words in err
+    assert word in err
     assert len(err.strip().splitlines()) == 1
 
 
 def test_a_point_estimate_has_no_interval_and_says_so(run, point_fit, tmp_path):
     path = point_fit().save(tmp_path / "point.nc")
-    for arguments in (["plan", path, "--budget", "1e22"], ["versus", "1e22", "2e22", "--fit", path]):
+    for arguments in (
+        ["plan", path, "--budget", "1e22"],
+        ["compare", "runs", "1e22", "2e22", "--fit", path],
+        ["predict", path, "--params", "1B", "--tokens", "20B"],
+        ["frontier", path, "--budgets", "1e22"],
+    ):
         code, out, _ = run(*arguments)
         assert code == 0
-        assert "a point estimate has no interval" in flat(out)
         assert "nan" not in out
+        if arguments[0] != "frontier":
+            assert "point estimate" in flat(out)
+        asked(run, *arguments)
 
 
 def test_no_chance_is_printed_as_certainty(run, saved):
-    for unique, words in (("1M", "binds with probability above 99%"), ("900T", "binds with probability below 1%")):
+    for unique, words in (("1M", "above 99%"), ("900T", "below 1%")):
         assert words in flat(run("plan", saved, "--budget", "1e21", "--unique-tokens", unique)[1])
     _, out, _ = run("target", saved, "--loss", "2.4", "--confidence", "0.9999")
-    assert "the law reaches it with probability above 99%" in flat(out)
+    assert "above 99%" in flat(out)
 
 
 def test_a_tie_is_no_win(run, saved):
-    _, out, _ = run("versus", "5e20", "5e20", "--fit", saved)
-    assert "5e20 FLOP and 5e20 FLOP are equal" in flat(out)
+    _, out, _ = run("compare", "runs", "5e20", "5e20", "--fit", saved)
+    assert "equal" in flat(out)
     assert "beats" not in out
 
 
@@ -176,25 +237,26 @@ def test_a_tie_is_no_win(run, saved):
     "arguments",
     [
         ["plan", "FIT", "--budget", "1e20"],
-        ["target", "FIT", "--loss", "2.6", "--kind", "mean"],
+        ["target", "FIT", "--loss", "2.6", "--law-only"],
         ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"],
         ["audit", "400M:8B", "--fit", "FIT"],
-        ["versus", "1e20", "2e20", "--fit", "FIT"],
-        ["versus", "GOOD", "FIT", "--budget", "1e20"],
+        ["compare", "runs", "1e20", "2e20", "--fit", "FIT"],
+        ["compare", "runs", "1e20", "1e20", "--fit", "GOOD", "--fit-b", "FIT"],
         ["frontier", "FIT", "--budgets", "1e20"],
+        ["predict", "FIT", "--params", "1B", "--tokens", "20B"],
     ],
-    ids=lambda arguments: " ".join(arguments),
+    ids=" ".join,
 )
-def test_bad_health_is_said_before_every_answer(run, saved, small_fit, tmp_path, arguments):
+def test_bad_health_leads_every_answer_and_its_exit_status_is_1(run, saved, small_fit, tmp_path, arguments):
     ray = Check("one ray", "fail", 1.0, "all runs lie on one path; add runs off it")
     bad = replace(small_fit, health=Health((*small_fit.health.checks, ray))).save(tmp_path / "bad.nc")
     arguments = [{"FIT": bad, "GOOD": saved}.get(part, part) for part in arguments]
-    sentence = "The fit's health is fail, so do not rely on this answer; one ray: all runs lie on one path."
     code, out, _ = run(*arguments)
-    assert code == 0
-    assert flat(out).startswith(sentence)
+    assert code == 1
     document = json.loads(run(*arguments, "--json")[1])
-    assert document["caution"].startswith(sentence)
+    assert "health is fail" in document["caution"].split(".")[0]
+    assert "one ray" in document["caution"]
+    assert flat(out).startswith(document["caution"])
     assert document["health"]["verdict"] == "fail"
 
 
@@ -203,7 +265,8 @@ def test_health_in_a_sentence():
 
     tails, fine = Check("tails", "review", 0.5, "nu 0.5 for the runs"), Check("modes", "ok", 1, "1 found")
     assert health_sentence(Health((fine,))) == ""
-    said = "The fit's health is review, so rely on this answer with care; tails: nu 0.5 for the runs."
-    assert health_sentence(Health((fine, tails))) == said
+    said = health_sentence(Health((fine, tails)))
+    assert "review" in said
+    assert "tails" in said
     few, ray = Check("tail ESS", "fail", 48, "48 draws; more"), Check("one ray", "fail", 1, "one path; add runs off it")
-    assert "do not rely on this answer; one ray: one path." in health_sentence(Health((few, ray, tails)))
+    assert "one ray" in health_sentence(Health((few, ray, tails)))

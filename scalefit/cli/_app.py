@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scalefit._interrupt import INTERRUPTED, interrupted_sentence
+from scalefit import _interrupt
 from scalefit.cli._streams import standard_streams
 from scalefit.errors import DataWarning, FitWarning, ScalefitError
 
@@ -67,6 +67,7 @@ def _help_without_command(context: typer.Context) -> None:
 def main() -> None:
     """Run the command line and end the process with its exit status."""
     use_compilation_cache()
+    _interrupt.written.clear()
     warnings.showwarning = _show_warning
     with standard_streams():
         sys.exit(_run())
@@ -80,13 +81,13 @@ def _run() -> int:
         status = app(standalone_mode=False, prog_name="scalefit") or 0
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
+        status = _interrupt.INTERRUPTED
     except Exception as problem:
         if os.environ.get("SCALEFIT_TRACEBACK"):
             raise
         return _stop(_sentence(problem))
-    if status == INTERRUPTED:
-        print(interrupted_sentence(), file=sys.stderr)
+    if status == _interrupt.INTERRUPTED:
+        print(_interrupt.interrupted_sentence(), file=sys.stderr)
     return status
 
 

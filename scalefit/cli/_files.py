@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scalefit import _interrupt
 from scalefit.errors import OptionError, StorageError
@@ -24,7 +24,7 @@ def read(runs: str, outliers: str | None = None, **mapping: str | None) -> "Runs
         raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")
     if is_file:
         return sf.read_runs(runs, **columns)
-    return sf.datasets.load(runs, outliers or "drop", **columns)  # type: ignore[arg-type]
+    return sf.datasets.load(runs, outliers or "drop", **columns)
 
 
 def open_fit(source: str | None, quiet: bool) -> "Fit":
@@ -53,11 +53,11 @@ def save_fit(fit: "Fit", path: Path | None) -> None:
         _interrupt.written.append(path)
 
 
-def save_picture(figure: object, path: Path) -> None:
+def save_picture(figure: Any, path: Path) -> None:
     """Write a picture."""
     from scalefit import plots
 
-    plots.save(figure, path)  # type: ignore[arg-type]
+    plots.save(figure, path)
     _interrupt.written.append(path)
 
 

@@ -58,6 +58,10 @@ Accelerator = Annotated[
 ]
 Mfu = Annotated[str | None, typer.Option(metavar="SHARE", help="Share of the peak that is reached, as in 40%.")]
 Price = Annotated[str | None, typer.Option(metavar="$", help="Of one accelerator for one hour, as in 2.")]
-Served = Annotated[str, typer.Option(metavar="T", help="Tokens of inference in the model's life: 2T, or 1T..10T (90%).")]
+Served = Annotated[
+    str, typer.Option(metavar="T", help="Tokens of inference in the model's life: 2T, or 1T..10T (90%).")
+]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw a picture: .png, .pdf or .svg.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the fit to this netCDF file.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the fit to this netCDF file.")
+]

@@ -81,15 +81,16 @@ def _joined(columns: dict[str, np.ndarray], further: dict[str, float]) -> dict[s
     if len(lengths) > 1:
         raise OptionError("the lists differ in length. Give as many values to each option, or one.")
     count = max(lengths, default=1)
-    return {name: np.broadcast_to(value, (count,)).copy() for name, value in {**columns, **further}.items()}
+    listed = {name: values if len(values) == count else np.repeat(values, count) for name, values in columns.items()}
+    return listed | {name: np.full(count, value) for name, value in further.items()}
 
 
 def _at_runs(fit: "Fit", source: object, discrepancy: bool, prob: float) -> list[Prediction]:
     inputs = read_inputs(source, fit.model.law.inputs, fit.runs.convention)
     expected = fit.predict(inputs, noise=False, discrepancy=discrepancy)
-    losses = interval(expected, prob), interval(fit.add_noise(expected, discrepancy=discrepancy), prob)
+    loss, one_run = interval(expected, prob), interval(fit.add_noise(expected, discrepancy=discrepancy), prob)
     return [
-        Prediction({name: float(values[row]) for name, values in inputs.items()}, *(ends[:, row] for ends in losses))
+        Prediction({name: float(values[row]) for name, values in inputs.items()}, loss[:, row], one_run[:, row])
         for row in range(expected.shape[1])
     ]
 
@@ -98,13 +99,14 @@ def _at_optima(
     fit: "Fit", flops: np.ndarray, further: dict[str, float], discrepancy: bool, prob: float
 ) -> list[Prediction]:
     front = fit.frontier(flops, discrepancy, **further)
-    losses = interval(front.loss, prob), interval(fit.add_noise(front.loss, discrepancy=discrepancy), prob)
-    sizes = {"params": interval(front.params, prob), "tokens": interval(front.tokens, prob)}
+    loss, one_run = interval(front.loss, prob), interval(fit.add_noise(front.loss, discrepancy=discrepancy), prob)
+    params, tokens = interval(front.params, prob), interval(front.tokens, prob)
     return [
         Prediction(
-            {"flops": float(each), **further},
-            *(ends[:, row] for ends in losses),
-            {name: ends[:, row] for name, ends in sizes.items()},
+            inputs={"flops": float(each), **further},
+            loss=loss[:, row],
+            one_run=one_run[:, row],
+            optimum={"params": params[:, row], "tokens": tokens[:, row]},
         )
         for row, each in enumerate(flops)
     ]

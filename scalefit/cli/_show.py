@@ -4,7 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDE = 160  # columns where standard output is no terminal and COLUMNS is not set
 READABLE = 110
+NONE = "–"
 GAP = 3  # blanks between two columns, and about the table
 WRAPPED = 36  # columns for a text beside the first column, which wraps
 COLUMN_FORMATS = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".3f"}
@@ -46,6 +47,13 @@ def health_json(health: "Health") -> dict[str, Any]:
 def interval_json(ends: "np.ndarray") -> dict[str, float]:
     """Median, lower and upper, (3,), by name."""
     return dict(zip(("median", "lower", "upper"), map(float, ends), strict=True))
+
+
+def rows_json(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
+    """The rows of a table whose index is a number, which is called `name` there."""
+    from scalefit._tables import json_ready
+
+    return [{name: float(key), **row} for key, row in zip(table.index, json_ready(table).values(), strict=True)]
 
 
 def console() -> "Console":
@@ -79,7 +87,14 @@ def _cell(value: float, unit: str, column: str) -> str:
 
     if math.isinf(value):
         return "out of reach"
-    return f"{value:{COLUMN_FORMATS[column]}}" if column in COLUMN_FORMATS else write(value, unit)
+    return number(
+        value, lambda known: format(known, COLUMN_FORMATS[column]) if column in COLUMN_FORMATS else write(known, unit)
+    )
+
+
+def number(value: float, form: Callable[[float], str]) -> str:
+    """A number in a form; a dash where there is none."""
+    return NONE if math.isnan(value) else form(value)
 
 
 def interval_cell(ends: Any, form: Any) -> str:

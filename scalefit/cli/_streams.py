@@ -6,9 +6,22 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-PLAIN = {"–": "-", "—": "-", "±": "+-", "×": "x", "−": "-", "…": "...", "“": '"', "”": '"', "’": "'", "≤": "<=", "≥": ">="}
+PLAIN = {
+    "–": "-",
+    "—": "-",
+    "±": "+-",
+    "×": "x",
+    "−": "-",
+    "…": "...",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "≤": "<=",
+    "≥": ">=",
+}
 
 
 class Output:
@@ -50,12 +63,15 @@ def standard_streams() -> Iterator[None]:
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="scalefit")
-    sys.stdout = None if sys.stdout is None else Output(sys.stdout)  # type: ignore[assignment]
-    sys.stderr = sys.stderr or open(os.devnull, "w")
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    with contextlib.ExitStack() as stack:
+        if sys.stderr is None:
+            sys.stderr = stack.enter_context(Path(os.devnull).open("w"))
+        if sys.stdout is not None:
+            sys.stdout = Output(sys.stdout)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def _plain(problem: UnicodeError) -> tuple[str, int]:

@@ -1,6 +1,5 @@
 """`scalefit backtest`: train on the smaller runs, predict the larger ones, and say what the intervals were worth."""
 
-import math
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._files import check_picture, read, save_picture
-from scalefit.cli._show import console, print_grid, print_json, say
+from scalefit.cli._show import console, number, print_grid, print_json, say
 
 
 @app.command()
@@ -60,13 +59,16 @@ def _print(found: Any) -> None:
     names = ["bias", "mae", "crps", "log_score", "cover_50", "cover_90", "cover_without_noise_90"]
     rows = [
         [method, f"{row['runs']:.0f}"]
-        + ["–" if math.isnan(row[n]) else f"{row[n]:.2g} ± {row[f'{n}_se']:.1g}" for n in names]
+        + [number(row[name], f"{{:.2g}} ± {row[f'{name}_se']:.1g}".format) for name in names]
         for method, row in table.iterrows()
     ]
     header = ["method", "runs", *(name.replace("_", " ") for name in names)]
     print_grid(out, header, rows, "ln loss of held-out runs; mean ± standard error by budget")
     drift = found.drift_summary()
-    rows = [[*map(str, key), *map(format_count, row)] for key, row in zip(drift.index, drift.to_numpy(), strict=True)]
+    rows = [
+        [*map(str, key), *(number(value, format_count) for value in row)]
+        for key, row in zip(drift.index, drift.to_numpy(), strict=True)
+    ]
     title = f"N_opt at {format_flops(found.target)} FLOP as the cut rises"
     print_grid(out, ["split", "method", "median", "lower", "upper"], rows, title, left=2)
     for (split, method), why in found.failures.items():

@@ -7,7 +7,7 @@ import typer
 from scalefit.cli import _options as options
 from scalefit.cli._app import compare
 from scalefit.cli._files import read
-from scalefit.cli._show import console, print_grid, print_json, say
+from scalefit.cli._show import NONE, console, print_grid, print_json, say
 
 
 @compare.command("laws")
@@ -18,7 +18,9 @@ def compare_laws(
     ] = None,
     above: Annotated[
         str | None,
-        typer.Option(metavar="C", help="Train up to this compute, FLOP, or a list; 1/3, 1/10, 1/30 of the largest by default."),
+        typer.Option(
+            metavar="C", help="Train up to this compute, FLOP, or a list; 1/3, 1/10, 1/30 of the largest by default."
+        ),
     ] = None,
     params: options.Params = None,
     tokens: options.Tokens = None,
@@ -56,7 +58,17 @@ def _print(found: Any, words: str) -> None:
     say(out, f"{words}\n")
     splits = ", ".join(dict.fromkeys(found.records["split"]))
     title = f"ln loss of runs {splits} FLOP: mean ± standard error by budget; LOO: sum over the whole table"
-    header = ["law", "weight", "ln density", "behind best", "CRPS", "LOO\nweight", "LOO ln\ndensity", "Pareto\nk", "health"]
+    header = [
+        "law",
+        "weight",
+        "ln density",
+        "behind best",
+        "CRPS",
+        "LOO\nweight",
+        "LOO ln\ndensity",
+        "Pareto\nk",
+        "health",
+    ]
     print_grid(out, header, [_cells(law, row, law == table.index[0]) for law, row in table.iterrows()], title)
     for law, why in found.failures.items():
         say(out, f"{law}: {why}")
@@ -64,6 +76,6 @@ def _print(found: Any, words: str) -> None:
 
 def _cells(law: Any, row: Any, best: bool) -> list[str]:
     both = lambda name, form: f"{row[name]:{form}} ± {row[f'{name}_se']:{form}}"
-    behind = "–" if best else f"{-row['lpd_diff']:.2f} ± {row['lpd_diff_se']:.2f}"
+    behind = NONE if best else f"{-row['lpd_diff']:.2f} ± {row['lpd_diff_se']:.2f}"
     held = [f"{row['weight']:.2f}", both("lpd", ".2f"), behind, both("crps", ".4f")]
     return [law, *held, f"{row['loo_weight']:.2f}", both("elpd_loo", ".1f"), f"{row['pareto_k']:.2f}", row["health"]]

@@ -7,7 +7,7 @@ import typer
 from scalefit.cli import _options as options
 from scalefit.cli._app import compare
 from scalefit.cli._files import read
-from scalefit.cli._show import console, interval_cell, print_grid, print_json, say
+from scalefit.cli._show import NONE, console, interval_cell, print_grid, print_json, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +66,7 @@ def _print(out: "Console", found: "Comparison", prob: float, title: str) -> None
     forms |= {"N_opt": format_count, "tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
 
     def cell(entry: "Entry", name: str) -> str:
-        return interval_cell(interval(entry.draws[name], prob), forms[name]) if name in entry.draws else "–"
+        return interval_cell(interval(entry.draws[name], prob), forms[name]) if name in entry.draws else NONE
 
     rows = [
         [name, *(cell(entry, column) for column in forms), entry.kind, f"{entry.seconds:.1f}"]

@@ -23,7 +23,9 @@ def count(
     ] = _choices.Style.LLAMA,
     layers: Annotated[int | None, typer.Option(help="Layers of a shape of your own.")] = None,
     width: Annotated[int | None, typer.Option(help="Width of its residual stream.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads; one for every 128 of the width by default.")] = None,
+    heads: Annotated[
+        int | None, typer.Option(help="Attention heads; one for every 128 of the width by default.")
+    ] = None,
     kv_heads: Annotated[int | None, typer.Option(help="llama: heads of keys and values, where fewer.")] = None,
     mlp: Annotated[int | None, typer.Option(help="llama: inner width; 8/3 of the width by default.")] = None,
     experts: Annotated[int | None, typer.Option(help="llama: MLPs a layer.")] = None,
@@ -31,7 +33,9 @@ def count(
     tied: Annotated[bool | None, typer.Option("--tied", help="llama: the output reads the embedding.")] = None,
     vocabulary: Annotated[int | None, typer.Option(help="Entries of its vocabulary.")] = None,
     context: Annotated[int | None, typer.Option(help="Tokens of a training sequence.")] = None,
-    tokens: Annotated[str | None, typer.Option(metavar="D", help="Also the FLOP of training on so many, as in 15T.")] = None,
+    tokens: Annotated[
+        str | None, typer.Option(metavar="D", help="Also the FLOP of training on so many, as in 15T.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Count parameters and FLOP of a transformer.

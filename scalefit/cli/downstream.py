@@ -17,7 +17,9 @@ def downstream(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet file, one row a model.")],
     loss: Annotated[str, typer.Option(metavar="COL", help="Column of the loss on the task, any unit.")],
     accuracy: Annotated[str, typer.Option(metavar="COL", help="Column of accuracies, shares.")],
-    at: Annotated[list[float] | None, typer.Option(metavar="LOSS", help="A task loss to predict accuracy at; repeat.")] = None,
+    at: Annotated[
+        list[float] | None, typer.Option(metavar="LOSS", help="A task loss to predict accuracy at; repeat.")
+    ] = None,
     floor: Annotated[float, typer.Option(help="Accuracy of guessing.")] = 0.25,
     items: Annotated[int | None, typer.Option(help="Questions of the task; else the scatter is Normal.")] = None,
     link: Annotated[

@@ -57,7 +57,7 @@ def fit(
     check_prob(prob)
     asked = parse_budgets(budgets) if budgets else np.array([])
     check_target(output, runs)
-    model = sf.Model(find_law(law), noise.value)  # type: ignore[arg-type]
+    model = sf.Model(find_law(law), noise.value)
     inputs = further_inputs(given, model.law)
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))

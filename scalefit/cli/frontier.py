@@ -8,7 +8,7 @@ from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._decisions import end, further_inputs
 from scalefit.cli._files import check_picture, open_fit, save_picture
-from scalefit.cli._show import console, health_json, interval_cell, print_grid, print_json, say
+from scalefit.cli._show import console, health_json, interval_cell, print_grid, print_json, rows_json, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,10 @@ def frontier(
     fit: options.FitArgument,
     budgets: Annotated[
         str | None,
-        typer.Option(metavar="C", help="FLOP: a list 1e21,1e22 or a grid lowest:highest:how_many; the data's and ten "
-                     "times more by default."),
+        typer.Option(
+            metavar="C",
+            help="FLOP: a list 1e21,1e22 or a grid lowest:highest:how_many; the data's and ten times more by default.",
+        ),
     ] = None,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
@@ -35,8 +37,7 @@ def frontier(
     """Optimal parameters, tokens and loss along compute."""
     import numpy as np
 
-    from scalefit._tables import json_ready
-    from scalefit.text.fits import caution, health_sentence
+    from scalefit.text.fits import caution, health_sentence, search_sentence
     from scalefit.units import parse_budgets
 
     check_picture(plot, fit)
@@ -45,17 +46,15 @@ def frontier(
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
     shared: dict[str, Any] = {"discrepancy": False if law_only else None, **further_inputs(given, fitted.model.law)}
     front = fitted.frontier(wanted, **shared)
-    table = front.summary(prob)
     doubt, evidence = health_sentence(fitted.health), fitted.model.evidence
     ends = [caution(end, fitted.compute_range, front.discrepancy, evidence) for end in (wanted.min(), wanted.max())]
-    words = " ".join(filter(None, dict.fromkeys(ends)))
+    words = " ".join(filter(None, dict.fromkeys([search_sentence(front.unconverged), *ends])))
     if plot:
         _draw(fitted, wanted, prob, shared, plot)
     if as_json:
-        rows = [{"flops": float(flops), **row} for flops, row in zip(wanted, json_ready(table).values(), strict=True)]
-        document = {"prob": prob, "discrepancy": front.discrepancy, "largest_run": largest}
+        document: dict[str, Any] = {"prob": prob, "discrepancy": front.discrepancy, "largest_run": largest}
         document |= {"health": health_json(fitted.health), "caution": " ".join(filter(None, [doubt, words]))}
-        print_json({**document, "frontier": rows})
+        print_json({**document, "frontier": rows_json(front.summary(prob), "flops")})
     else:
         out = console()
         if doubt:

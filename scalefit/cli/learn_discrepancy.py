@@ -1,6 +1,5 @@
 """`scalefit learn-discrepancy`: the scales of the discrepancy, learned from sweeps of one's own."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ from scalefit import _interrupt
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._files import check_target, read
-from scalefit.cli._show import console, print_grid, print_json, say
+from scalefit.cli._show import console, number, print_grid, print_json, say
 
 if TYPE_CHECKING:
     from scalefit.validation import LearnedDiscrepancy
@@ -82,6 +81,5 @@ def _print(learned: "LearnedDiscrepancy", output: Path | None) -> None:
 
 
 def _cell(key: str, value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.0%}" if key in ("90", "50") else f"{value:.2f}" if key == "ratio" else f"{value:.4f}"
+    form = {"90": ".0%", "50": ".0%", "ratio": ".2f"}.get(key, ".4f")
+    return number(value, lambda known: format(known, form))

@@ -8,6 +8,7 @@ from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._decisions import compute_of, end, further_inputs, machines_of, show, show_json
 from scalefit.cli._files import check_picture, open_fit, save_picture
+from scalefit.cli._show import rows_json
 
 
 @app.command()
@@ -41,7 +42,6 @@ def lifetime(
     """
     import scalefit as sf
     from scalefit import plots
-    from scalefit._tables import json_ready
     from scalefit.costs.uncertain import read_amount
     from scalefit.text.plans import bill_sentence, caution_about, lifetime_paragraph
 
@@ -61,9 +61,11 @@ def lifetime(
     words = [lifetime_paragraph(life, prob), bill_sentence(machines, life.flops)]
     shown = caution_about([(life.params, life.tokens)], life.assumptions), words, life.summary(prob)
     if as_json:
-        document = {"params": life.params, "tokens": life.tokens, "unit": cost.unit}
+        document: dict[str, Any] = {"params": life.params, "tokens": life.tokens, "reachable": life.reachable}
+        document["unit"] = cost.unit
         document["reference"] = dict(zip(("params", "tokens"), life.reference, strict=True))
-        show_json({**document, "pareto": json_ready(life.pareto(prob))}, *shown, life.assumptions, prob)
+        document["pareto"] = rows_json(life.pareto(prob), "params")
+        show_json(document, *shown, life.assumptions, prob)
     else:
         units = dict.fromkeys(("training", "serving", "total"), cost.unit)
         show(*shown, f"training and inference at the quality of {quality}", life.assumptions, prob, units)

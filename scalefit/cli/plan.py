@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 @app.command()
 def plan(
     fit: options.FitArgument,
-    budget: Annotated[
-        str, typer.Option(metavar="C", help="5.76e23 FLOP, '512 H100 x 30 days @ 40%', or '$2M'.")
-    ],
+    budget: Annotated[str, typer.Option(metavar="C", help="5.76e23 FLOP, '512 H100 x 30 days @ 40%', or '$2M'.")],
     accelerator: options.Accelerator = None,
     mfu: options.Mfu = None,
     price: options.Price = None,

@@ -53,7 +53,9 @@ def predict(
         print_json({**document, "predictions": [_document(each) for each in found]})
     else:
         out = console()
-        words = [prediction_sentence(each.inputs, each.loss, each.one_run, prob) for each in found[:1] if len(found) == 1]
+        words = [
+            prediction_sentence(each.inputs, each.loss, each.one_run, prob) for each in found[:1] if len(found) == 1
+        ]
         for paragraph in filter(None, [caution, *words]):
             say(out, f"{paragraph}\n")
         _print(out, found, prob, discrepancy)
@@ -62,7 +64,7 @@ def predict(
 
 
 def _document(found: "Prediction") -> dict[str, Any]:
-    optimum = found.optimum and {name: interval_json(ends) for name, ends in found.optimum.items()}
+    optimum = {name: interval_json(ends) for name, ends in found.optimum.items()}
     losses = {"loss": interval_json(found.loss), "loss_one_run": interval_json(found.one_run)}
     return {"inputs": found.inputs, "optimum": optimum or None, **losses}
 

@@ -23,7 +23,9 @@ def _completions(incomplete: str) -> list[str]:
 def schema(
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="As in plan, or compare runs; all are listed by default.", autocompletion=_completions),
+        typer.Argument(
+            metavar="NAME", help="As in plan, or compare runs; all are listed by default.", autocompletion=_completions
+        ),
     ] = None,
 ) -> None:
     """The JSON schema of a command's --json document."""
