@@ -1,6 +1,7 @@
 """The discrepancy: its process, its posterior against a long joint run, and what answers include of it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -77,12 +78,15 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
     """
     from numpyro.infer import MCMC, NUTS
 
+    from scalefit.model.numpyro_model import numpyro_model
+
     fit, model = chinchilla_fit, chinchilla_fit.model.with_discrepancy_priors
     centres, basis = fit.bound.basis
     with precision():
         data = fit.bound.data
-        sampler = MCMC(NUTS(model.numpyro_model, dense_mass=True), num_warmup=1000, num_samples=1000, num_chains=2,
-                       chain_method="sequential", progress_bar=False)  # fmt: skip
+        kernel = NUTS(partial(numpyro_model, model), dense_mass=True)
+        sampler = MCMC(kernel, num_warmup=1000, num_samples=1000, num_chains=2, chain_method="sequential",
+                       progress_bar=False)  # fmt: skip
         sampler.run(jax.random.PRNGKey(0), data.x, data.log_loss, data.weight, jnp.asarray(basis))
         draws = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
     assert min(v["ess_bulk"] for v in convergence({k: v for k, v in draws.items() if v.ndim == 2}).values()) > 400
@@ -103,7 +107,7 @@ def test_normal_noise_leaves_nothing_to_correct():
     """The weights are then normal, and integrate out exactly, whatever the law."""
     from scalefit.sampling.alr import unconstrain_alr
     from scalefit.sampling.discrepancy_posterior import _log_error
-    from scalefit.sampling.marginal_discrepancy import ConditionalWeights, conditional, law_residuals
+    from scalefit.sampling.marginal_discrepancy import LaplaceWeights, laplace_weights, law_residuals
 
     bound = sf.Model(noise="normal").bind(simulated())
     model, (_, basis) = bound.model.with_discrepancy_priors, bound.basis
@@ -111,8 +115,8 @@ def test_normal_noise_leaves_nothing_to_correct():
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
         truth = bound.to_unit(TRUTH | {"sigma": 0.01})
         place = unconstrain_alr(model, {name: jnp.asarray(truth[name]) for name in truth})
-        given = conditional(
-            model, bound.data, ConditionalWeights.uninformed(basis), *law_residuals(model, bound.data, place)
+        given = laplace_weights(
+            model, bound.data, LaplaceWeights.uninformed(basis), *law_residuals(model, bound.data, place)
         )
         error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
     assert float(error) == pytest.approx(0.0, abs=1e-9)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import PRNGKeyArray
 
 from scalefit.errors import OptionError
-from scalefit.infer._contracts import Arrays, ModeEngine
+from scalefit.infer._contracts import Draws, ModeEngine
 from scalefit.model.data import Data, over_draws
 from scalefit.model.model import Model
 from scalefit.numerics.importance import Schedule, importance
@@ -26,10 +26,21 @@ from scalefit.sampling.alr import alr_potential, constrain_alr
 class AIS(ModeEngine):
     """Adaptive importance sampling, unweighted by resampling.
 
-    chains, draws : the kept draws' shape. block : proposals weighted at a time; adaptation takes a block a round, at
-    most `rounds` of them, and then at least twice as many proposals as kept draws are weighted. A draw of great
-    weight stands several times in a row, which autocorrelation and so the ESS take into account. Raises `FitError` on
-    options out of range.
+    A draw of great weight stands several times in a row, which autocorrelation and so the ESS take into account.
+
+    Parameters
+    ----------
+    chains, draws
+        Shape of the kept draws. At least twice as many proposals are weighted.
+    block
+        Proposals weighted at a time; adaptation takes a block a round.
+    rounds
+        The most rounds of adaptation.
+
+    Raises
+    ------
+    OptionError
+        An option is out of range.
     """
 
     chains: int = 4
@@ -42,9 +53,9 @@ class AIS(ModeEngine):
 
     def __post_init__(self) -> None:
         if self.chains < 1 or self.draws < 4 or self.rounds < 0 or self.block < 100:
-            raise OptionError(f"{self}: ask for at least 1 chain, 4 draws, and 100 proposals a block.")
+            raise OptionError(f"{self} is too small. Use at least 1 chain, 4 draws and 100 proposals a block.")
 
-    def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
+    def draw(self, model: Model, data: Data, found: Laplace, key: PRNGKeyArray) -> tuple[Draws, Draws]:
         """Adaptation, weights, resampling."""
         log_density = over_draws(lambda z: -alr_potential(model, data, z), data)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)

@@ -1,4 +1,4 @@
-"""The default engine: importance sampling where it can be trusted, a sampler where it cannot, and the reason said."""
+"""The default engine: importance sampling where it can be trusted, and a sampler, with the reason, where it cannot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from scalefit.infer.nuts import NUTS
 from scalefit.model.model import BoundModel
 from scalefit.numerics.importance import doubt, pareto_k_of
 
-# Below the k at which weights are to be refused, tails already come out too thin: posteriors against long NUTS runs
+# Below the k at which weights are refused, tails already come out too thin: posteriors against long NUTS runs
 # had standard deviations a fifth too small at k = .67, and right ones from proposals adapted on eight times the draws.
 ENOUGH = 0.55
 
@@ -21,11 +21,18 @@ ENOUGH = 0.55
 @final
 @dataclass(frozen=True)
 class Auto(Engine):
-    """`first`; eight times the draws for its proposals where Pareto k exceeds 0.55; and `fallback` where it then
-    exceeds 0.7 or few draws are effective.
+    """Importance sampling; more of it where Pareto k exceeds 0.55; and NUTS where k then exceeds 0.7 or few draws are
+    effective.
 
     Several modes stay with importance sampling, whose proposals begin in all of them, while chains would not cross
-    from one to another; `health` then says so.
+    from one to another; `health` then reports them.
+
+    Parameters
+    ----------
+    first
+        The engine of the first attempt; the second has four times its block and twice its rounds.
+    fallback
+        The engine of the third.
     """
 
     first: AIS = field(default_factory=AIS)
@@ -42,16 +49,16 @@ class Auto(Engine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The first result that is to be trusted, with the reason among its checks where it is not the first."""
         found = self.first.run(bound, seed, report)
-        for engine, ask in ((self.larger, thin_tails), (self.fallback, distrust)):
-            if why := ask(found):
+        for engine, reason in ((self.larger, thin_tails), (self.fallback, distrust)):
+            if why := reason(found):
                 found = _instead(engine, engine.run(bound, seed, report), why)
         return found
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """The first engine on all tables, the others on those that need them."""
         results = self.first.run_many(bounds, seeds)
-        for engine, ask in ((self.larger, thin_tails), (self.fallback, distrust)):
-            poor = {i: why for i, found in enumerate(results) if (why := ask(found))}
+        for engine, reason in ((self.larger, thin_tails), (self.fallback, distrust)):
+            poor = {i: why for i, found in enumerate(results) if (why := reason(found))}
             again = engine.run_many([bounds[i] for i in poor], [seeds[i] for i in poor])
             for i, found in zip(poor, again, strict=True):
                 results[i] = found if isinstance(found, str) else _instead(engine, found, poor[i])
@@ -64,7 +71,7 @@ def _instead(engine: Engine, found: EngineResult, why: str) -> EngineResult:
 
 
 def thin_tails(found: EngineResult | str) -> str:
-    """Why the tails of importance sampling may be too thin_tails, empty where they are not."""
+    """Why the tails of importance sampling may be too thin, empty where they are not."""
     if isinstance(found, str):
         return ""
     k = pareto_k_of(found.stats)

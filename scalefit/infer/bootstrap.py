@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import jax
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
@@ -25,9 +25,23 @@ BATCH = 250  # refits that advance together: bounds memory, and a slow one holds
 class Bootstrap(Engine):
     """Refits of `of` on resampled runs, each started from the fit to all runs.
 
-    resamples : how many. cluster : a column; whole groups of runs with one value are drawn instead of runs.
-    residual : keep every run's inputs and draw ln residuals instead, for designs where each run is needed.
-    Raises `FitError` on options out of range, `DataError` where the column is absent or holds one group.
+    Parameters
+    ----------
+    of
+        A point estimate.
+    resamples
+        How many.
+    cluster
+        A column; whole groups of runs with one value are drawn instead of runs.
+    residual
+        Keep every run's inputs and draw ln residuals instead, for designs where each run is needed.
+
+    Raises
+    ------
+    OptionError
+        An option is out of range.
+    DataError
+        The column is absent or has one group, when a table is fitted.
     """
 
     of: PointEngine = field(default_factory=Huber)
@@ -40,9 +54,11 @@ class Bootstrap(Engine):
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, PointEngine) or self.resamples < 2:
-            raise OptionError(f"{self}: `of` must be a point estimate such as Huber(), resamples at least 2.")
+            raise OptionError(
+                f"{self} is out of range. Use a point estimate such as Huber(), and at least 2 resamples."
+            )
         if self.cluster is not None and self.residual:
-            raise OptionError("residuals are drawn one by one; leave out cluster or residual.")
+            raise OptionError("residuals are drawn one by one. Leave out cluster or residual.")
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """One chain of `resamples` refits."""
@@ -54,22 +70,21 @@ class Bootstrap(Engine):
 
 
 def refit(
-    options: Bootstrap, bound: BoundModel, counts: np.ndarray, report: Report
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Refits for given `counts` (resample, run), `BATCH` at a time: unit-free parameters and statistics by name, each
-    (1, resample).
-    """
+    options: Bootstrap, bound: BoundModel, counts: Float[np.ndarray, "resample run"], report: Report
+) -> tuple[dict[str, Float[np.ndarray, "1 resample"]], dict[str, Bool[np.ndarray, "1 resample"]]]:
+    """Refits for given counts, `BATCH` at a time: unit-free parameters, and statistics."""
     data = bound.data
     found, _ = solve(options.of, bound.model, data, jax.random.PRNGKey(0))
     start = {name: value[0, 0] for name, value in found.items()}
     counts = np.pad(counts, ((0, 0), (0, len(data.weight) - counts.shape[1])))
     refits = partial(_refits, options.of, options.residual, bound.model, data, start)
     theta, converged = in_chunks(refits, counts, BATCH, report=report)
-    return {name: values[None] for name, values in theta.items()}, {"converged": converged[None]}
+    in_one_chain = lambda values: np.asarray(values)[None]
+    return {name: in_one_chain(values) for name, values in theta.items()}, {"converged": in_one_chain(converged)}
 
 
-def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> np.ndarray:
-    """How often each run counts, or (residual) which run's residual it takes: (resample, run)."""
+def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> Float[np.ndarray, "resample run"]:
+    """How often each run counts, or (residual) which run's residual it takes."""
     runs = len(bound.runs)
     if options.residual:
         return rng.integers(0, runs, (options.resamples, runs)).astype(float)
@@ -78,17 +93,18 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
         groups = np.unique(bound.runs[options.cluster], return_inverse=True)[1]
     many = int(groups.max()) + 1
     if many < 2:
-        raise DataError(f"{bound.runs.name}: {options.cluster} holds one group; a bootstrap needs several.")
+        raise DataError(f"{bound.runs.name}: {options.cluster} has one group. Use a column with several.")
     return rng.multinomial(many, np.full(many, 1 / many), options.resamples)[:, groups].astype(float)
 
 
 @cached_jit("of", "residual", "model")
 def _refits(
-    of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Array
-) -> tuple[Theta, Array]:
+    of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Float[Array, "resample run"]
+) -> tuple[dict[str, Float[Array, " resample"]], Bool[Array, " resample"]]:
     """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
     remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)
-    return tuple(jax.vmap(lambda row: of.refine(model, remake(row), start))(counts))
+    theta, converged = jax.vmap(lambda row: of.refine(model, remake(row), start))(counts)
+    return theta, converged
 
 
 def _pairs_table(data: Data) -> Callable[[Array], Data]:
@@ -97,5 +113,5 @@ def _pairs_table(data: Data) -> Callable[[Array], Data]:
 
 def _residual_table(model: Model, data: Data, start: Theta) -> Callable[[Array], Data]:
     fitted = model.log_mean(start, data.x)
-    left = data.log_loss - fitted
-    return lambda row: data._replace(log_loss=fitted + left[row.astype(int)])
+    residual = data.log_loss - fitted
+    return lambda row: data._replace(log_loss=fitted + residual[row.astype(int)])

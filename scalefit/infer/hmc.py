@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from scalefit.errors import OptionError
-from scalefit.infer._contracts import Arrays, ModeEngine
+from scalefit.infer._contracts import Draws, ModeEngine
 from scalefit.model.data import Data
 from scalefit.model.model import Model
 from scalefit.numerics.laplace import Laplace
@@ -41,8 +41,21 @@ class State(NamedTuple):
 class HMC(ModeEngine):
     """Fixed-length Hamiltonian Monte Carlo, jittered.
 
-    chains : a multiple of `superchains`, the points at which they begin. draws, warmup : kept and discarded draws a
-    chain. target_accept : mean acceptance that the step size is tuned to. Raises `FitError` on options out of range.
+    Parameters
+    ----------
+    chains
+        A multiple of `superchains`.
+    draws, warmup
+        Kept and discarded draws a chain.
+    superchains
+        Groups of chains; those of one begin at one point.
+    target_accept
+        Mean acceptance that the step size is tuned to.
+
+    Raises
+    ------
+    OptionError
+        An option is out of range.
     """
 
     chains: int = 64
@@ -56,11 +69,13 @@ class HMC(ModeEngine):
 
     def __post_init__(self) -> None:
         if self.superchains < 2 or self.chains < 2 * self.superchains or self.chains % self.superchains:
-            raise OptionError(f"{self}: chains must be at least twice superchains, and a multiple of them.")
+            raise OptionError(f"{self} has too few chains. Use a multiple of superchains, and at least twice as many.")
         if self.draws < 4 or self.warmup < 2 or not 0 < self.target_accept < 1:
-            raise OptionError(f"{self}: ask for at least 4 draws and 2 of warmup; target_accept is a probability.")
+            raise OptionError(
+                f"{self} is out of range. Use at least 4 draws, 2 of warmup and a target_accept between 0 and 1."
+            )
 
-    def draw(self, model: Model, data: Data, found: Laplace, key: Array) -> tuple[Arrays, Arrays]:
+    def draw(self, model: Model, data: Data, found: Laplace, key: PRNGKeyArray) -> tuple[Draws, Draws]:
         """Two halves of warm-up, then the draws."""
         from blackjax.mcmc.hmc import init
 
@@ -82,21 +97,23 @@ class HMC(ModeEngine):
         group = jnp.arange(self.chains) // (self.chains // self.superchains)
         return theta, kept | {"superchain": jnp.broadcast_to(group[:, None], (self.chains, self.draws))}
 
-    def _shrunk(self, position: Array, before: Array) -> Array:
-        """A covariance a chain (chain, dim, dim): its superchain's late ones (step, chain, dim), as far as trusted."""
+    def _shrunk(
+        self, position: Float[Array, "step chain dim"], before: Float[Array, "chain dim dim"]
+    ) -> Float[Array, "chain dim dim"]:
+        """A covariance a chain: that of its superchain's positions, shrunk to the one before."""
         steps, chains, dim = position.shape
         groups = position.reshape(steps, self.superchains, -1, dim).swapaxes(0, 1).reshape(self.superchains, -1, dim)
         seen = jnp.repeat(jax.vmap(lambda z: jnp.cov(z.T))(groups), chains // self.superchains, axis=0)
-        trust = groups.shape[1] / 20
-        return (trust * seen + dim * before) / (trust + dim)
+        count = groups.shape[1] / 20  # of draws, about independent
+        return (count * seen + dim * before) / (count + dim)
 
-    def _advance(self, log_density: Any, state: State, count: int, tune: bool) -> tuple[State, Arrays]:
+    def _advance(self, log_density: Any, state: State, count: int, tune: bool) -> tuple[State, Draws]:
         """`count` transitions of every chain, kept step by step, each (step, chain, ...)."""
         from blackjax.mcmc.hmc import build_kernel
 
         kernel = build_kernel()
 
-        def step(state: State, _: None) -> tuple[State, Arrays]:
+        def step(state: State, _: None) -> tuple[State, Draws]:
             key, length_key, move_key = jax.random.split(state.key, 3)
             size = jnp.exp(state.log_step)
             length = jax.random.uniform(length_key, minval=TRAJECTORY[0], maxval=TRAJECTORY[1])
@@ -112,7 +129,7 @@ class HMC(ModeEngine):
         return jax.lax.scan(step, state, None, length=count)
 
 
-def _nearest_covariance(found: Laplace, points: Array) -> Array:
-    """That of the mode fewest standard deviations from each point, (point, dim, dim)."""
+def _nearest_covariance(found: Laplace, points: Float[Array, "point dim"]) -> Float[Array, "point dim dim"]:
+    """That of the mode fewest standard deviations from each point."""
     off = jnp.einsum("kab,pkb->pka", jnp.linalg.inv(found.scale), points[:, None] - found.mode)
     return (found.scale @ found.scale.mT)[jnp.linalg.norm(off, axis=-1).argmin(axis=1)]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.errors import OptionError
 from scalefit.infer._contracts import PointEngine
@@ -24,10 +24,19 @@ GLANCE = 10
 class Huber(PointEngine):
     """Minimum of the sum of Huber's loss of ln law - ln loss, threshold `delta`.
 
-    starts : "projection" solves for the linear parameters at prior draws of the others and polishes the best;
-    "grid" takes a few steps from each of the published 4,500 points and polishes the best (the Chinchilla law only;
-    exponents of 0 start at 0.01, since exponents are positive here). delta towards 0 gives least absolute
-    deviations. Raises `FitError` on other options.
+    Parameters
+    ----------
+    delta
+        Towards 0 it gives least absolute deviations.
+    starts
+        "projection" solves for the linear parameters at laws from all over the prior and polishes the best; "grid"
+        takes a few steps from each of the published 4,500 points and polishes the best (the Chinchilla law only;
+        exponents of 0 start at 0.01, since exponents are positive here).
+
+    Raises
+    ------
+    OptionError
+        An option is out of range.
     """
 
     delta: float = 1e-3
@@ -37,7 +46,7 @@ class Huber(PointEngine):
 
     def __post_init__(self) -> None:
         if not self.delta > 0 or self.starts not in ("projection", "grid"):
-            raise OptionError(f"{self}: delta must be positive, and starts 'projection' or 'grid'.")
+            raise OptionError(f"{self} is out of range. Use a positive delta, and starts 'projection' or 'grid'.")
 
     def search(self, model: Model, data: Data) -> Estimate:
         """The lowest minimum reached."""
@@ -54,18 +63,18 @@ class Huber(PointEngine):
         return with_noise(model, data, constrain_law(model, found.x), found.converged)
 
 
-def sharpening(delta: float) -> Array:
-    """Huber thresholds from smooth to `delta`, a decade a stage, (stage,)."""
+def sharpening(delta: float) -> Float[Array, " stage"]:
+    """Huber thresholds from smooth to `delta`, a decade a stage."""
     stages = [delta]
     while stages[0] < 3e-3:
         stages.insert(0, stages[0] * 10)
     return jnp.asarray(stages)
 
 
-def published_grid(model: Model, data: Data) -> Array:
-    """The 4,500 starts of Hoffmann et al. 2022 (section D.2) as flat vectors, (4500, 5)."""
+def published_grid(model: Model, data: Data) -> Float[Array, "4500 5"]:
+    """The 4,500 starts of Hoffmann et al. 2022 (section D.2) as flat vectors."""
     if model.law.name != "chinchilla":
-        raise OptionError("the grid of 4,500 starts is for the chinchilla law; use starts='projection'.")
+        raise OptionError(f"the grid of 4,500 starts is of another law than {model.law.name}. Use starts='projection'.")
     exponents, levels = (0.01, 0.5, 1.0, 1.5, 2.0), (-1.0, -0.5, 0.0, 0.5, 1.0)
     sizes = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
     e, a, b, alpha, beta = np.array(list(product(levels, sizes, sizes, exponents, exponents))).T
@@ -74,7 +83,7 @@ def published_grid(model: Model, data: Data) -> Array:
     return jax.vmap(lambda one: flatten_law(model, one))(theta)
 
 
-def _descended(model: Model, data: Data, starts: Array) -> Array:
-    """Every start taken `GLANCE` steps downhill on a smooth objective, a batch at a time, (start, dim)."""
+def _descended(model: Model, data: Data, starts: Float[Array, "start dim"]) -> Float[Array, "start dim"]:
+    """Every start taken `GLANCE` steps downhill on a smooth objective, a batch at a time."""
     smooth = jnp.asarray([0.1])
     return jax.lax.map(lambda flat: minimise_huber(model, data, flat, smooth, GLANCE).x, starts, batch_size=250)

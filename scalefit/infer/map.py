@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
 
+import jax.numpy as jnp
+
 from scalefit.infer._contracts import PointEngine
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
@@ -28,4 +30,4 @@ class MAP(PointEngine):
     def refine(self, model: Model, data: Data, start: Theta) -> Estimate:
         """The mode next to `start`."""
         found = descend(partial(derivatives, model, data), unconstrain_alr(model, start))
-        return Estimate(constrain_alr(model, found.x), found.converged)
+        return Estimate(constrain_alr(model, found.x), jnp.asarray(found.converged))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 
 import jax
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float, UInt32
 
 from scalefit._aot import fast_compile_options, on_host
 from scalefit._random import prng_key
@@ -34,9 +34,21 @@ OVERDISPERSION = 2.0  # chains start twice as far out as the posterior, so that 
 class NUTS(Engine):
     """The No-U-Turn sampler.
 
-    chains, draws, warmup : numbers of chains, and of kept and discarded draws a chain.
-    target_accept : acceptance probability that the step size is tuned to. max_tree_depth : at most
-    2^max_tree_depth - 1 leapfrog steps a draw. Raises `FitError` on options out of range.
+    Parameters
+    ----------
+    chains
+        How many.
+    draws, warmup
+        Kept and discarded draws a chain.
+    target_accept
+        Acceptance probability that the step size is tuned to.
+    max_tree_depth
+        At most 2^max_tree_depth - 1 leapfrog steps a draw.
+
+    Raises
+    ------
+    OptionError
+        An option is out of range.
     """
 
     chains: int = 4
@@ -50,9 +62,9 @@ class NUTS(Engine):
 
     def __post_init__(self) -> None:
         if min(self.chains, self.max_tree_depth) < 1 or self.draws < 4 or self.warmup < 0:
-            raise OptionError(f"{self}: ask for at least 1 chain, 4 draws and no negative warmup.")
+            raise OptionError(f"{self} is too small. Use at least 1 chain, 4 draws and no negative warmup.")
         if not 0 < self.target_accept < 1:
-            raise OptionError(f"{self}: target_accept is a probability between 0 and 1.")
+            raise OptionError(f"{self} is out of range. Use a target_accept between 0 and 1.")
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """Start every chain around the mode, warm up, and keep `draws` draws of each."""
@@ -82,13 +94,13 @@ def _compiled(model: Model, engine: NUTS) -> tuple[Any, Any]:
     compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))
 
     @jax.jit  # traced once, however often the sampler asks for it
-    def potential(start: Laplace, data: Data, position: Array) -> Array:
+    def potential(start: Laplace, data: Data, position: Float[Array, " dim"]) -> Float[Array, ""]:
         return alr_potential(model, data, start.mode + start.scale @ position)
 
     kernel = nuts_kernel(potential, engine.warmup, engine.target_accept, engine.max_tree_depth)
 
     @compiled
-    def init(start: Laplace, data: Data, keys: Array) -> Any:
+    def init(start: Laplace, data: Data, keys: UInt32[Array, "chain 2"]) -> Any:
         place, momentum = jax.vmap(jax.random.split, out_axes=1)(keys)
         normal = jax.vmap(lambda key: jax.random.normal(key, start.mode.shape, start.mode.dtype))(place)
         return kernel.init(OVERDISPERSION * normal, momentum, start, data)

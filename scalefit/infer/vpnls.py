@@ -9,7 +9,7 @@ from typing import ClassVar, final
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 from scalefit.errors import OptionError
 from scalefit.infer._contracts import PointEngine
@@ -20,7 +20,7 @@ from scalefit.sampling.huber import Estimate, with_noise
 from scalefit.sampling.starts import CANDIDATES
 from scalefit.sampling.varpro import basis, nonnegative
 
-FOLLOWED = 4  # of the candidates, to the bottom
+FOLLOWED = 4  # of the candidates, to their minima
 LEFT = 1e-6  # of the misfit at the best candidate, where a search has converged
 LEAST = 1e-12  # a parameter at its bound of zero, kept positive so that its logarithm exists
 
@@ -28,7 +28,7 @@ LEAST = 1e-12  # a parameter at its bound of zero, kept positive so that its log
 @final
 @dataclass(frozen=True)
 class VPNLS(PointEngine):
-    """Least squares on the loss itself, linear parameters at least zero. Raises `FitError` for a law without any."""
+    """Least squares on the loss itself, linear parameters at least zero, for laws that have some."""
 
     name: ClassVar[str] = "vpnls"
 
@@ -43,22 +43,18 @@ class VPNLS(PointEngine):
 
 def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Estimate:
     """The lowest of the minima below the best few unconstrained `candidates`, name -> (start,), with its noise."""
-    curved = _curved(model)
+    if not model.law.linear:
+        raise OptionError(f"the {model.law.name} law is linear in no parameter. Use huber or least-squares.")
+    curved = [p.name for p in model.law.params() if p.name not in model.law.linear]
     starts = jnp.stack([candidates[name] for name in curved], axis=-1)
     solve = lambda flat: _solve(model, data, dict(zip(curved, flat, strict=True)))
-    heights = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
-    best = ranked(heights)[:followed]
-    scale = heights[best[0]]  # so that the stopping rule does not depend on the noise
+    misfits = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
+    best = ranked(misfits)[:followed]
+    scale = misfits[best[0]]  # so that the stopping rule does not depend on the noise
     relative = autodiff_value_grad_hess(lambda flat: _misfit(model, data, solve(flat)) / scale)
     ends = descend_each(relative, starts[best], left=LEFT)
     row = lowest(ends.value)
-    return with_noise(model, data, solve(ends.x[row]), ends.converged[row])
-
-
-def _curved(model: Model) -> list[str]:
-    if not model.law.linear:
-        raise OptionError(f"the {model.law.name} law is linear in no parameter; use huber or least-squares.")
-    return [p.name for p in model.law.params() if p.name not in model.law.linear]
+    return with_noise(model, data, solve(ends.x[row]), jnp.asarray(ends.converged)[row])
 
 
 def _solve(model: Model, data: Data, z: Theta) -> Theta:
@@ -69,7 +65,7 @@ def _solve(model: Model, data: Data, z: Theta) -> Theta:
     return {**theta, **dict(zip(model.law.linear, jnp.maximum(linear, LEAST), strict=True))}
 
 
-def _misfit(model: Model, data: Data, theta: Theta) -> Array:
+def _misfit(model: Model, data: Data, theta: Theta) -> Float[Array, ""]:
     """Weighted sum of squares of the loss."""
     fitted = jax.vmap(model.law.loss, (None, 0))(theta, dict(data.x))
     return (data.weight * (fitted - jnp.exp(data.log_loss)) ** 2).sum()

@@ -1,4 +1,4 @@
-"""Where posteriors are looked at: flat vectors of unconstrained parameters, and alr ones.
+"""Coordinates of posteriors: flat vectors of unconstrained parameters, and additive log-ratio (ALR) ones.
 
 Inputs are in units of their geometric means, so the linear parameters, or those that a law names as its `parts`, add up
 to about the loss in the middle of the table. That is known far better than each of them, which trade places where runs
@@ -11,30 +11,31 @@ modes, are the same in both.
 from functools import partial
 
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
 from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float
 
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
 
 
-def flatten(model: Model, z: Theta) -> Array:
-    """Unconstrained parameters by name as a flat vector (dim,), in alphabetical order."""
+def flatten(model: Model, z: Theta) -> Float[Array, " dim"]:
+    """Unconstrained parameters by name, scalars, as a flat vector in alphabetical order."""
     return model.space.alphabetical.flatten(z)
 
 
-def unflatten(model: Model, flat: Array) -> Theta:
-    """The inverse of `flatten`; flat vectors (..., dim) give parameters (...)."""
+def unflatten(model: Model, flat: Float[Array, "*draw dim"]) -> dict[str, Float[Array, "*draw"]]:
+    """The inverse of `flatten`, of any number of vectors."""
     return model.space.alphabetical.unflatten(flat)
 
 
-def flat_potential(model: Model, data: Data, flat: Array) -> Array:
+def flat_potential(model: Model, data: Data, flat: Float[Array, " dim"]) -> Float[Array, ""]:
     """`Model.potential` of a flat vector."""
     return model.potential(unflatten(model, flat), data)
 
 
-def constrain_flat(model: Model, flat: Array) -> Theta:
-    """Flat vectors (..., dim) as parameters by name, each (...)."""
+def constrain_flat(model: Model, flat: Float[Array, "*draw dim"]) -> dict[str, Float[Array, "*draw"]]:
+    """Flat vectors as parameters on their supports, by name."""
     return model.space.constrain(unflatten(model, flat))
 
 
@@ -43,8 +44,8 @@ def parts(model: Model) -> tuple[str, ...]:
     return model.law.parts or model.law.linear
 
 
-def to_alr(model: Model, flat: Array) -> Array:
-    """From flat coordinates (dim,), which are logarithms for positive parameters."""
+def to_alr(model: Model, flat: Float[Array, " dim"]) -> Float[Array, " dim"]:
+    """From flat coordinates, which are logarithms for positive parameters, to ALR ones."""
     if not parts(model):
         return flat
     z = unflatten(model, flat)
@@ -53,7 +54,7 @@ def to_alr(model: Model, flat: Array) -> Array:
     return flatten(model, z | {first: total} | {name: z[name] - z[first] for name in others})
 
 
-def from_alr(model: Model, alr: Array) -> Array:
+def from_alr(model: Model, alr: Float[Array, " dim"]) -> Float[Array, " dim"]:
     """The inverse of `to_alr`."""
     if not parts(model):
         return alr
@@ -64,16 +65,16 @@ def from_alr(model: Model, alr: Array) -> Array:
     return flatten(model, z | {name: level + ratio for name, ratio in ratios.items()})
 
 
-def alr_potential(model: Model, data: Data, alr: Array) -> Array:
-    """`flat_potential` at alr coordinates (dim,)."""
+def alr_potential(model: Model, data: Data, alr: Float[Array, " dim"]) -> Float[Array, ""]:
+    """`flat_potential` at ALR coordinates."""
     return flat_potential(model, data, from_alr(model, alr))
 
 
-def constrain_alr(model: Model, alr: Array) -> Theta:
-    """Straight vectors (..., dim) as parameters by name, each (...)."""
+def constrain_alr(model: Model, alr: Float[Array | np.ndarray, "*draw dim"]) -> dict[str, Float[Array, "*draw"]]:
+    """ALR vectors as parameters on their supports, by name."""
     return constrain_flat(model, jnp.vectorize(partial(from_alr, model), signature="(dim)->(dim)")(alr))
 
 
-def unconstrain_alr(model: Model, theta: Theta) -> Array:
-    """The inverse of `constrain_alr` for scalars: (dim,)."""
+def unconstrain_alr(model: Model, theta: Theta) -> Float[Array, " dim"]:
+    """The inverse of `constrain_alr` for scalars."""
     return to_alr(model, flatten(model, model.space.unconstrain(theta)))
