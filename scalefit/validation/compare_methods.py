@@ -11,7 +11,7 @@ from scalefit._intervals import interval
 from scalefit._quantities import ranged
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, by_rows, interval_columns
-from scalefit.errors import ScalefitError
+from scalefit.errors import FitError, ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.approaches import PowerLawFrontier, envelope, isoflop
 from scalefit.frontier.optimum import trades
@@ -165,6 +165,8 @@ def compare_methods(
     ------
     DataError
         The table cannot be used.
+    FitError
+        No method could be fitted.
     """
     table, model = read_runs(runs), model or Model()
     flops = float(positive_budgets(table.flops.max() if budget is None else budget)[0])
@@ -181,6 +183,8 @@ def compare_methods(
             entries[name] = Entry(draws, kind, time.perf_counter() - start)
         except ScalefitError as refusal:
             entries[name] = Entry({}, "none", time.perf_counter() - start, str(refusal))
+    if all(entry.failure for entry in entries.values()):
+        raise FitError(f"no method could be fitted: {next(iter(entries.values())).failure}")
     return Comparison(flops, entries)
 
 
