@@ -1,6 +1,6 @@
 """Does the truth fall anywhere in the posterior? Simulation-based calibration of laws and engines.
 
-    python benchmarks/sbc.py [--laws chinchilla moe] [--engines auto ais hmc] [--tables 1000 300] [-o PATH]
+    python benchmarks/sbc.py [--laws chinchilla moe] [--engines auto ais nuts] [--tables 1000 300] [-o PATH]
 
 The first engine is run on every law, the others on the first law, and so is a sampler that is wrong on purpose: its
 posterior is half as wide, and must fall outside. Tables are simulated from each law's own prior at every other run of
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     others = sorted(set(Law.registry) - {"chinchilla"})
     parser.add_argument("--laws", nargs="+", default=["chinchilla", *others], help="the first with every engine")
-    parser.add_argument("--engines", nargs="+", default=["auto", "ais", "hmc"], help="the first with every law")
+    parser.add_argument("--engines", nargs="+", default=["auto", "ais", "nuts"], help="the first with every law")
     parser.add_argument("--tables", type=int, nargs="+", default=[200], help="a row: the first law's, and the others'")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/sbc"))

@@ -27,7 +27,6 @@ from .frontier import approaches as approaches
 from .hardware import Devices as Devices
 from .hardware import devices as devices
 from .infer import AIS as AIS
-from .infer import HMC as HMC
 from .infer import MAP as MAP
 from .infer import NUTS as NUTS
 from .infer import VPNLS as VPNLS

@@ -12,7 +12,7 @@ from scipy import stats
 import scalefit as sf
 from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
-from scalefit.diagnostics.convergence import convergence, nested
+from scalefit.diagnostics.convergence import convergence
 from scalefit.infer._contracts import EngineResult
 from scalefit.infer.auto import distrust
 from scalefit.model.data import TILE, over_draws, over_tiles
@@ -161,11 +161,3 @@ def test_effective_draws_count_repeats():
     """Every draw four times in a row is a quarter as many draws."""
     draws = np.repeat(np.random.default_rng(0).normal(size=(4, 250)), 4, axis=1)
     assert convergence({"x": draws})["x"]["ess_bulk"] == pytest.approx(1000, rel=0.15)
-
-
-def test_nested_r_hat_sees_superchains_that_disagree():
-    rng = np.random.default_rng(0)
-    agree = rng.normal(size=(64, 50, 1))
-    apart = agree + np.repeat(rng.normal(size=8), 8)[:, None, None]
-    assert nested(agree, 8)[0] < 1.01
-    assert nested(apart, 8)[0] > 1.2

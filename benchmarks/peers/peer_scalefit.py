@@ -63,11 +63,6 @@ METHODS = {
         f"{MODEL}; 4 vectorized chains of 1,000 draws, 500 warm-up, whitened at the mode; health likewise",
         lambda task: posterior(task, "nuts"),
     ),
-    "HMC": Method(
-        "posterior",
-        f"{MODEL}; 64 chains of 80 draws, 80 warm-up, whitened at the mode; health likewise",
-        lambda task: posterior(task, "hmc"),
-    ),
     "Huber": Method("point", f"{HUBER} from projected starts", lambda task: point(task, "projection")),
     "Huber, 4,500 starts": Method(
         "point",

@@ -15,7 +15,6 @@ class Engine(StrEnum):
 
     AUTO = "auto"
     AIS = "ais"
-    HMC = "hmc"
     NUTS = "nuts"
     MAP = "map"
     HUBER = "huber"

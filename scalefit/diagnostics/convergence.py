@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit._tables import INTERVAL
-from scalefit.diagnostics.checks import Draws, Stats
+from scalefit.diagnostics.checks import Draws
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,32 +24,13 @@ FIGURES = ("r_hat", "ess_bulk", "ess_tail", "mcse_median")
 ONE_SD_BELOW, ONE_SD_ABOVE = 0.1586553, 0.8413447  # of a normal distribution, in probability
 
 
-def superchains(stats: Stats) -> int | None:
-    """How many groups of chains began at one point each.
-
-    Parameters
-    ----------
-    stats
-        The sampler's own numbers, by name.
-
-    Returns
-    -------
-    int or None
-        The number of groups; None where every chain began at a point of its own.
-    """
-    return len(np.unique(stats["superchain"])) if "superchain" in stats else None
-
-
-def convergence(quantities: Draws, superchains: int | None = None) -> dict[str, dict[str, float]]:
+def convergence(quantities: Draws) -> dict[str, dict[str, float]]:
     """Rank-normalised split R-hat, bulk and tail ESS, and the standard error of the median.
 
     Parameters
     ----------
     quantities
         Quantity -> draws (chain, draw).
-    superchains
-        Where this many consecutive groups of chains each began at one point: R-hat is then the nested one, made for
-        many short chains.
 
     Returns
     -------
@@ -61,55 +42,25 @@ def convergence(quantities: Draws, superchains: int | None = None) -> dict[str, 
     figures = np.full((len(FIGURES), len(names)), np.nan)
     moving = np.ptp(draws, axis=(0, 1)) > 0
     if draws.shape[1] >= 4 and moving.any():
-        figures[:, moving] = _figures(draws[..., moving], superchains)
+        figures[:, moving] = _figures(draws[..., moving])
     return {name: dict(zip(FIGURES, map(float, figures[:, i]), strict=True)) for i, name in enumerate(names)}
 
 
-def _figures(
-    draws: Float[np.ndarray, "chain draw quantity"], superchains: int | None
-) -> Float[np.ndarray, "figure quantity"]:
+def _figures(draws: Float[np.ndarray, "chain draw quantity"]) -> Float[np.ndarray, "figure quantity"]:
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     half = draws.shape[1] // 2
     halves = np.concatenate([draws[:, :half], draws[:, -half:]])
     ordered = np.sort(draws.reshape(-1, draws.shape[-1]), axis=0)
 
-    def r_hat(scores: np.ndarray) -> np.ndarray:
-        return split_gelman_rubin(scores) if superchains is None else nested(scores, superchains)
-
     def ess_below(prob: float) -> np.ndarray:
         return effective_sample_size((halves <= np.quantile(ordered, prob, axis=0)).astype(float))
 
     folded = np.abs(draws - np.median(draws, axis=(0, 1)))
-    worse_r_hat = np.maximum(r_hat(_normal_scores(draws)), r_hat(_normal_scores(folded)))
+    worse_r_hat = np.maximum(*(split_gelman_rubin(_normal_scores(each)) for each in (draws, folded)))
     bulk = effective_sample_size(_normal_scores(halves))
     tail = np.minimum(ess_below(0.05), ess_below(0.95))
     return np.stack([worse_r_hat, bulk, tail, _median_error(ordered, ess_below(0.5))])
-
-
-def nested(draws: Float[np.ndarray, "chain draw quantity"], superchains: int) -> Float[np.ndarray, " quantity"]:
-    """Nested R-hat.
-
-    Parameters
-    ----------
-    draws
-        Draws (chain, draw, quantity).
-    superchains
-        Number of consecutive groups of chains that each began at one point.
-
-    Returns
-    -------
-    array (quantity,)
-        The nested R-hat of each quantity.
-
-    References
-    ----------
-    Margossian et al. 2024 (arXiv 2110.13017), equation 9.
-    """
-    grouped = draws.reshape(superchains, -1, *draws.shape[1:])
-    chains = grouped.mean(axis=2)
-    within = chains.var(axis=1, ddof=1) + grouped.var(axis=2, ddof=1).mean(axis=1)
-    return np.sqrt(1 + chains.mean(axis=1).var(axis=0, ddof=1) / within.mean(axis=0))
 
 
 def _normal_scores(draws: Float[np.ndarray, "chain draw quantity"]) -> Float[np.ndarray, "chain draw quantity"]:
@@ -139,7 +90,7 @@ def _median_error(
     return np.where(np.isnan(ess), np.nan, (high - low) / 2)
 
 
-def chain_table(draws: Draws, prob: float = 0.9, superchains: int | None = None) -> "pd.DataFrame":
+def chain_table(draws: Draws, prob: float = 0.9) -> "pd.DataFrame":
     """Intervals of quantities, and how well the chains mixed.
 
     Parameters
@@ -148,8 +99,6 @@ def chain_table(draws: Draws, prob: float = 0.9, superchains: int | None = None)
         Quantity -> draws (chain, draw).
     prob
         Probability of every interval, equal-tailed.
-    superchains
-        As `convergence` takes them.
 
     Returns
     -------
@@ -158,7 +107,7 @@ def chain_table(draws: Draws, prob: float = 0.9, superchains: int | None = None)
     """
     import pandas as pd
 
-    rows = convergence(draws, superchains)
+    rows = convergence(draws)
     for name, values in draws.items():
         rows[name] |= dict(zip(INTERVAL, interval(values, prob, axis=(0, 1)), strict=True))
     columns = [*INTERVAL, "ess_bulk", "ess_tail", "r_hat", "mcse_median"]

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalefit.diagnostics.checks import Check, Draws, Stats, grade
-from scalefit.diagnostics.convergence import convergence, superchains
+from scalefit.diagnostics.convergence import convergence
 from scalefit.numerics.importance import PARETO_K
 
 MOST_R_HAT, FAIL_R_HAT = 1.01, 1.05
@@ -41,7 +41,7 @@ def check_chains(draws: Draws, stats: Stats) -> Iterable[Check]:
     Check
         "R-hat", "bulk ESS" and "tail ESS", each for the quantity where it is worst.
     """
-    found = convergence(draws, superchains(stats))
+    found = convergence(draws)
     worst = max(found, key=lambda name: np.nan_to_num(found[name]["r_hat"], nan=np.inf))
     r_hat = found[worst]["r_hat"]
     sentence = f"R-hat is {r_hat:.3f} at most, for {worst}."

@@ -15,7 +15,7 @@ from scalefit._precision import precision
 from scalefit._quantities import at_budget, posterior_name, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
-from scalefit.diagnostics.convergence import chain_table, superchains
+from scalefit.diagnostics.convergence import chain_table
 from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.fits.predictive import label_losses, log_loss_draws, log_predictive_density
@@ -84,14 +84,14 @@ class Fit(Draws, Result):
         """
         import pandas as pd
 
-        law_only = chain_table({**self.draws, **self.law_derived}, prob, superchains(self.stats))
+        law_only = chain_table({**self.draws, **self.law_derived}, prob)
         law_only["posterior"] = posterior_name(False)
         if not trades(self.model.law):
             return law_only
         as_usual = budgets is None and discrepancy is None and not fixed
         discrepancy = self.resolve(discrepancy)
         optima = self._largest if as_usual else self.optima(budgets, discrepancy, **fixed)
-        answers = chain_table(optima, prob, None if discrepancy else superchains(self.stats))
+        answers = chain_table(optima, prob)
         return pd.concat([law_only, answers.assign(posterior=posterior_name(discrepancy))])
 
     @cached_property

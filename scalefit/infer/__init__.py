@@ -1,13 +1,12 @@
 """Engines, one file each: ways to turn a model and a table into draws."""
 
-from scalefit.infer._batch import usual_chunk
 from scalefit.infer._contracts import Engine, EngineResult, Report, attempt, find_engine
 from scalefit.infer._fit import checked_engine, fit
 from scalefit.infer._progress import progress_report
 from scalefit.infer.ais import AIS
 from scalefit.infer.auto import Auto
+from scalefit.infer.batch import usual_chunk
 from scalefit.infer.bootstrap import Bootstrap
-from scalefit.infer.hmc import HMC
 from scalefit.infer.huber import Huber
 from scalefit.infer.least_squares import LeastSquares
 from scalefit.infer.many import Fits, fit_many
@@ -16,7 +15,7 @@ from scalefit.infer.nuts import NUTS
 from scalefit.infer.vpnls import VPNLS
 
 __all__ = [
-    "AIS", "HMC", "MAP", "NUTS", "VPNLS", "Auto", "Bootstrap", "Engine", "EngineResult", "Fits", "Huber",
+    "AIS", "MAP", "NUTS", "VPNLS", "Auto", "Bootstrap", "Engine", "EngineResult", "Fits", "Huber",
     "LeastSquares", "Report", "attempt", "checked_engine", "find_engine", "fit", "fit_many", "progress_report",
     "usual_chunk",
 ]  # fmt: skip

@@ -16,13 +16,13 @@ from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns, two_level
 from scalefit.errors import FitError, OptionError, StorageError
 from scalefit.fits.fit import Fit
-from scalefit.infer.batch import usual_chunk
 from scalefit.infer._chunk import Batch, Chunk
 from scalefit.infer._chunk_store import ChunkStore, FolderStore, MemoryStore
 from scalefit.infer._cluster import agree, share
 from scalefit.infer._contracts import Engine, EngineResult, attempt
 from scalefit.infer._fit import checked_engine, fit_of
 from scalefit.infer._progress import progress_report
+from scalefit.infer.batch import usual_chunk
 from scalefit.io.read import read_runs
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
@@ -191,7 +191,7 @@ def fit_many(
     model
         As for `fit`.
     engine
-        As for `fit`. Those that are one pure function (AIS, HMC, point estimates; `Auto` but for its fallbacks) run
+        As for `fit`. Those that are one pure function (AIS, point estimates; `Auto` but for its fallbacks) run
         together, others table by table.
     seed
         Table i has a seed of its own, `fits[i].seed`, whatever the chunks and devices.
