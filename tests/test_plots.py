@@ -10,11 +10,12 @@ from scalefit.plots._audit import _name_dots
 
 @pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface"])
 def test_every_picture_is_drawn_and_saved(small_fit, tmp_path, picture):
-    path = sf.plots.save(getattr(sf.plots, picture)(small_fit), tmp_path / "out.png")
-    image = imread(path)
+    drawn = getattr(sf.plots, picture)(small_fit)
+    image = imread(sf.plots.save(drawn, tmp_path / "out.png"))
     assert image.shape[0] > 500
     assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50, "more than an empty frame"
-    assert not plt.get_fignums()
+    assert np.asarray(drawn, dtype=object).flat[0].figure.number in plt.get_fignums(), "the figure is the caller's"
+    plt.close("all")
 
 
 def test_the_frontier_band_is_the_frontier_table(small_fit):

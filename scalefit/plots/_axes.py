@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -34,30 +33,35 @@ def count_axis(axis: Any, label: str) -> None:
 
 
 def save(axes: Any, path: str | Path) -> Path:
-    """Write the figure that holds `axes` to a .png, .pdf or .svg file, and close it.
+    """Write the figure that holds `axes` to a file; the figure stays open, for it is the caller's.
 
-    Raises `QuestionError` where the ending is unknown or the place cannot be written; no half file is left behind.
+    Parameters
+    ----------
+    axes
+        What a picture returned: one or many Axes.
+    path
+        A file that ends in .png, .pdf or .svg.
+
+    Raises
+    ------
+    OptionError
+        The ending is unknown.
+    StorageError
+        The place cannot be written; no half file is left behind.
     """
-    import matplotlib.pyplot as plt
-
-    path, figure = Path(path), _figure(axes)
+    path = Path(path)
+    figure: Figure = np.asarray(axes, dtype=object).flat[0].figure
     check_ending(path)
     try:
         with atomic_path(path) as unfinished:
             figure.savefig(unfinished, dpi=150)
     except OSError as problem:
-        raise StorageError(f"cannot write {path}: {problem.strerror}; choose another place.") from problem
-    plt.close(figure)
+        raise StorageError(f"cannot write {path}: {problem.strerror}. Choose another place.") from problem
     return path
 
 
 def check_ending(path: Path) -> None:
-    """Raise `QuestionError` where a picture cannot be drawn to a file of that ending."""
+    """Raise `OptionError` where a picture cannot be drawn to a file of that ending."""
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
-        raise OptionError(f"cannot draw to {path.name}: end it in {', '.join('.' + kind for kind in sorted(known))}.")
-
-
-def _figure(axes: Any) -> Figure:
-    first: Axes = np.asarray(axes, dtype=object).flat[0]
-    return first.figure  # type: ignore[return-value]
+        raise OptionError(f"cannot draw to {path.name}. End it in {', '.join('.' + kind for kind in sorted(known))}.")

@@ -40,10 +40,8 @@ def isoflops(
         place, bar = np.median(front.loss[:, index]), [[best - low], [high - best]]
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
     count_axis(ax.xaxis, "parameters")
-    ax.set(
-        ylabel="loss, nats per token",
-        title=f"IsoFLOP profiles, {fit.runs.name}; {percent(prob)} bands, {posterior_name(front.discrepancy)}; star: optimum",
-    )
+    bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
+    ax.set(ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
     ax.legend(fontsize=8, title="budget")
     return ax
 

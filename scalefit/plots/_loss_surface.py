@@ -72,7 +72,8 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
 def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
     median, lower, upper = interval(fit.frontier(flops, grid.discrepancy).params, prob)
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": f"optimum, {percent(prob)} ({posterior_name(grid.discrepancy)})"}
+    label = f"optimum, {percent(prob)} interval {posterior_name(grid.discrepancy)}"
+    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": label}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([tokens_for(flops, lower), tokens_for(flops, upper)[::-1]]),

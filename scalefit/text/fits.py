@@ -9,7 +9,10 @@ from scalefit.text.phrases import ratio
 from scalefit.units import format_flops
 
 FEW = 0.02  # of the draws
-LAW_ONLY_COVERAGE = "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the larger runs' losses."
+LAW_ONLY_COVERAGE = (
+    "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the losses of larger "
+    "runs."
+)
 
 
 def health_sentence(health: Health) -> str:
