@@ -240,7 +240,7 @@ def test_a_function_is_a_law(written, quick, tmp_path):
     for name in ("E", "A", "alpha"):
         low, high = np.quantile(fit.draws[name], [0.0005, 0.9995])
         assert low < truth[name] < high
-    with pytest.raises(sf.errors.OptionError, match="cannot be saved"):
+    with pytest.raises(sf.errors.StorageError, match="cannot be saved"):
         fit.save(tmp_path / "fit.nc")
     assert not list(tmp_path.iterdir())
 
