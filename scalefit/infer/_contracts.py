@@ -139,7 +139,7 @@ def solve(engine: CompiledEngine, model: Model, data: Data, key: PRNGKeyArray) -
 
 
 class PointEngine(CompiledEngine):
-    """An engine whose fit holds one draw. Noise parameters are the posterior mode given the law's residuals."""
+    """An engine of one draw. Noise parameters are the posterior mode given the law's residuals."""
 
     kind: ClassVar = "point"
 

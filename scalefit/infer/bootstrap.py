@@ -1,6 +1,6 @@
 """The bootstrap of a point estimate (Efron and Tibshirani 1993): every refit in one compiled program."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, final
@@ -102,16 +102,12 @@ def _refits(
     of: PointEngine, residual: bool, model: Model, data: Data, start: Theta, counts: Float[Array, "resample run"]
 ) -> tuple[dict[str, Float[Array, " resample"]], Bool[Array, " resample"]]:
     """One refit a row of `counts`; takes no more of the options than it needs, so that others share the program."""
-    remake: Callable[[Array], Data] = _residual_table(model, data, start) if residual else _pairs_table(data)
-    theta, converged = jax.vmap(lambda row: of.refine(model, remake(row), start))(counts)
-    return theta, converged
-
-
-def _pairs_table(data: Data) -> Callable[[Array], Data]:
-    return lambda row: data._replace(weight=row)
-
-
-def _residual_table(model: Model, data: Data, start: Theta) -> Callable[[Array], Data]:
     fitted = model.log_mean(start, data.x)
-    residual = data.log_loss - fitted
-    return lambda row: data._replace(log_loss=fitted + residual[row.astype(int)])
+
+    def resampled(row: Float[Array, " run"]) -> Data:
+        if residual:
+            return data._replace(log_loss=fitted + (data.log_loss - fitted)[row.astype(int)])
+        return data._replace(weight=row)
+
+    theta, converged = jax.vmap(lambda row: of.refine(model, resampled(row), start))(counts)
+    return theta, converged

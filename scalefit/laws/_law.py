@@ -139,9 +139,6 @@ def _read_options(text: str) -> tuple[str, dict[str, Any]]:
     match = re.fullmatch(r"([\w-]+)\((.*)\)", text.strip())
     if not match:
         return text, {}
-    pairs = [pair.partition("=") for pair in match[2].split(",") if pair.strip()]
-    return match[1], {key.strip(): _number_or_text(value.strip()) for key, _, value in pairs}
-
-
-def _number_or_text(value: str) -> int | str:
-    return int(value) if re.fullmatch(r"[+-]?\d+", value) else value
+    pairs = [[part.strip() for part in pair.partition("=")] for pair in match[2].split(",") if pair.strip()]
+    number = re.compile(r"[+-]?\d+")
+    return match[1], {key: int(value) if number.fullmatch(value) else value for key, _, value in pairs}
