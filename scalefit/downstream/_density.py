@@ -12,14 +12,14 @@ from typing import Any, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from scalefit._aot import cached_jit
 from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.laws import Param, ParamSpace
 from scalefit.numerics.importance import PARETO_K, Schedule, importance, pareto_k_of
-from scalefit.numerics.laplace import count_modes
+from scalefit.numerics.laplace import all_converged, count_modes
 from scalefit.numerics.mixture import Mixture, at_modes
 from scalefit.numerics.newton import autodiff_value_grad_hess
 from scalefit.sampling.modes import apart, modes_from
@@ -31,7 +31,7 @@ SHAPE = (4, 1000)  # chains, draws
 # Densities cost little here. Ceilings out of reach bend a posterior into corners, whose weights are small only where
 # proposals are wide: at 1.2 one table in three had a Pareto k above .7, at 1.6 none of 24, with 1,500 draws effective.
 SCHEDULE = Schedule(8000, 30, wider=1.6)
-Draws = dict[str, np.ndarray]
+Draws = dict[str, Shaped[np.ndarray, "chain draw"]]
 
 
 class DensityModel(ABC):
@@ -48,14 +48,26 @@ class DensityModel(ABC):
         return ParamSpace(self.params())
 
     @abstractmethod
-    def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Array:
-        """Log likelihood of the whole table, (), at one draw of the parameters. Pure JAX."""
+    def log_likelihood(self, theta: Mapping[str, Any], data: Mapping[str, Array]) -> Float[Array, ""]:
+        """Log likelihood of the whole table at one draw of the parameters. Pure JAX."""
 
 
 def sample_density(model: DensityModel, data: Mapping[str, Any], seed: int = 0) -> tuple[Draws, Draws]:
-    """Draws of the posterior and the sampler's own numbers, each name -> (chain, draw).
+    """Draws of a posterior.
 
-    data : name -> array, whatever the model's likelihood reads.
+    Parameters
+    ----------
+    model
+        Priors and likelihood.
+    data
+        Arrays by name, whatever the likelihood reads.
+    seed
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    tuple of dict
+        Parameters on their supports, and the sampler's own numbers.
     """
     with precision("float64"):
         arrays = {name: jnp.asarray(values, dtype=float) for name, values in data.items()}
@@ -69,19 +81,21 @@ def sample_density(model: DensityModel, data: Mapping[str, Any], seed: int = 0) 
 
 @cached_jit("model", "schedule")
 def _by_importance(
-    model: DensityModel, data: dict[str, Array], key: Array, schedule: Schedule
-) -> tuple[Array, dict[str, Array]]:
-    """Unconstrained draws (chain, draw, dim), as `AIS` makes them, and statistics."""
+    model: DensityModel, data: dict[str, Array], key: PRNGKeyArray, schedule: Schedule
+) -> tuple[Float[Array, "chain draw dim"], dict[str, Shaped[Array, "chain draw"]]]:
+    """Unconstrained draws, as `AIS` makes them, and statistics."""
     potential = jax.jit(partial(_potential, model, data))
     prior_key, key = jax.random.split(key)
-    start, modes = _modes(model, potential, prior_key)
+    start, about_modes = _modes(model, potential, prior_key)
     drawn = importance(start, lambda z: -jax.vmap(potential)(z), key, SHAPE, schedule)
-    return drawn.z, drawn.stats | {"modes": jnp.broadcast_to(modes, SHAPE)}
+    return drawn.z, drawn.stats | {name: jnp.broadcast_to(value, SHAPE) for name, value in about_modes.items()}
 
 
 @cached_jit("model")
-def _nuts(model: DensityModel, data: dict[str, Array], starts: Array, key: Array) -> tuple[Array, dict]:
-    """Unconstrained draws (chain, draw, dim), one chain from each of `starts` (chain, dim)."""
+def _nuts(
+    model: DensityModel, data: dict[str, Array], starts: Float[Array, "chain dim"], key: PRNGKeyArray
+) -> tuple[Float[Array, "chain draw dim"], dict[str, Shaped[Array, "chain draw"]]]:
+    """Unconstrained draws, one chain from each of `starts`, and statistics."""
     # 0.97: these posteriors have corners; at 0.9 one seed in six did not mix where a ceiling was out of sight.
     kernel = nuts_kernel(jax.jit(partial(_potential, model, data)), WARMUP, target_accept=0.97)
     _, kept = kernel.advance(kernel.init(starts, jax.random.split(key, len(starts))), WARMUP + SHAPE[1])
@@ -89,15 +103,17 @@ def _nuts(model: DensityModel, data: dict[str, Array], starts: Array, key: Array
     return kept.position, {"diverging": kept.diverging, "energy": kept.energy}
 
 
-def _modes(model: DensityModel, potential: Callable[[Array], Array], key: Array) -> tuple[Mixture, Array]:
-    """Where the search for proposals begins, and how many modes were found."""
-    starts = model.space.flatten(model.space.unconstrain(model.space.sample(key, STARTS))).T
+def _modes(
+    model: DensityModel, potential: Callable[[Array], Array], key: PRNGKeyArray
+) -> tuple[Mixture, dict[str, Shaped[Array, ""]]]:
+    """Where the search for proposals begins, how many modes were found, and whether the searches converged."""
+    starts = model.space.flatten(model.space.unconstrain(model.space.sample(key, STARTS)))
     best = apart(starts, jax.vmap(potential)(starts))
     found = modes_from(autodiff_value_grad_hess(potential), best)
-    return at_modes(found), count_modes(found)
+    return at_modes(found), {"modes": count_modes(found), "converged": all_converged(found)}
 
 
-def _potential(model: DensityModel, data: dict[str, Array], flat: Array) -> Array:
-    """Minus the log posterior density of unconstrained parameters (dim,)."""
+def _potential(model: DensityModel, data: dict[str, Array], flat: Float[Array, " dim"]) -> Float[Array, ""]:
+    """Minus the log posterior density of unconstrained parameters."""
     z = model.space.unflatten(flat)
     return -model.space.log_density(z) - model.log_likelihood(model.space.constrain(z), data)

@@ -14,6 +14,7 @@ OLD_FILES = ("manifest.json", "chunk-*.npz")  # of format 1
 REMEDY = "remove it, and call fit_many with the same arguments again"
 
 
+@runtime_checkable
 class ChunkStore(Hashable, Protocol):
     """Where chunks are kept, by number."""
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -31,6 +31,7 @@ SHARE = 1 / 16  # of a device's memory for one group, of which several are there
 AHEAD = 2  # groups that an accelerator is given at a time: one is made ready while another is computed
 
 
+@runtime_checkable
 class Solver(Hashable, Protocol):
     """Options, hashable, with one pure function of a table."""
 

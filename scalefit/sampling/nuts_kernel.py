@@ -5,24 +5,28 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
 
 class Transition(NamedTuple):
-    """What is kept of one transition, each (chain, ...)."""
+    """What is kept of one transition of every chain."""
 
-    position: Array
-    diverging: Array
-    energy: Array
-    num_steps: Array
-    accept_prob: Array
+    position: Float[Array, "chain dim"]
+    diverging: Bool[Array, " chain"]
+    energy: Float[Array, " chain"]
+    num_steps: Int[Array, " chain"]
+    accept_prob: Float[Array, " chain"]
 
 
 class NutsKernel(NamedTuple):
-    """Pure functions of arrays: `init`, to be traced first, and `advance`.
+    """Pure functions of arrays, of which `init` is to be traced first.
 
-    init : (positions (chain, dim), keys (chain,), *args) -> state of the chains.
-    advance : (state, count, *args) -> state after `count` transitions, and a `Transition` of (count, chain, ...).
+    Parameters
+    ----------
+    init
+        (positions, keys, *args) to the state of the chains: one position (dim,) and one key a chain.
+    advance
+        (state, count, *args) to the state after `count` transitions, and these stacked.
     """
 
     init: Callable[..., Any]
@@ -49,14 +53,14 @@ def nuts_kernel(
     Returns
     -------
     NutsKernel
-        One kernel's functions share what NumPyro keeps of its set-up, so that `init` must be traced before `advance`.
+        Its functions share what NumPyro keeps of the set-up, which `advance` needs.
     """
     from numpyro.infer.hmc import hmc
 
     begin, move = hmc(potential_fn_gen=lambda *args: partial(potential, *args), algo="NUTS")
 
-    def init(positions: Array, keys: Array, *args: Any) -> Any:
-        def one(position: Array, key: Array) -> Any:
+    def init(positions: Float[Array, "chain dim"], keys: UInt32[Array, "chain 2"], *args: Any) -> Any:
+        def one(position: Float[Array, " dim"], key: PRNGKeyArray) -> Any:
             return begin(
                 position,
                 warmup,
