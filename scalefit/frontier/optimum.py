@@ -115,7 +115,7 @@ def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:
     """The loss of one of `planning_draws`; `WithDiscrepancy` where that includes a path of it."""
     others = {name: draw[name] for name in law.inputs if name not in TRADED}
 
-    def plain(log_n: Scalar, log_d: Scalar) -> Scalar:
+    def plain(log_n: Array, log_d: Array) -> Array:  # of any shapes that broadcast
         return law.loss(draw, {"params": jnp.exp(log_n), "tokens": jnp.exp(log_d), **others})
 
     if PATHS not in draw:

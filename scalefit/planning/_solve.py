@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from scalefit._aot import cached_jit
 from scalefit._roots import Root, find_root
 from scalefit.costs.cost import Cost
+from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import LogLoss, WithDiscrepancy, elasticities, optimum_along
 from scalefit.planning._loss_posterior import LossPosterior
 
@@ -147,10 +148,17 @@ def minimise(objective: Callable[[np.ndarray], np.ndarray], low: float, high: fl
     -------
     float
         The best point of the last grid.
+
+    Raises
+    ------
+    QuestionError
+        No value is a number.
     """
     for _ in range(rounds):
         points = np.linspace(low, high, POINTS)
         values = objective(points)
+        if np.isnan(values).all():
+            raise QuestionError("no size gives a finite answer in the draws of this fit. Check the fit's health.")
         best = points[np.nanargmin(values)]
         step = points[1] - points[0]
         low, high = max(low, best - step), min(high, best + step)

@@ -34,12 +34,15 @@ class DataWall:
     value
         Expected nats per token that one percent more unique tokens would save, with a new plan; for the value of one
         token, divide by `one_percent`.
+    unconverged
+        Share of draws whose search for an optimum without the wall did not converge.
     """
 
     unique_tokens: Float[np.ndarray, " draw"]
     binds: Bool[np.ndarray, " draw"]
     penalty: Float[np.ndarray, " draw"]
     value: float
+    unconverged: float = 0.0
 
     @property
     def probability(self) -> float:
@@ -69,26 +72,27 @@ def data_wall_of(
         The plan, under whatever constraints there are.
     """
     endless, more = posterior.with_unique(None), posterior.with_unique(MORE)
-    without, wanted = _outcome(endless, cost, decide(endless), log_budget)
-    with_more, _ = _outcome(more, cost, decide(more), log_budget)
+    without, wanted, converged = _outcome(endless, cost, decide(endless), log_budget)
+    with_more, *_ = _outcome(more, cost, decide(more), log_budget)
     unique = np.asarray(posterior.unique)
     return DataWall(
         unique_tokens=unique,
         binds=np.asarray(wanted) > unique,
         penalty=loss - np.asarray(without),
         value=float(loss.mean() - np.mean(with_more)),
+        unconverged=1 - float(np.mean(converged)),
     )
 
 
 @cached_jit()
 def _outcome(
     posterior: LossPosterior, cost: Cost, log_n: Float[Array, ""], log_budget: Float[Array, ""]
-) -> tuple[Float[Array, " draw"], Float[Array, " draw"]]:
-    """Loss at exp(log_n) parameters, and the tokens of each draw's own optimum."""
+) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
+    """Loss at exp(log_n) parameters, the tokens of each draw's own optimum, and whether its search converged."""
 
-    def one(draw: LossPosterior) -> tuple[Array, Array]:
+    def one(draw: LossPosterior) -> tuple[Array, Array, Array]:
         along = tokens_along(cost, log_budget)
-        best = best_log_params(draw, cost, log_budget).x
-        return draw.loss(log_n, along(log_n)), jnp.exp(along(best))
+        best, converged = best_log_params(draw, cost, log_budget)
+        return draw.loss(log_n, along(log_n)), jnp.exp(along(best)), converged
 
     return jax.vmap(one, (posterior.axes,))(posterior)

@@ -249,6 +249,7 @@ def plan(
         if unique is not None:
             decide = problem.decision(risk)
             wall = data_wall_of(posterior, problem.cost, problem.log_budget, draws["loss"], decide)
+            unconverged = max(unconverged, wall.unconverged)
         if family is not None:
             built = nearest_deployment(family, problem, best, draws, fit.runs.convention)
     n, one_run = float(np.exp(best)), fit.add_noise(draws["loss"], discrepancy=discrepancy)
