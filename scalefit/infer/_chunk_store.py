@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from scalefit._netcdf import from_netcdf, reading, shown, write_file
 from scalefit.errors import StorageError
