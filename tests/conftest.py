@@ -16,6 +16,11 @@ os.environ["MPLBACKEND"] = "Agg"
 import jsonschema
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+if os.environ.get("SCALEFIT_CHECK_SHAPES", "1") != "0":  # before the package is imported
+    sys.path.insert(0, os.path.dirname(__file__))
+    install_import_hook("scalefit", "typechecking.check")
 
 import scalefit as sf
 

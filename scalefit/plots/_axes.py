@@ -13,7 +13,7 @@ from scalefit.errors import OptionError, StorageError
 from scalefit.units import format_count
 
 ACCENT = "#c2410c"
-WIDER = "#1d4ed8"  # what carries the law's own error
+WIDER = "#1d4ed8"  # with discrepancy
 DATA = "#64748b"
 COLORS = "viridis"
 
