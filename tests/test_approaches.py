@@ -62,6 +62,9 @@ def test_refusals_have_types_and_reasons():
         sf.approaches.isoflop(sf.Runs({**x, "loss": sf.Model().simulate(TRUTH, x)}))
     with pytest.raises(TooFewRunsError, match="a power law needs 3"):
         sf.approaches.power_law([1e8, 1e9], [3.0, 2.5])
+    for bad in ([3.0, np.nan, 2.0], [3.0, 0.0, 2.0], [3.0, 2.0]):
+        with pytest.raises(sf.DataError, match="positive numbers"):
+            sf.approaches.power_law([1e8, 1e9, 1e10], bad)
 
 
 def test_a_budget_without_a_minimum_is_left_out_with_a_note(chinchilla):

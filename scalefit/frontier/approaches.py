@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from scalefit._quantities import at_budget, ranged, write
 from scalefit._results import PROB, Result
@@ -104,9 +105,28 @@ class PowerLawFrontier(Result):
 def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 0) -> PowerLawFrontier:
     """Approach 2: a parabola of loss in ln N at each budget, then a line through the minima in ln C.
 
-    budgets : FLOP; those the runs crowd around by default. A budget without three model sizes or without an interior
-    minimum is left out with a note; with fewer than two left, `TooFewRunsError` or `NoMinimumError` says why.
-    Known to be biased where alpha and beta differ and the sizes are off centre (Czech 2026, arXiv 2603.22339).
+    Biased where alpha and beta differ and the sizes are off centre (Czech 2026, arXiv 2603.22339).
+
+    Parameters
+    ----------
+    runs
+        The table.
+    budgets
+        FLOP; by default those that the runs crowd around.
+    resamples
+        Number of bootstrap resamples of the runs of each budget.
+    seed
+        The same seed, the same resamples.
+
+    Returns
+    -------
+    PowerLawFrontier
+        A budget without three model sizes or without an interior minimum is left out with a note.
+
+    Raises
+    ------
+    TooFewRunsError, NoMinimumError
+        Fewer than two budgets are left, for the reason of the first that is not.
     """
     wanted = crowded_budgets(runs.flops, most=99) if budgets is None else positive_budgets(budgets)
     usable, refusals = [], []
@@ -118,7 +138,7 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
         except DataError as refusal:
             refusals.append(refusal)
     if len(usable) < 2:
-        raise refusals[0] if refusals else TooFewRunsError("the runs crowd around fewer than two budgets; add another.")
+        raise refusals[0] if refusals else TooFewRunsError("the runs crowd around fewer than two budgets. Add another.")
     log_c = np.log([budget for budget, *_ in usable])
     rng = np.random.default_rng(seed)
     again = [_resampled_vertices(runs, members, resamples, rng) for _, members, _ in usable]
@@ -126,30 +146,56 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
     return _path("isoflop", log_c, log_n, tuple(map(str, refusals)))
 
 
-def vertex(log_n: np.ndarray, loss: np.ndarray, budget: float) -> float:
+def vertex(log_n: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run"], budget: float) -> float:
     """ln N at the minimum of the parabola through runs of one budget.
 
-    Raises `TooFewRunsError` with fewer than three sizes, `NoMinimumError` where it opens downwards or its minimum lies
-    outside the sizes tried.
+    Parameters
+    ----------
+    log_n, loss
+        The runs.
+    budget
+        FLOP, for the errors.
+
+    Returns
+    -------
+    float
+        Between the smallest and the largest ln N.
+
+    Raises
+    ------
+    TooFewRunsError
+        There are fewer than three sizes.
+    NoMinimumError
+        The parabola opens downwards, or its minimum lies outside the sizes.
     """
     if len(np.unique(log_n)) < 3:
-        raise TooFewRunsError(f"fewer than three model sizes near {format_flops(budget)} FLOP; add runs there.")
+        raise TooFewRunsError(f"fewer than three model sizes near {format_flops(budget)} FLOP. Add runs there.")
     centre = log_n.mean()
     curve, slope, _ = np.polyfit(log_n - centre, loss, 2)
     best = centre - slope / (2 * curve)
     if curve <= 0 or not log_n.min() <= best <= log_n.max():
         raise NoMinimumError(
-            f"no best size between the smallest and largest at {format_flops(budget)} FLOP; widen them."
+            f"no best size between the smallest and largest at {format_flops(budget)} FLOP. Add smaller or larger ones."
         )
     return float(best)
 
 
 def isoflop_minima(runs: Runs) -> list[tuple[float, float, float]]:
-    """(flops, ln N, standard error) at the best size of every budget whose runs show one.
+    """The best size of every budget whose runs show one.
 
-    A parabola of ln loss in ln N through the runs within a factor 8 of the best; its residuals, taken as 5e-4 at least,
-    give the error. Left out: fewer than five runs, curvature within two errors of none, a minimum outside the runs or
-    known to half an e-fold only.
+    By a parabola of ln loss in ln N through the runs within a factor 8 of the best, whose residuals, taken as 5e-4 at
+    least, give its error.
+
+    Parameters
+    ----------
+    runs
+        The table.
+
+    Returns
+    -------
+    list of tuple
+        (flops, ln N, standard error), by compute. Left out: fewer than five runs, curvature within two errors of none,
+        a minimum outside the runs or known to half an e-fold only.
     """
     line = np.round(np.log(runs.flops) / ISOFLOP_WIDTH)
     found = (_minimum(runs.subset(line == budget)) for budget in np.unique(line))
@@ -171,8 +217,10 @@ def _minimum(runs: Runs) -> tuple[float, float, float] | None:
     return (float(runs.flops.mean()), float(best), error) if clear else None
 
 
-def _resampled_vertices(runs: Runs, members: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Vertices of resampled runs of one budget, (resample,), NaN where a resample has none."""
+def _resampled_vertices(
+    runs: Runs, members: Int[np.ndarray, " member"], resamples: int, rng: np.random.Generator
+) -> Float[np.ndarray, " resample"]:
+    """Vertices of resampled runs of one budget, NaN where a resample has none."""
     log_n, loss = np.log(runs.params[members]), runs.loss[members]
     found = np.full(resamples, np.nan)
     for index in range(resamples):
@@ -184,8 +232,13 @@ def _resampled_vertices(runs: Runs, members: np.ndarray, resamples: int, rng: np
     return found
 
 
-def _path(method: str, log_c: np.ndarray, log_n: np.ndarray, notes: tuple[str, ...]) -> PowerLawFrontier:
-    """Lines through (ln C, ln N), one a row of `log_n`, missing points left out; rows with fewer than two points go."""
+def _path(
+    method: str,
+    log_c: Float[np.ndarray, " budget"],
+    log_n: Float[np.ndarray, "line budget"],
+    notes: tuple[str, ...],
+) -> PowerLawFrontier:
+    """Lines through (ln C, ln N), missing points left out, and lines with fewer than two points."""
     centre = float(log_c.mean())
     lines = [_line(log_c - centre, row) for row in log_n]
     level, a = np.array([line for line in lines if line is not None]).T
@@ -194,7 +247,7 @@ def _path(method: str, log_c: np.ndarray, log_n: np.ndarray, notes: tuple[str, .
     return PowerLawFrontier(method, a, level, centre, np.exp(log_c), np.exp(log_n[0]), notes + (more if lost else ()))
 
 
-def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+def _line(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> tuple[float, float] | None:
     """Intercept and slope of least squares where y is known; None from fewer than two points."""
     known = np.isfinite(y)
     if len(np.unique(x[known])) < 2:
@@ -207,12 +260,31 @@ def envelope(runs: Runs, resamples: int = 1000, seed: int = 0) -> PowerLawFronti
     """Approach 1: a line through the runs that no cheaper run beats.
 
     From final losses instead of whole training curves. The luckiest run wins each budget, which biases it (a winner's
-    curse). Raises `TooFewRunsError` where fewer than three runs are on the envelope.
+    curse).
+
+    Parameters
+    ----------
+    runs
+        The table.
+    resamples
+        Number of bootstrap resamples of the runs.
+    seed
+        The same seed, the same resamples.
+
+    Returns
+    -------
+    PowerLawFrontier
+        Its optima are the runs on the envelope.
+
+    Raises
+    ------
+    TooFewRunsError
+        Fewer than three runs are on the envelope.
     """
     rng = np.random.default_rng(seed)
     first = _undominated(runs.flops, runs.loss)
     if len(first) < 3:
-        raise TooFewRunsError("fewer than three runs are the best for their compute; add runs at other budgets.")
+        raise TooFewRunsError("fewer than three runs are the best for their compute. Add runs at other budgets.")
     centre = float(np.log(runs.flops[first]).mean())
     lines = []
     for index in range(resamples + 1):
@@ -223,14 +295,14 @@ def envelope(runs: Runs, resamples: int = 1000, seed: int = 0) -> PowerLawFronti
     return PowerLawFrontier("envelope", a, level, centre, runs.flops[first], runs.params[first])
 
 
-def _undominated(flops: np.ndarray, loss: np.ndarray) -> np.ndarray:
+def _undominated(flops: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run"]) -> Int[np.ndarray, " best"]:
     """Indices of the runs with a lower loss than every cheaper one, by compute."""
     order = np.lexsort((loss, flops))
     before = np.minimum.accumulate(np.r_[np.inf, loss[order][:-1]])
     return order[loss[order] < before]
 
 
-def crowded_budgets(flops: np.ndarray, most: int = 8) -> np.ndarray:
+def crowded_budgets(flops: Float[np.ndarray, " run"], most: int = 8) -> Float[np.ndarray, " budget"]:
     """Budgets with most runs within `ISOFLOP_WIDTH` in ln compute, at least twice that apart, ascending."""
     log_c = np.log(flops)
     chosen: list[float] = []

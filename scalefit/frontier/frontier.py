@@ -1,8 +1,4 @@
-"""Where is the optimum? N_opt, D_opt and loss along C = 6 N D, per posterior draw and budget, for any law.
-
-The optimum is where another e-fold of parameters gains as much as another of tokens (the first-order condition
-of Hoffmann et al. 2022, section 3.3). It is found numerically, so that a law needs no closed form.
-"""
+"""Compute-optimal frontiers: N_opt, D_opt and the loss there along C = 6 N D, per draw and budget, for any law."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
@@ -39,10 +34,12 @@ BLOCK = 8  # budgets at a time, which bounds memory
 
 
 @cached_jit("law")
-def optima(law: Law, theta: dict[str, Array], log_flops: Array) -> tuple[Array, Array, Array]:
-    """ln N_opt, the loss there, and whether the search converged, each (draw, budget)."""
+def optima(
+    law: Law, theta: dict[str, Any], log_flops: Float[Array, " budget"]
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]:
+    """The optimum of every draw of `planning_draws` at every budget: ln N, the loss, and whether it was found."""
 
-    def one(draw: dict[str, Array], log_c: Array) -> tuple[Array, Array, Array]:
+    def one(draw: dict[str, Any], log_c: Float[Array, ""]) -> tuple[Array, Array, Array]:
         loss = log_loss_of(law, draw)
         log_n, converged = optimal_log_params(loss, log_c)
         return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n), converged
@@ -197,8 +194,8 @@ def frontier(
     )
 
 
-def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> np.ndarray:
-    """Whether compute (FLOP) lies outside that of the runs, elementwise."""
+def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> Bool[np.ndarray, "..."]:
+    """Whether compute (FLOP) lies outside that of the runs, elementwise, by more than it is rounded by."""
     smallest, largest = compute_range
     flops = np.asarray(flops, dtype=float)
     return (flops < smallest / SAME_COMPUTE) | (flops > SAME_COMPUTE * largest)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, estimate, estimate_table
-from scalefit.errors import TooFewRunsError
+from scalefit.errors import DataError, TooFewRunsError
 from scalefit.units import percent
 
 if TYPE_CHECKING:
@@ -51,13 +52,42 @@ class SingleVariableFit(Result):
 
 
 def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed: int = 0) -> SingleVariableFit:
-    """Kaplan et al.'s L(N), L(D) or L(C) (2020, equations 1.1 to 1.3), with an irreducible loss E if `offset`.
+    """Kaplan et al.'s L(N), L(D) or L(C), by least squares on ln loss.
 
-    x, loss : (run,), positive. Least squares on ln loss. Raises `TooFewRunsError` with fewer runs than parameters.
+    Parameters
+    ----------
+    x
+        Parameters, tokens or compute of each run, positive.
+    loss
+        Of each run, positive.
+    offset
+        Whether there is an irreducible loss E.
+    resamples
+        Number of bootstrap resamples of the runs.
+    seed
+        The same seed, the same resamples.
+
+    Returns
+    -------
+    SingleVariableFit
+        Without an offset, E is 0.
+
+    Raises
+    ------
+    DataError
+        x and loss are not positive numbers, one each for every run.
+    TooFewRunsError
+        There are fewer different x than parameters.
+
+    References
+    ----------
+    Kaplan et al. 2020 (arXiv 2001.08361), equations 1.1 to 1.3.
     """
     x, loss = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
+    if x.shape != loss.shape or x.ndim != 1 or not (np.isfinite([x, loss]) & (np.array([x, loss]) > 0)).all():
+        raise DataError("a power law is fitted to positive numbers, an x and a loss for every run.")
     if len(np.unique(x)) < (3 if offset else 2):
-        raise TooFewRunsError(f"a power law needs {3 if offset else 2} different x at least; add runs.")
+        raise TooFewRunsError(f"a power law needs {3 if offset else 2} different x at least. Add runs.")
     solve = _with_offset if offset else _without_offset
     rng = np.random.default_rng(seed)
     found = [solve(np.log(x), np.log(loss))]
@@ -68,17 +98,19 @@ def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed
     return SingleVariableFit(*np.array(found).T)
 
 
-def _without_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
+def _without_offset(
+    log_x: Float[np.ndarray, " run"], log_loss: Float[np.ndarray, " run"]
+) -> tuple[float, float, float]:
     slope, intercept = np.polyfit(log_x, log_loss, 1)
     return 0.0, float(np.exp(-intercept / slope)), float(-slope)
 
 
-def _with_offset(log_x: np.ndarray, log_loss: np.ndarray) -> tuple[float, float, float]:
+def _with_offset(log_x: Float[np.ndarray, " run"], log_loss: Float[np.ndarray, " run"]) -> tuple[float, float, float]:
     from scipy.optimize import least_squares
 
     centre, least = log_x.mean(), np.exp(log_loss.min())
 
-    def misfit(p: np.ndarray) -> np.ndarray:
+    def misfit(p: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " run"]:
         return np.logaddexp(p[0], p[1] - np.exp(p[2]) * (log_x - centre)) - log_loss
 
     starts = [(np.log(share * least), np.log((1 - share) * least), np.log(0.3)) for share in (0.1, 0.5, 0.9)]

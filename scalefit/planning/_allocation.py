@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from scalefit.costs.cost import Cost
 from scalefit.errors import QuestionError
@@ -59,7 +59,7 @@ class AllocationProblem:
         """The optimum of every draw."""
         return optima(self.posterior, self.cost, self.log_budget)
 
-    def outcome(self, log_n: float) -> dict[str, Float[np.ndarray, " draw"]]:
+    def outcome(self, log_n: float) -> dict[str, Shaped[np.ndarray, " draw"]]:
         """`outcomes` of a size, with the N_opt of every draw."""
         at = jnp.asarray(log_n, dtype=float)
         found = outcomes(self.posterior, self.cost, self.optimum, at, self.log_budget)
