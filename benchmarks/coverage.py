@@ -1,7 +1,7 @@
-"""What nominal intervals held of runs beyond the data: the picture on the README's first screen; and of runs inside.
+"""Coverage of nominal intervals for runs beyond the data: the picture on the README's first screen; and of runs inside.
 
 Beyond: the cases of learn_discrepancy.py, every sweep cut at C_max/3, /10 and /30, each (study, cut) weighing the same.
-Inside: five random folds of every sweep, each sweep weighing the same. Intervals with the law's own error take the
+Inside: five random folds of every sweep, each sweep weighing the same. Intervals with discrepancy take the
 scales that learn_discrepancy.json chose with the study's family left out.
 
     python benchmarks/coverage.py --tables ../shared/data/eval -o benchmarks/results/coverage
@@ -27,9 +27,9 @@ from scalefit.validation.learn_discrepancy import LAW_ONLY, default_candidates
 from scalefit.validation.scores import crps, inside, log_losses, pit
 
 LEVELS = np.round(np.linspace(0.05, 0.95, 19), 2)
-FORM = "with the law's own error"
-METHODS = {LAW_ONLY: "mean", BOOTSTRAP: "mean", FORM: "form"}
-COLORS = {LAW_ONLY: "#c2410c", BOOTSTRAP: "#7e22ce", FORM: "#1d4ed8"}
+JOINT = "with discrepancy"
+METHODS = {LAW_ONLY: False, BOOTSTRAP: False, JOINT: True}  # whether the discrepancy is included
+COLORS = {LAW_ONLY: "#c2410c", BOOTSTRAP: "#7e22ce", JOINT: "#1d4ed8"}
 CHOSEN = Path(__file__).parent / "results" / "learn_discrepancy.json"
 
 
@@ -52,12 +52,12 @@ def fitted(listed: list[Case], method: str) -> list[sf.Fit]:
 
 def curves(listed: list[Case], method: str) -> dict[str, np.ndarray]:
     """Of losses and of best sizes, each (case, level), by one method."""
-    kind = METHODS[method]
+    included = METHODS[method]
     found: dict[str, list[np.ndarray]] = {"loss": [], "size": []}
     for case, fit in zip(listed, fitted(listed, method), strict=True):
-        losses = log_losses(fit.predict(case.held, discrepancy=False if kind == "mean" else kind))
+        losses = log_losses(fit.predict(case.held, discrepancy=included))
         found["loss"].append(held(losses, np.log(case.held.loss)))
-        _, draws, best = sizes_at_minima(fit, case.held, kind)
+        _, draws, best = sizes_at_minima(fit, case.held, included)
         found["size"].append(held(draws, best))
     return {what: np.array(rows) for what, rows in found.items()}
 
@@ -69,15 +69,15 @@ def folds(tables: dict[str, sf.Runs]) -> list[Case]:
 
 
 def interpolation(listed: list[Case]) -> list[list[object]]:
-    """Rows: sweeps, then their mean: held-out runs, cover by the law alone and with its error, CRPS ratio."""
+    """Rows: sweeps, then their mean: held-out runs, cover by the law alone and with discrepancy, CRPS ratio."""
     fits, found = fitted(listed, LAW_ONLY), {}
-    for kind in ("run", "form"):
+    for included in (False, True):
         pairs = [
-            (log_losses(fit.predict(c.held, kind=kind)), np.log(c.held.loss))
+            (log_losses(fit.predict(c.held, discrepancy=included)), np.log(c.held.loss))
             for c, fit in zip(listed, fits, strict=True)
         ]
         place = [pit(*pair) for pair in pairs]
-        found[kind] = [
+        found[included] = [
             inside(np.concatenate(place), 0.9),
             inside(np.concatenate(place), 0.5),
             np.concatenate([crps(*p) for p in pairs]),
@@ -85,7 +85,7 @@ def interpolation(listed: list[Case]) -> list[list[object]]:
     of = np.concatenate([np.full(len(case.held), case.study, dtype=object) for case in listed])
     rows = []
     for study in dict.fromkeys(of):
-        mean = [values[of == study].mean() for kind in found for values in found[kind]]
+        mean = [values[of == study].mean() for values_of in found.values() for values in values_of]
         rows.append([study, (of == study).sum(), mean[0], mean[1], mean[3], mean[4], mean[5] / mean[2]])
     rows.sort(key=lambda row: -row[-1])
     rows.append(["mean", "", *(np.mean([row[i] for row in rows]) for i in range(2, 7))])
@@ -107,22 +107,22 @@ def picture(found: dict[str, dict[str, np.ndarray]], listed: list[Case], path: P
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained")
     titles = {"loss": "losses of larger runs", "size": "best sizes at larger budgets (isoFLOP minima)"}
     for ax, (what, title) in zip(axes, titles.items(), strict=True):
-        ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="kept promise")
+        ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="nominal")
         for method, color in COLORS.items():
             rows = found[method][what]
             ax.plot(LEVELS, np.nanmean(rows, axis=0), color=color, lw=2.4, label=method)
-        each = by_study(listed, found[FORM][what])
+        each = by_study(listed, found[JOINT][what])
         worst = min(each, key=lambda study: each[study][-2])
         for curve in each.values():
-            ax.plot(LEVELS, curve, color=COLORS[FORM], lw=0.6, alpha=0.35)
-        ax.plot(LEVELS, each[worst], "--", color=COLORS[FORM], lw=1.6, label=f"the same, worst study\n({worst})")
-        count = sum(not np.isnan(row).any() for row in found[FORM][what])
+            ax.plot(LEVELS, curve, color=COLORS[JOINT], lw=0.6, alpha=0.35)
+        ax.plot(LEVELS, each[worst], "--", color=COLORS[JOINT], lw=1.6, label=f"the same, worst study\n({worst})")
+        count = sum(not np.isnan(row).any() for row in found[JOINT][what])
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability of an interval", title=f"{title}; {count} cases")
         ax.legend(fontsize=8, loc="upper left", framealpha=0.95)
     axes[0].set_ylabel("share of what was held out that lies inside")
     studied = len({case.study for case in listed})
     figure.suptitle(
-        f"What intervals held beyond the data: {studied} public sweeps, each predicted from its smaller runs"
+        f"Coverage beyond the data: {studied} public sweeps, each predicted from its smaller runs"
     )
     figure.savefig(path, dpi=130)
 
@@ -142,11 +142,11 @@ def main() -> None:
     }
     document = {"made": describe(), "cases": len(listed), "nominal": LEVELS.tolist(), "held": shares, "studies": {}}
     for what in ("loss", "size"):
-        each = by_study(listed, found[FORM][what])
+        each = by_study(listed, found[JOINT][what])
         document["studies"][what] = {study: curve.round(3).tolist() for study, curve in each.items()}
     options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
     picture(found, listed, options.plot)
-    header = ["sweep", "held-out runs", "law alone: 90 %", "50 %", "with its error: 90 %", "50 %", "CRPS ratio"]
+    header = ["sweep", "held-out runs", "law alone: 90 %", "50 %", "with discrepancy: 90 %", "50 %", "CRPS ratio"]
     inner = header, interpolation(folds(tables))
     write_table(
         options.output.with_suffix(".md"), "Inside the data: five random folds, worst ratio first", describe(), inner

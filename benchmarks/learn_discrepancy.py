@@ -53,7 +53,7 @@ def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> Scores:
     listed = cases(tables)
     engine = sf.Bootstrap(sf.Huber(), resamples=500)
     fits = sf.fit_many([case.train for case in listed], engine=engine, seed=seed, progress=False)
-    return score(dict(fits.fitted()), listed, "mean")
+    return score(dict(fits.fitted()), listed, False)
 
 
 def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
