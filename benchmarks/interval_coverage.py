@@ -4,7 +4,7 @@ Beyond: the cases of learn_discrepancy.py, every sweep cut at C_max/3, /10 and /
 Inside: five random folds of every sweep, each sweep weighing the same. Intervals with discrepancy take the
 scales that learn_discrepancy.json chose with the study's family left out.
 
-    python benchmarks/coverage.py --tables ../shared/data/eval -o benchmarks/results/coverage
+    python benchmarks/interval_coverage.py --tables ../shared/data/eval -o benchmarks/results/coverage
 """
 
 import argparse
