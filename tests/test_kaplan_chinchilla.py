@@ -56,7 +56,7 @@ def test_without_embeddings_to_leave_out_both_ways_agree():
 
 
 def test_a_fit_gives_intervals(small_fit):
-    found = sf.reconcile(small_fit)
+    found = sf.reconcile(small_fit, discrepancy=False)
     draws = small_fit.theta["alpha"].size
     assert found.slope["total"].shape == (draws, len(found.params))
     a = small_fit.theta["beta"] / (small_fit.theta["alpha"] + small_fit.theta["beta"])
@@ -66,6 +66,11 @@ def test_a_fit_gives_intervals(small_fit):
     assert table.loc["a, without embeddings", "lower"] > table.loc["a, in total", "upper"]
     one = sf.reconcile({name: values[-1] for name, values in small_fit.theta.items()})
     assert one.studied["non_embedding"][0] == pytest.approx(found.studied["non_embedding"][-1], rel=1e-9)
+
+
+def test_a_discrepancy_widens_the_intervals(small_fit):
+    law, joint = (sf.reconcile(small_fit, discrepancy=included).summary() for included in (False, None))
+    assert (joint["upper"] - joint["lower"] > law["upper"] - law["lower"]).all()
 
 
 def test_what_cannot_be_reconciled_is_refused(chinchilla, quick):

@@ -9,7 +9,9 @@ from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit._precision import precision
-from scalefit._tables import interval_columns
+from scalefit._quantities import ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import Table, draws_table, interval_columns
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.convergence import chain_table
 from scalefit.downstream._columns import check_columns
@@ -17,13 +19,14 @@ from scalefit.downstream.curve import Curve, sample_curve
 from scalefit.downstream.links import Link, find_link
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit, check_fit
+from scalefit.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
-class Downstream:
+@dataclass(frozen=True, eq=False, repr=False)
+class Downstream(Result):
     """A posterior of accuracy as a function of task loss.
 
     Parameters
@@ -50,8 +53,17 @@ class Downstream:
     items: Float[np.ndarray, " model"] | None
     seed: int
 
-    def __repr__(self) -> str:
-        return f"<Downstream {self.curve.link.name}: {len(self.loss)} models; health {self.health.verdict}>"
+    def headline(self, prob: float = PROB) -> str:
+        """The first inferred parameter of the curve, and the health."""
+        first = next(p for p in self.curve.params() if np.ptp(self.draws[p.name]) > 0)
+        value = ranged(interval(self.theta[first.name], prob), write)
+        return (
+            f"The {self.curve.link.name} curve of accuracy fitted to {len(self.loss)} models has {first.name} = "
+            f"{value} ({first.meaning}, {percent(prob)} interval), and the health of the fit is {self.health.verdict}."
+        )
+
+    def _table(self, prob: float) -> Table:
+        return draws_table(self.theta, prob).in_units({p.name: p.unit for p in self.curve.params()})
 
     @property
     def theta(self) -> dict[str, Float[np.ndarray, " draw"]]:
@@ -151,14 +163,12 @@ class Downstream:
         pandas.DataFrame
             Rows: task losses. Columns: (curve, one evaluation) x (median, lower, upper), shares.
         """
-        import pandas as pd
-
         losses = np.atleast_1d(np.asarray(loss, dtype=float))
         columns: dict[tuple[str, str], Any] = {}
         if len(losses):
             columns |= interval_columns("curve", interval(self.accuracy(losses), prob))
             columns |= interval_columns("one evaluation", interval(self.accuracy(losses, noise=True), prob))
-        return pd.DataFrame(columns, index=pd.Index(losses, name="task loss"))
+        return Table("task loss", losses, columns).frame()
 
     def summary(self, prob: float = 0.9) -> "pd.DataFrame":
         """Intervals of the parameters, and how well the chains mixed.

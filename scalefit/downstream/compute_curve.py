@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._intervals import interval
+from scalefit._quantities import ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import Table, draws_table
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.convergence import chain_table
 from scalefit.downstream._columns import check_columns
 from scalefit.downstream.accuracy import Downstream, fit_curve
 from scalefit.downstream.links import Sigmoid
 from scalefit.errors import DataError
+from scalefit.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +33,8 @@ NAMES = {"floor": "R0", "ceiling": "A", "k": "B"}
 """Parameter of the sigmoid in -ln C -> the paper's name for it."""
 
 
-@dataclass(frozen=True, eq=False)
-class ComputeCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class ComputeCurve(Result):
     """A posterior of accuracy as a bounded function of compute.
 
     Parameters
@@ -47,6 +52,19 @@ class ComputeCurve:
     def health(self) -> Health:
         """Whether the draws can be trusted."""
         return self.downstream.health
+
+    def headline(self, prob: float = PROB) -> str:
+        """The ceiling of accuracy, the compute half way to it, and the health."""
+        draws = {name: values.reshape(-1) for name, values in self.draws.items()}
+        ceiling, middle = (interval(draws[name], prob) for name in ("A", "C_mid"))
+        return (
+            f"Accuracy rises with compute to A = {ranged(ceiling, write)}, half way at C_mid = {ranged(middle, write)} "
+            f"({percent(prob)} intervals, {len(self.downstream.loss)} points), and the health of the fit is "
+            f"{self.health.verdict}."
+        )
+
+    def _table(self, prob: float) -> Table:
+        return draws_table({name: values.reshape(-1) for name, values in self.draws.items()}, prob)
 
     def accuracy(self, compute: Any, noise: bool = False) -> Float[np.ndarray, "draw point"]:
         """Draws of accuracy at compute.

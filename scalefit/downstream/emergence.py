@@ -14,10 +14,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from scalefit._precision import precision
+from scalefit._quantities import write
+from scalefit._results import PROB, Result
+from scalefit._tables import Table
 from scalefit.downstream.accuracy import Downstream, fit_downstream
 from scalefit.errors import OptionError
 from scalefit.frontier.frontier import frontier
 from scalefit.laws import Published, find_law
+from scalefit.units import format_flops
 
 BUDGETS = np.geomspace(1e19, 1e26, 22)  # FLOP, three a decade
 ROUNDING = 1.001  # of `up_to`, which may be written with few digits
@@ -26,8 +30,8 @@ ITEMS = 1000
 LEAST = 4  # models of a fit
 
 
-@dataclass(frozen=True, eq=False)
-class Emergence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Emergence(Result):
     """Simulated compute-optimal models, and a curve fitted to the smaller ones alone.
 
     Parameters
@@ -61,6 +65,18 @@ class Emergence:
     items: int
     downstream: Downstream
     source: str
+
+    def headline(self, prob: float = PROB) -> str:
+        """How exact answers rise with compute, and up to where models are fitted."""
+        first, last = (f"{write(self.exact[i], 'share')} at {format_flops(self.flops[i])} FLOP" for i in (0, -1))
+        return (
+            f"Exact answers of {self.answer} tokens rise from {first} to {last}, and the curve is fitted to the "
+            f"{self.fitted.sum()} models up to {format_flops(self.flops[self.fitted].max())} FLOP."
+        )
+
+    def _table(self, prob: float) -> Table:
+        columns = {name: getattr(self, name) for name in ("loss", "truth", "exact", "fitted")}
+        return Table("flops", self.flops, columns, dict.fromkeys(("truth", "exact"), "share"))
 
 
 def emergence(answer: int = ANSWER, items: int = ITEMS, up_to: float = 1e22, seed: int = 0) -> Emergence:

@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._intervals import interval
+from scalefit._quantities import ranged, write
+from scalefit._results import PROB, Result
+from scalefit._tables import Table, draws_table
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.convergence import chain_table
 from scalefit.diagnostics.health import assess_chains
 from scalefit.downstream._density import sample_density
 from scalefit.downstream.scaled_beta import ScaledBeta, mean_pass_at_k
 from scalefit.errors import DataError, OptionError
+from scalefit.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +34,8 @@ MOST_TRIALS = 2000  # for an inferred scale, whose likelihood is a sum over the 
 ROWS = 128  # distinct problems are padded to a multiple, so that tables share compiled programs
 
 
-@dataclass(frozen=True, eq=False)
-class PassAtK:
+@dataclass(frozen=True, eq=False, repr=False)
+class PassAtK(Result):
     """A posterior of the distribution of success probabilities over problems.
 
     Parameters
@@ -51,8 +56,16 @@ class PassAtK:
     trials: Float[np.ndarray, " problem"]
     seed: int
 
-    def __repr__(self) -> str:
-        return f"<PassAtK: {len(self.trials)} problems, {self.trials.max():g} trials; health {self.health.verdict}>"
+    def headline(self, prob: float = PROB) -> str:
+        """The exponent of -ln pass@k in the number of attempts, and the health."""
+        slope = ranged(interval(self.slope.reshape(-1), prob), write)
+        return (
+            f"Over {len(self.trials)} problems -ln pass@k falls as k^-b with b = {slope} for many attempts "
+            f"({percent(prob)} interval), and the health of the fit is {self.health.verdict}."
+        )
+
+    def _table(self, prob: float) -> Table:
+        return draws_table({name: values.reshape(-1) for name, values in self.draws.items()}, prob)
 
     @property
     def slope(self) -> Float[np.ndarray, "chain draw"]:

@@ -35,7 +35,7 @@ SHOWN = 8  # failures in its table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fits(Result, Sequence[Fit]):
+class Fits(Result, Sequence):  # not Sequence[Fit]: whoever checks that takes one, which may have failed
     """One fit a table, in their order: `fits[i]` is a `Fit`, or raises `FitError` with why that table failed.
 
     Fits are put together, and their health assessed, as they are asked for.

@@ -38,8 +38,8 @@ class LossPosterior:
     """
 
     law: Law
-    draws: dict[str, Array]
-    wall: Float[Array, "*draw"] | None = None
+    draws: dict[str, Any]  # and not of arrays: as a pytree it also has axes and batches for its leaves
+    wall: Any = None
 
     @property
     def axes(self) -> Self:

@@ -207,7 +207,7 @@ def _one_axis(draws: dict[str, Any]) -> dict[str, Any]:
     return jax.tree.map(every, draw_axes(draws), draws, is_leaf=lambda axis: axis is None)
 
 
-def _study(law: Law, sizes: Float[np.ndarray, " size"], omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+def _study(law: Law, sizes: Float[np.ndarray, " size"], omega: float, draws: dict[str, Any]) -> dict[str, Array]:
     """The exponents that a study of `sizes` would report, name -> (draw,)."""
     total, found = to_total(sizes, omega), {}
     for name, counted in (("non_embedding", sizes), ("total", total)):
@@ -225,14 +225,14 @@ def _study(law: Law, sizes: Float[np.ndarray, " size"], omega: float, draws: dic
 @cached_jit("law")
 def _best(
     law: Law,
-    draws: dict[str, Array],
+    draws: dict[str, Any],
     log_total: Float[Array, " size"],
     log_tokens: Float[Array, "budget size"],
     log_n: Float[Array, " size"],
 ) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"]]:
     """ln N, as the study counts it, and loss of the best model at each budget; NaN tokens are of models not seen."""
 
-    def one(theta: dict[str, Array]) -> tuple[Array, Array]:
+    def one(theta: dict[str, Any]) -> tuple[Array, Array]:
         one_run = log_loss_of(law, theta)
         loss = (jnp.vectorize(one_run) if PATHS in theta else one_run)(log_total, log_tokens)
         return log_n[jnp.nanargmin(loss, axis=1)], jnp.nanmin(loss, axis=1)
@@ -247,11 +247,11 @@ def _slope(x: Float[np.ndarray, " point"], y: Float[Array, "draw point"]) -> Flo
 
 
 @cached_jit("law")
-def _path(law: Law, log_n: Float[Array, " size"], omega: float, draws: dict[str, Array]) -> dict[str, Array]:
+def _path(law: Law, log_n: Float[Array, " size"], omega: Any, draws: dict[str, Any]) -> dict[str, Array]:
     """Where each size is optimal, and the local slope there, by way of counting: name -> (draw, size)."""
     log_total = jnp.log(to_total(jnp.exp(log_n), omega))
 
-    def one(theta: dict[str, Array], log_n: Array, log_total: Array) -> dict[str, Array]:
+    def one(theta: dict[str, Any], log_n: Array, log_total: Array) -> dict[str, Array]:
         loss = log_loss_of(law, theta)
         without: LogLoss = lambda log_n, log_d: loss(jnp.log(to_total(jnp.exp(log_n), omega)), log_d)
         found = {}

@@ -276,7 +276,7 @@ def _tokens_to_be_sure(
         return jnp.mean(loss_at(posterior, log_n, log_d) <= level) >= prob
 
     def one(log_n: Array) -> Array:
-        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             middle = 0.5 * (ends[0] + ends[1])
             found = enough(log_n, middle)
             return jnp.where(found, ends[0], middle), jnp.where(found, middle, ends[1])

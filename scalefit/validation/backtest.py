@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Records = dict[str, Shaped[np.ndarray, " record"]]
+Minima = dict[str, Shaped[np.ndarray, " minimum"]]
 PROBS = (0.5, 0.8, 0.9)
 LEAST_DRAWS = 1000  # a point estimate predicts with its noise alone, from this many draws
 
@@ -65,7 +66,7 @@ class Backtest(Result):
     """
 
     records: Records
-    sizes: Records
+    sizes: Minima
     target: float
     drift: dict[tuple[str, str, bool], np.ndarray]
     failures: dict[tuple[str, str], str]
@@ -78,7 +79,7 @@ class Backtest(Result):
             f"{m}{', law only' if (m, True) in pairs and not included else ''}": (m, included) for m, included in pairs
         }
 
-    def chosen(self, predictor: str, records: Records | None = None) -> Bool[np.ndarray, " record"]:
+    def chosen(self, predictor: str, records: dict[str, np.ndarray] | None = None) -> Bool[np.ndarray, " chosen"]:
         """Which of the records, `sizes` for instance, are of a predictor; its own `records` by default."""
         columns, (method, discrepancy) = self.records if records is None else records, self.predictors[predictor]
         return (columns["method"] == method) & (columns["discrepancy"] == discrepancy)
@@ -245,7 +246,7 @@ def backtest(
     return Backtest(_joined(records), _joined(sizes), target=budget, drift=drift, failures=failures)
 
 
-def _joined(parts: list[Records]) -> Records:
+def _joined(parts: list[dict[str, np.ndarray]]) -> Records:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -269,7 +270,7 @@ def _loss_records(fit: Fit, table: Runs, held: Bool[np.ndarray, " run"], discrep
     }
 
 
-def _size_records(fit: Fit, held: Runs, discrepancy: bool, labels: dict[str, Any]) -> Records:
+def _size_records(fit: Fit, held: Runs, discrepancy: bool, labels: dict[str, Any]) -> Minima:
     """Records of one fit at the isoFLOP minima of the held-out runs; none for a law without an allocation."""
     flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
     if trades(fit.model.law):

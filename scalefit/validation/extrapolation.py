@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scalefit.counting.compute import EQUAL_COMPUTE
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
-from scalefit.frontier.approaches import isoflop_minima
+from scalefit.frontier.isoflops import isoflop_minima
 from scalefit.io.read import read_runs
 from scalefit.runs import Runs
 from scalefit.validation.scores import crps, inside, log_losses, pit
