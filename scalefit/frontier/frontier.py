@@ -198,4 +198,4 @@ def is_extrapolation(flops: Any, compute_range: tuple[float, float]) -> Bool[np.
     """Whether compute (FLOP) lies outside that of the runs, elementwise, by more than it is rounded by."""
     smallest, largest = compute_range
     flops = np.asarray(flops, dtype=float)
-    return (flops < smallest / SAME_COMPUTE) | (flops > SAME_COMPUTE * largest)
+    return np.asarray((flops < smallest / SAME_COMPUTE) | (flops > SAME_COMPUTE * largest))
