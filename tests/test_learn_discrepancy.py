@@ -9,8 +9,8 @@ import pytest
 from conftest import TRUTH, simulated
 
 import scalefit as sf
-from scalefit.frontier.approaches import isoflop_minima
 from scalefit.frontier.frontier import frontier
+from scalefit.frontier.isoflops import isoflop_minima
 from scalefit.model.discrepancy import learned_evidence, read_discrepancy
 from scalefit.text.fits import caution
 from scalefit.validation.extrapolation import cases, coverage_scores

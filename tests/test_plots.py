@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 import scalefit as sf
-from scalefit.frontier.approaches import crowded_budgets
+from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._audit import _name_dots
 
 

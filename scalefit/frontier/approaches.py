@@ -14,7 +14,8 @@ from scalefit._results import PROB, Result
 from scalefit._tables import Table, estimate, estimate_table
 from scalefit.counting import tokens_for
 from scalefit.counting.compute import ISOFLOP_WIDTH
-from scalefit.errors import DataError, NoMinimumError, TooFewRunsError
+from scalefit.errors import DataError, TooFewRunsError
+from scalefit.frontier.isoflops import crowded_budgets, vertex
 from scalefit.frontier.single_variable import SingleVariableFit, power_law
 from scalefit.runs import Runs
 from scalefit.units import distinct_labels, format_flops, percent, positive_budgets
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PowerLawFrontier", "SingleVariableFit", "envelope", "isoflop", "power_law"]
-
-LEAST_NOISE = 5e-4  # of ln loss
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,77 +145,6 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
     return _path("isoflop", log_c, log_n, tuple(map(str, refusals)))
 
 
-def vertex(log_n: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run"], budget: float) -> float:
-    """ln N at the minimum of the parabola through runs of one budget.
-
-    Parameters
-    ----------
-    log_n, loss
-        The runs.
-    budget
-        FLOP, for the errors.
-
-    Returns
-    -------
-    float
-        Between the smallest and the largest ln N.
-
-    Raises
-    ------
-    TooFewRunsError
-        There are fewer than three sizes.
-    NoMinimumError
-        The parabola opens downwards, or its minimum lies outside the sizes.
-    """
-    if len(np.unique(log_n)) < 3:
-        raise TooFewRunsError(f"fewer than three model sizes near {format_flops(budget)} FLOP. Add runs there.")
-    centre = log_n.mean()
-    curve, slope, _ = np.polyfit(log_n - centre, loss, 2)
-    best = centre - slope / (2 * curve)
-    if curve <= 0 or not log_n.min() <= best <= log_n.max():
-        raise NoMinimumError(
-            f"no best size between the smallest and largest at {format_flops(budget)} FLOP. Add smaller or larger ones."
-        )
-    return float(best)
-
-
-def isoflop_minima(runs: Runs) -> list[tuple[float, float, float]]:
-    """The best size of every budget whose runs show one.
-
-    By a parabola of ln loss in ln N through the runs within a factor 8 of the best, whose residuals, taken as 5e-4 at
-    least, give its error.
-
-    Parameters
-    ----------
-    runs
-        The table.
-
-    Returns
-    -------
-    list of tuple
-        (flops, ln N, standard error), by compute. Left out: fewer than five runs, curvature within two errors of none,
-        a minimum outside the runs or known to half an e-fold only.
-    """
-    line = np.round(np.log(runs.flops) / ISOFLOP_WIDTH)
-    found = (_minimum(runs.subset(line == budget)) for budget in np.unique(line))
-    return [each for each in found if each is not None]
-
-
-def _minimum(runs: Runs) -> tuple[float, float, float] | None:
-    x, y = np.log(runs.params), np.log(runs.loss)
-    near = np.abs(x - x[y.argmin()]) < np.log(8)
-    if near.sum() < 5 or len(np.unique(x[near])) < 3:
-        return None
-    x, y, centre = x[near], y[near], x[near].mean()
-    (curve, slope, level), cov = np.polyfit(x - centre, y, 2, cov="unscaled")
-    left = y - np.polyval((curve, slope, level), x - centre)
-    cov = cov * max(left @ left / max(len(x) - 3, 1), LEAST_NOISE**2)
-    best, gradient = centre - slope / (2 * curve), np.array([slope / (2 * curve**2), -1 / (2 * curve), 0.0])
-    error = float(np.sqrt(gradient @ cov @ gradient))
-    clear = curve > 2 * np.sqrt(cov[0, 0]) and x.min() < best < x.max() and error < 0.5
-    return (float(runs.flops.mean()), float(best), error) if clear else None
-
-
 def _resampled_vertices(
     runs: Runs, members: Int[np.ndarray, " member"], resamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " resample"]:
@@ -300,16 +228,3 @@ def _undominated(flops: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run
     order = np.lexsort((loss, flops))
     before = np.minimum.accumulate(np.r_[np.inf, loss[order][:-1]])
     return order[loss[order] < before]
-
-
-def crowded_budgets(flops: Float[np.ndarray, " run"], most: int = 8) -> Float[np.ndarray, " budget"]:
-    """Budgets with most runs within `ISOFLOP_WIDTH` in ln compute, at least twice that apart, ascending."""
-    log_c = np.log(flops)
-    chosen: list[float] = []
-    left = np.ones(len(log_c), dtype=bool)
-    while left.any() and len(chosen) < most:
-        near = np.abs(log_c[:, None] - log_c[None, left]) < ISOFLOP_WIDTH
-        centre = log_c[np.argmax(np.where(left, near.sum(1), -1))]
-        chosen.append(log_c[left & (np.abs(log_c - centre) < ISOFLOP_WIDTH)].mean())
-        left &= np.abs(log_c - centre) >= 2 * ISOFLOP_WIDTH
-    return np.exp(np.sort(chosen))

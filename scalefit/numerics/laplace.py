@@ -39,8 +39,8 @@ class Laplace(NamedTuple):
     def shapes(cls, dim: int, *count: int) -> "Laplace":
         """Of `count` modes, or of one, in the precision in force."""
         number = jnp.result_type(float)
-        leaves: Any = (jax.ShapeDtypeStruct((*count, *own), number) for own in ((), (dim,), (dim, dim)))
-        return cls(*leaves, jax.ShapeDtypeStruct(count, bool))  # type: ignore[arg-type]
+        of: Any = lambda dtype, *own: jax.ShapeDtypeStruct((*count, *own), dtype)
+        return cls(of(number), of(number, dim), of(number, dim, dim), of(bool))
 
 
 def laplace_at(minimum: Minimum) -> Laplace:

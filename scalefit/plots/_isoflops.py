@@ -10,7 +10,7 @@ from scalefit._intervals import interval
 from scalefit.counting import tokens_for
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
-from scalefit.frontier.approaches import crowded_budgets
+from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
 from scalefit.units import format_flops, percent, positive_budgets
 
