@@ -40,7 +40,7 @@ def test_runs_of_one_budget_are_not_independent():
     clustered = clustered_error(values, np.repeat(np.arange(20), 10))
     assert clustered == pytest.approx(values.std(ddof=1) / np.sqrt(20), rel=0.05)
     assert clustered > 2 * values.std() / np.sqrt(200)
-    assert np.isnan(clustered_error(values, np.zeros(200)))
+    assert np.isnan(clustered_error(values, np.zeros(200, int)))
 
 
 def test_log_density_is_the_predictive_density(small_fit):
@@ -148,10 +148,10 @@ def test_compare_and_backtest_on_the_command_line(engines, monkeypatch, capsys, 
         assert not left.value.code
         return capsys.readouterr().out
 
-    text = run("compare", path, "--budget", "1e22")
+    text = run("compare", "methods", path, "--budget", "1e22")
     assert text.startswith("1e22 FLOP is 10 times the compute of the largest run")
     assert "envelope" in text
-    assert json.loads(run("compare", path, "--budget", "1e22", "--json"))["methods"]["huber"]["kind"] == "point"
+    assert json.loads(run("compare", "methods", path, "--budget", "1e22", "--json"))["methods"]["huber"]["kind"] == "point"
     text = run("backtest", path, "--above", "2e20", "--plot", tmp_path / "cal.png")
     assert "nominal 90% intervals held: posterior" in " ".join(text.split())
     assert (tmp_path / "cal.png").stat().st_size > 10_000

@@ -1,5 +1,7 @@
 """The posterior itself: the figures of the 240 and 245 runs, and prediction."""
 
+from inspect import unwrap
+
 import numpy as np
 import pytest
 from conftest import TRUTH, simulated
@@ -105,18 +107,19 @@ def test_prediction_refuses_what_it_cannot_do(small_fit):
         small_fit.predict({"params": [1e9], "tokens": [-1e10]})
 
 
+# Unwrapped, for the check of types in the test run would come first.
 ASKED_OF_A_FIT = {
-    "plan": lambda fit: sf.plan(fit, 1e22),
-    "target": lambda fit: sf.target(fit, 2.2),
-    "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.costs.Lifetime(1e12)),
-    "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
-    "audit": lambda fit: sf.audit(fit, "gpt-3"),
-    "compare_runs": lambda fit: sf.compare_runs(fit, "gopher", "chinchilla"),
-    "loss_surface": lambda fit: sf.loss_surface(fit, [1e9], [1e10]),
-    "reconcile": lambda fit: sf.reconcile(fit),
-    "plots.frontier": lambda fit: sf.plots.frontier(fit),
-    "plots.isoflops": lambda fit: sf.plots.isoflops(fit),
-    "plots.surface": lambda fit: sf.plots.surface(fit),
+    "plan": lambda fit: unwrap(sf.plan)(fit, 1e22),
+    "target": lambda fit: unwrap(sf.target)(fit, 2.2),
+    "lifetime": lambda fit: unwrap(sf.lifetime)(fit, "7B", sf.costs.Lifetime(1e12)),
+    "rules_of_thumb": lambda fit: unwrap(sf.rules_of_thumb)(fit, 1e22),
+    "audit": lambda fit: unwrap(sf.audit)(fit, "gpt-3"),
+    "compare_runs": lambda fit: unwrap(sf.compare_runs)(fit, "gopher", "chinchilla"),
+    "loss_surface": lambda fit: unwrap(sf.loss_surface)(fit, [1e9], [1e10]),
+    "reconcile": lambda fit: unwrap(sf.reconcile)(fit),
+    "plots.frontier": lambda fit: unwrap(sf.plots.frontier)(fit),
+    "plots.isoflops": lambda fit: unwrap(sf.plots.isoflops)(fit),
+    "plots.surface": lambda fit: unwrap(sf.plots.surface)(fit),
 }
 
 

@@ -186,7 +186,7 @@ def reconcile(
 
 
 def _law_and_draws(
-    source: Fit | Mapping[str, float] | None, discrepancy: bool | None
+    source: Any, discrepancy: bool | None
 ) -> tuple[Law, Mapping[str, Any], Mapping[str, np.ndarray] | None]:
     if isinstance(source, Fit):
         refuse_mix("total", source.runs.convention, source.runs.name)
