@@ -23,6 +23,7 @@ from scalefit.validation.extrapolation import cases
 from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, Scores, score
 
 BOOTSTRAP = "Huber bootstrap"
+SHIPPED = Path(__file__).parents[1] / "scalefit" / "model" / "learned_evidence.json"
 
 
 def studies(folder: Path) -> dict[str, sf.Runs]:
@@ -60,8 +61,9 @@ def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     """The results as Markdown: means first, then the worst studies."""
     table = pd.concat([learned.summary(), peer.to_frame(BOOTSTRAP).T])
     names = {"90": "90 % cover", "50": "50 % cover", "crps": "CRPS", "ratio": "CRPS ratio", "mae": "median error"}
-    columns = [f"{what} {name}" for what in ("loss", "size") for name in names]
-    heads = [f"{'loss' if column.startswith('loss') else 'ln N_opt'}: {names[column.split()[1]]}" for column in columns]
+    targets = {"loss": "loss", "size": "ln N_opt"}
+    columns = [f"{what} {name}" for what in targets for name in names]
+    heads = [f"{target}: {score}" for target in targets.values() for score in names.values()]
     lines = [f"# Beyond the data ({len(learned.cases)} cases)", "", describe(), ""]
     lines += [f"| method | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}"]
     order = ["law only", BOOTSTRAP, "left out", *learned.candidates]
@@ -84,7 +86,7 @@ def _cell(column: str, value: float) -> str:
 
 
 def main() -> None:
-    """Score all, write OUT.md and OUT.json."""
+    """Score all, write OUT.md, OUT.json and the evidence that the package ships."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/learn_discrepancy"))
@@ -98,7 +100,9 @@ def main() -> None:
     for what in ("loss", "size"):
         other[f"{what} ratio"] = other[f"{what} crps"] / base[f"{what} crps"]
     options.output.with_suffix(".md").write_text(written(learned, other))
-    document = {"discrepancy": asdict(learned.discrepancy), "card": asdict(learned.card), "chosen": learned.chosen}
+    evidence = asdict(learned.evidence)
+    SHIPPED.write_text(json.dumps(evidence, indent=1) + "\n")
+    document = {"discrepancy": asdict(learned.discrepancy), "evidence": evidence, "chosen": learned.chosen}
     document["methods"] = json.loads(learned.summary().to_json(orient="index"))
     options.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 

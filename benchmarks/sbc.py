@@ -72,7 +72,8 @@ def design(law: Law) -> dict[str, np.ndarray]:
 def studied(law: str, engine: Engine, label: str, tables: int, seed: int) -> dict[str, object]:
     """One row, and under `quantities` its table."""
     start = time.process_time()
-    found = sf.check.sbc(sf.Model(law), design(find_law(law)), engine=engine, tables=tables, seed=seed, progress=False)
+    model, inputs = sf.Model(law), design(find_law(law))
+    found = sf.validation.sbc(model, inputs, engine=engine, tables=tables, seed=seed, progress=False)
     table = found.summary()
     worst = table.iloc[0]
     covered = table["cover_90"]

@@ -91,7 +91,7 @@ def test_the_objective_prefers_sharp_and_calibrated():
 def test_what_the_scales_in_use_cite_is_what_was_measured():
     document = json.loads(RESULTS.read_text())
     assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
-    assert document["card"] == json.loads(json.dumps(asdict(learned_evidence())))
+    assert document["evidence"] == json.loads(json.dumps(asdict(learned_evidence())))
     assert sf.Discrepancy().evidence == learned_evidence()
     assert sf.Discrepancy(compute=0.03).evidence is None
 

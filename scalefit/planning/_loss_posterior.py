@@ -44,7 +44,7 @@ class LossPosterior:
     @property
     def axes(self) -> Self:
         """The axis of draws of every leaf, for `jax.vmap`."""
-        return replace(self, draws=draw_axes(self.draws), wall=None if self.wall is None else 0)  # type: ignore[arg-type]
+        return replace(self, draws=draw_axes(self.draws), wall=None if self.wall is None else 0)
 
     @property
     def law_only(self) -> Self:
