@@ -97,7 +97,7 @@ def assert_finite(plan):
 @pytest.mark.filterwarnings("ignore::scalefit.errors.FitWarning")
 @pytest.mark.parametrize(("seed", "refused"), [(0, True), (2, False)])
 def test_a_plan_under_a_degenerate_table_is_finite_or_refused_in_a_sentence(seed, refused, quick, chinchilla):
-    """With discrepancy the noise of most such tables goes below rounding; their draws were NaN, and SciPy's to refuse."""
+    """With discrepancy the noise of most such tables goes below rounding, and draws that were NaN reached SciPy."""
     fit = sf.fit(copies(chinchilla, seed), engine=quick)
     assert fit.health.verdict == "fail"
     assert_finite(sf.plan(fit, 1e22, discrepancy=False))
