@@ -77,25 +77,36 @@ def test_plan_with_inference_in_the_budget(run, saved):
     assert "2 N T" in document["assumptions"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["plan", "FIT", "--budget", "1e20"],
-        ["target", "FIT", "--loss", "2.6"],
-        ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"],
-        ["audit", "400M:8B", "--fit", "FIT"],
-        ["compare", "runs", "1e20", "2e20", "--fit", "FIT"],
-    ],
-    ids=" ".join,
-)
-def test_the_law_only_is_another_answer_and_says_so(run, saved, arguments):
-    arguments = [saved if part == "FIT" else part for part in arguments]
-    included, law = asked(run, *arguments), asked(run, *arguments, "--law-only")
+def test_the_law_only_is_another_answer_and_says_so(run, saved):
+    included, law = (asked(run, "plan", saved, "--budget", "1e20", *more) for more in ([], ["--law-only"]))
     assert (included["discrepancy"], law["discrepancy"]) == (True, False)
-    assert "discrepancy" in included["assumptions"]
+    assert "law only" not in included["assumptions"]
     assert "law only" in law["assumptions"]
-    numbers = "models" if arguments[0] == "audit" else "summary"
-    assert included[numbers] != law[numbers]
+    assert included["summary"]["loss"] != law["summary"]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments"),
+    [
+        ("target", ["target", "FIT", "--loss", "2.6"]),
+        ("lifetime", ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"]),
+        ("audit", ["audit", "400M:8B", "--fit", "FIT"]),
+        ("compare_runs", ["compare", "runs", "1e20", "2e20", "--fit", "FIT"]),
+        ("compare_laws", ["compare", "laws", "chinchilla"]),
+        ("compare_methods", ["compare", "methods", "chinchilla"]),
+    ],
+)
+def test_every_question_takes_the_law_only(run, saved, monkeypatch, question, arguments):
+    included = []
+
+    def answer(*_, discrepancy, **__):
+        included.append(discrepancy)
+        raise sf.QuestionError("asked")
+
+    monkeypatch.setattr(sf, question, answer)
+    arguments = [saved if part == "FIT" else part for part in arguments]
+    assert run(*arguments)[0] == run(*arguments, "--law-only")[0] == 2
+    assert included == [None, False]
 
 
 def test_target(run, saved, small_fit):
@@ -108,21 +119,18 @@ def test_target(run, saved, small_fit):
     assert document["sure"]["cost"] == pytest.approx(sf.target(small_fit, 2.1).sure.cost)
 
 
-def test_lifetime_with_its_picture(run, saved, tmp_path):
+def test_lifetime_in_flop_and_in_money(run, saved, tmp_path):
     arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T"]
-    code, out, _ = run(*arguments, "--plot", tmp_path / "pareto.png")
-    assert code == 0
-    assert "$" not in out.split("training and inference")[1]
+    counted = asked(run, *arguments, "--plot", tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").stat().st_size > 10_000
-    paid, counted = asked(run, *arguments, "--serving-mfu", "10%"), asked(run, *arguments)
-    assert paid["params"] < counted["params"]  # dearer inference, smaller model
-    assert (paid["unit"], counted["unit"]) == ("$", "FLOP")
-    assert "in money" in paid["assumptions"]
+    assert counted["unit"] == "FLOP"
     sizes = [row["params"] for row in counted["pareto"]]
     assert sizes == sorted(sizes)
-    _, out, _ = run(*arguments, "--money")
+    code, out, _ = run(*arguments, "--serving-mfu", "10%")
     (total,) = [line for line in out.splitlines() if line.split()[:1] == ["total"]]
+    assert code == 0
     assert total.count("$") == 4
+    assert "in money" in flat(out)
 
 
 def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):

@@ -29,39 +29,28 @@ class Ordered(TyperGroup):
         return sorted(self.commands, key=ORDER.index)
 
 
-SETTINGS: dict[str, Any] = {
-    "invoke_without_command": True,
-    "pretty_exceptions_enable": False,
-    "rich_markup_mode": None,
-}
+SETTINGS: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 app = typer.Typer(name="scalefit", cls=Ordered, **SETTINGS)
-compare = typer.Typer(name="compare", **SETTINGS)
+compare = typer.Typer(help="Compare runs, laws or methods.", **SETTINGS)
+app.add_typer(compare, name="compare")
+
+
+def _print_version(asked: bool) -> bool:
+    from scalefit import __version__
+
+    if asked:
+        print(f"scalefit {__version__}")
+        raise typer.Exit
+    return asked
 
 
 @app.callback()
 def scalefit(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Bayesian scaling laws: how big the model, how much data, what loss, and how wrong that could be."""
-    if version:
-        from scalefit import __version__
-
-        print(f"scalefit {__version__}")
-        raise typer.Exit
-    _help_without_command(context)
-
-
-@compare.callback()
-def compare_group(context: typer.Context) -> None:
-    """Compare runs, laws or methods."""
-    _help_without_command(context)
-
-
-def _help_without_command(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit
 
 
 def main() -> None:
@@ -85,6 +74,9 @@ def _run() -> int:
     except Exception as problem:
         if os.environ.get("SCALEFIT_TRACEBACK"):
             raise
+        if _is_help(problem):
+            print(problem)
+            return 0
         return _stop(_sentence(problem))
     if status == _interrupt.INTERRUPTED:
         print(_interrupt.interrupted_sentence(), file=sys.stderr)
@@ -113,6 +105,11 @@ def _sentence(problem: Exception) -> str:
     return f"unexpected {what}. Please report it, with the traceback that SCALEFIT_TRACEBACK=1 shows."
 
 
+def _is_help(problem: Any) -> bool:
+    """Whether a group was called without a command, which Typer counts among the failures."""
+    return isinstance(problem, USAGE_ERROR) and bool(problem.ctx) and problem.ctx.get_help() == problem.format_message()
+
+
 def _usage_sentence(problem: Any) -> str:
     message = " ".join(problem.format_message().split()).replace("Value error, ", "").rstrip(".")
     command = problem.ctx.command_path if problem.ctx else "scalefit"
@@ -121,7 +118,7 @@ def _usage_sentence(problem: Any) -> str:
 
 
 def _without_devices() -> bool:
-    """Whether JAX was told to compute on what this machine does not have."""
+    """Whether this machine lacks the platforms that JAX is set to use."""
     if not os.environ.get("JAX_PLATFORMS") or "jax" not in sys.modules:
         return False
     import jax
@@ -148,6 +145,3 @@ def use_compilation_cache() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, DataWarning | FitWarning):
         print(f"note: {message}", file=sys.stderr)
-
-
-app.add_typer(compare, name="compare")

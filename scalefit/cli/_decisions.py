@@ -37,7 +37,7 @@ def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | N
 
 
 def further_inputs(given: list[str] | None, law: "Law") -> dict[str, float]:
-    """What --set says of the law's inputs beyond params and tokens, by name."""
+    """The law's inputs beyond params and tokens that --set gives, by name."""
     from scalefit._registry import lookup
     from scalefit.errors import OptionError
     from scalefit.units import parse_quantity
@@ -89,7 +89,7 @@ def show_json(
 
 
 def shared_json(caution: str, words: str | list[str], assumptions: "Assumptions", prob: float) -> dict[str, Any]:
-    """What every answer says of itself."""
+    """What the documents of all answers have in common."""
     from scalefit.text.plans import assumptions_sentence
 
     return {

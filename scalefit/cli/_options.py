@@ -25,7 +25,7 @@ FitArgument = Annotated[
 ]
 FitOption = Annotated[
     str | None,
-    typer.Option("--fit", metavar="FIT|RUNS", help="The fit that answers; the shipped Chinchilla runs by default."),
+    typer.Option("--fit", metavar="FIT|RUNS", help="The fit to use; that of the shipped Chinchilla runs by default."),
 ]
 Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
 Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]

@@ -58,7 +58,7 @@ def predictions(
     columns = {name: parse_budgets(text) for name, text in counts.items() if text}
     further = {name: value for name, value in fit.model.law.defaults.items() if np.isfinite(value)} | further
     if (runs is None) == (not columns):
-        raise OptionError("predict is asked at one place. Give --params and --tokens, --flops, or --runs.")
+        raise OptionError("predict needs runs, a compute or a table. Give --params and --tokens, --flops, or --runs.")
     if set(columns) == {"flops"} and trades(fit.model.law):
         return _at_optima(fit, columns["flops"], further, discrepancy, prob)
     if runs is None:

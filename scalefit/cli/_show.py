@@ -72,7 +72,7 @@ def say(out: "Console", words: str) -> None:
 def print_quantities(
     out: "Console", table: "pd.DataFrame", title: str, units: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Print a table of quantities, one a row, each in its unit; `units` says it where the name does not settle it."""
+    """Print a table of quantities, one a row, each in its unit: that of `units`, or that of its name."""
     from scalefit._quantities import quantity
 
     rows = []

@@ -1,4 +1,4 @@
-"""`scalefit backtest`: train on the smaller runs, predict the larger ones, and say what the intervals were worth."""
+"""`scalefit backtest`: train on the smaller runs, predict the larger ones, and score the predictions."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ def backtest(
 ) -> None:
     """Predict larger runs from smaller ones, and score it.
 
-    Shows how often nominal intervals held, for the posterior and for point estimates.
+    Shows how often nominal intervals contained them, for the posterior and for point estimates.
     """
     import scalefit as sf
     from scalefit import plots

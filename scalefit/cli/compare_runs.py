@@ -16,7 +16,7 @@ def compare_runs(
     b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
     fit: options.FitOption = None,
     fit_b: Annotated[
-        str | None, typer.Option(metavar="FIT|RUNS", help="The fit that answers for B; that of --fit by default.")
+        str | None, typer.Option(metavar="FIT|RUNS", help="The fit to use for B; that of --fit by default.")
     ] = None,
     gain_a: Annotated[
         str, typer.Option(metavar="SHARE", help="A's recipe has a loss lower than the fit's by this, as in 2%.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scalefit.validation import LearnedDiscrepancy
 
 
-COLUMNS = {"90": "90 % held", "50": "50 % held", "crps": "CRPS", "ratio": "to law only", "mae": "median error"}
+COLUMNS = {"90": "90% coverage", "50": "50% coverage", "crps": "CRPS", "ratio": "over law only", "mae": "median error"}
 
 
 @app.command()

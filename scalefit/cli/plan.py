@@ -1,4 +1,4 @@
-"""`scalefit plan`: the allocation of a budget that minimises expected loss, and the price of being wrong."""
+"""`scalefit plan`: the allocation of a budget that minimises expected loss, and its regret."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,13 +41,15 @@ def plan(
     active: options.Active = None,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
-    rules_of_thumb: Annotated[bool, typer.Option("--rules-of-thumb", help="Also price rules of thumb.")] = False,
+    rules_of_thumb: Annotated[
+        bool, typer.Option("--rules-of-thumb", help="Also give the regret of rules of thumb.")
+    ] = False,
     prob: options.Prob = 0.9,
     as_json: options.Json = False,
 ) -> None:
     """The allocation of least expected loss for a budget.
 
-    With what being wrong about the law costs, in nats, compute and money.
+    Its regret is what uncertainty about the optimum costs, in nats, compute and money.
     """
     import scalefit as sf
     from scalefit.costs.uncertain import read_amount

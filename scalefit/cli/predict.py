@@ -87,5 +87,5 @@ def _print(out: "Console", found: list["Prediction"], prob: float, discrepancy: 
         for each in found
     ]
     header = [*first.inputs, *(f"optimal {name}" for name in first.optimum), "expected loss", "loss of one run"]
-    title = f"nats per token; medians over intervals {percent(prob)}, {posterior_name(discrepancy)}"
+    title = f"loss in nats per token; medians over intervals {percent(prob)}, {posterior_name(discrepancy)}"
     print_grid(out, header, rows, title, left=0)

@@ -7,7 +7,7 @@ KAPLAN_COUNTS = "Kaplan 2020 counts N without embeddings."
 
 def fitting_note(source: str) -> str:
     """That a table is fitted before the question is answered, and how to save the time."""
-    return f"note: {source} is a table, so it is fitted first; keep the fit with `scalefit fit {source} -o FIT`."
+    return f"note: {source} is a table and is fitted first. Keep the fit with `scalefit fit {source} -o FIT`."
 
 
 def saved_sentence(path: Path) -> str:

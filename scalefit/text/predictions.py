@@ -19,7 +19,7 @@ def prediction_sentence(inputs: Mapping[str, float], loss: np.ndarray, one_run: 
     at = "At the optimum of" if "flops" in inputs and len(inputs) == 1 else "At"
     form = "{:.3f}".format
     return (
-        f"{at} {place} the expected loss is {ranged(loss, form)} nats per token; one run has "
+        f"{at} {place} the expected loss is {ranged(loss, form)} nats per token, the loss of one run "
         f"{ranged(one_run, form)}{'' if np.isnan(loss[1]) else f' (median and {percent(prob)} interval)'}."
     )
 
