@@ -85,4 +85,4 @@ def fit_paragraph(front: Frontier, prob: float, evidence: Evidence | None = None
     words = [front.optimum_sentence(index, prob) for index in range(len(front.flops))]
     warned = caution(front.flops.max(), front.compute_range, front.discrepancy, evidence)
     words += filter(None, [search_sentence(front.unconverged)])
-    return " ".join([*words, warned or "Ask for a larger budget with --budget; such an answer is an extrapolation."])
+    return " ".join([*words, warned or "Use --budgets for a larger budget. That answer is an extrapolation."])
