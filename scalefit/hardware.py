@@ -10,7 +10,6 @@ from scalefit._precision import precision_in_force
 from scalefit._results import PROB, Result
 from scalefit._tables import Table
 
-
 __all__ = ["Devices", "devices", "fast_compile_options", "forget_programs"]
 
 

@@ -13,6 +13,7 @@ from conftest import TRUTH, isoflop_design, simulated
 import scalefit as sf
 from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
+from scalefit.model import noise
 from scalefit.model.discrepancy import (
     PATH_AXES,
     Discrepancy,
@@ -22,7 +23,6 @@ from scalefit.model.discrepancy import (
     pivots,
     sample_paths,
 )
-from scalefit.model import noise
 
 SCALES = Discrepancy().scales
 
