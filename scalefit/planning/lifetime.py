@@ -54,9 +54,10 @@ class LifetimePlan(Result):
     params
         The size to train.
     draws
-        Name -> (draw,): tokens that bring it to the quality, infinite where none do; training, serving and total cost,
-        in the cost's unit; saved, share of the reference's total; wasted, share of the total that the draw's optimum
-        would save.
+        Name -> (draw,): tokens that it is trained on; training, serving and total cost, in the cost's unit; saved,
+        share of the reference's total; wasted, share of the total that the draw's optimum would save. In a draw in
+        which the size never reaches the quality, training stops when it has cost as much as the reference's total, and
+        the reference is trained instead.
     reference
         (params, expected tokens) of the model that is cheapest to train, or was asked for.
     sizes, size_tokens
@@ -65,6 +66,8 @@ class LifetimePlan(Result):
         What a budget pays for, and what FLOP are computed on.
     assumptions
         The data, the model and the conventions behind the plan.
+    reachable
+        Share of the draws in which the size reaches the quality.
     """
 
     params: float
@@ -75,17 +78,12 @@ class LifetimePlan(Result):
     cost: Cost
     machines: Machines
     assumptions: Assumptions
+    reachable: float = 1.0
 
     @property
     def tokens(self) -> float:
-        """Expected training tokens, over the draws in which the size reaches the quality."""
-        tokens = self.draws["tokens"]
-        return float(tokens[np.isfinite(tokens)].mean())
-
-    @property
-    def reachable(self) -> float:
-        """Share of the draws in which the size reaches the quality."""
-        return float(np.isfinite(self.draws["tokens"]).mean())
+        """Expected training tokens."""
+        return float(self.draws["tokens"].mean())
 
     @property
     def flops(self) -> float:
@@ -214,12 +212,14 @@ def lifetime(
     n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
     before = life.total(np.exp(cheapest), at_reference)
     total = cost_or_fallback(life, n, tokens, before)
-    missed = float(np.mean(~np.isfinite(tokens)))
+    reached = np.isfinite(tokens)
+    missed = float(np.mean(~reached))
     if missed > MOST_MISSED or not np.isfinite(total).all():
         raise QuestionError(
             f"{format_count(n)} parameters do not reach the quality in {percent(round(missed, 3))} of the draws. Allow "
             "more parameters."
         )
+    tokens = np.where(reached, tokens, life.tokens_for(before, n))
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + np.zeros(len(tokens))}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - np.exp(log_least) / total}
     kept = np.isfinite(needed[:-1]).all(axis=1)
@@ -232,4 +232,5 @@ def lifetime(
         cost=cost,
         machines=machines or Machines(),
         assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=1 - float(np.mean(converged))),
+        reachable=float(reached.mean()),
     )

@@ -116,7 +116,7 @@ def _allocation(run: Allocation, cost: Cost) -> str:
 def lifetime_paragraph(life: LifetimePlan, prob: float) -> str:
     """The size for a whole life, against the one that is cheapest to train."""
     n, d = life.reference
-    total, serving = float(life.draws["total"].mean()), float(np.nanmean(life.draws["serving"]))
+    total, serving = float(life.draws["total"].mean()), float(life.draws["serving"].mean())
     missed = (
         f" In {1 - life.reachable:.1%} of the draws this size never reaches the quality, and the larger model is "
         "trained instead."
