@@ -121,9 +121,7 @@ def picture(found: dict[str, dict[str, np.ndarray]], listed: list[Case], path: P
         ax.legend(fontsize=8, loc="upper left", framealpha=0.95)
     axes[0].set_ylabel("share of what was held out that lies inside")
     studied = len({case.study for case in listed})
-    figure.suptitle(
-        f"Coverage beyond the data: {studied} public sweeps, each predicted from its smaller runs"
-    )
+    figure.suptitle(f"Coverage beyond the data: {studied} public sweeps, each predicted from its smaller runs")
     figure.savefig(path, dpi=130)
 
 

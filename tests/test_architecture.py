@@ -18,8 +18,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # From the ground up: a room may import from those before it, and from itself.
 ROOMS = (
-    "errors", "_interrupt", "_registry", "_atomic", "_netcdf", "_aot", "units", "_precision", "_random", "_roots", "_batching",
-    "_intervals", "_tables", "_quantities", "_labelled", "_display", "_results", "hardware",
+    "errors", "_interrupt", "_registry", "_atomic", "_netcdf", "_aot", "units", "_precision", "_random", "_roots",
+    "_batching", "_intervals", "_tables", "_quantities", "_labelled", "_display", "_results", "hardware",
     "counting", "runs", "io", "laws", "costs", "numerics", "model", "diagnostics", "sampling", "frontier", "fits",
     "infer", "planning", "recipes", "downstream", "validation", "text", "plots", "report", "cli",
 )  # fmt: skip
@@ -46,8 +46,8 @@ BUILT_OF = {
 }
 FENCES = {
     "pandas": {
-        "io", "_tables", "_display", "hardware", "cli", "runs", "frontier", "fits", "infer", "planning", "downstream", "validation",
-        "diagnostics",
+        "io", "_tables", "_display", "hardware", "cli", "runs", "frontier", "fits", "infer", "planning", "downstream",
+        "validation", "diagnostics",
     },
     "numpyro": {"laws", "model", "infer", "sampling", "diagnostics", "downstream"},
     "blackjax": {"numerics", "infer"},
@@ -191,8 +191,11 @@ def private_imports(root: Path) -> list[str]:
 
 def private_names_across_files(root: Path) -> list[str]:
     """Imports of a function or class whose name begins with an underscore; private modules are shared inside rooms."""
-    return [f"{each.path} imports {each.name}" for each, target in own(root)
-            if each.name.split(".")[-1].startswith("_") and not each.name.endswith("__") and target.stem != each.name.split(".")[-1]]  # fmt: skip
+    found = [(each, each.name.split(".")[-1], target) for each, target in own(root)]
+    private = [
+        each for each, name, target in found if name.startswith("_") and name not in (target.stem, "__version__")
+    ]
+    return [f"{each.path} imports {each.name}" for each in private]
 
 
 def private_modules_across_rooms(root: Path) -> list[str]:

@@ -151,7 +151,9 @@ def test_compare_and_backtest_on_the_command_line(engines, monkeypatch, capsys, 
     text = run("compare", "methods", path, "--budget", "1e22")
     assert text.startswith("1e22 FLOP is 10 times the compute of the largest run")
     assert "envelope" in text
-    assert json.loads(run("compare", "methods", path, "--budget", "1e22", "--json"))["methods"]["huber"]["kind"] == "point"
+    assert (
+        json.loads(run("compare", "methods", path, "--budget", "1e22", "--json"))["methods"]["huber"]["kind"] == "point"
+    )
     text = run("backtest", path, "--above", "2e20", "--plot", tmp_path / "cal.png")
     assert "nominal 90% intervals held: posterior" in " ".join(text.split())
     assert (tmp_path / "cal.png").stat().st_size > 10_000

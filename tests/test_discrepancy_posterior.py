@@ -283,7 +283,9 @@ def test_decisions_widen_with_the_discrepancy(chinchilla_fit):
     looked_at = {"audit": "loss", "compare_runs": "difference"}
     for name, ask in questions.items():
         law_only, both = ask(False), ask(True)
-        width = [np.ptp(np.quantile(np.log(1 + each.draws[looked_at[name]]), [0.05, 0.95])) for each in (law_only, both)]
+        width = [
+            np.ptp(np.quantile(np.log(1 + each.draws[looked_at[name]]), [0.05, 0.95])) for each in (law_only, both)
+        ]
         assert width[1] > 1.3 * width[0], name
         assert (law_only.assumptions.discrepancy, both.assumptions.discrepancy) == (False, True)
 
