@@ -75,7 +75,7 @@ def to_netcdf(root: Group, version: int) -> memoryview:
     return buffer.getbuffer()
 
 
-def from_netcdf(file: BinaryIO, version: int) -> Contents:
+def from_netcdf(file: Any, version: int) -> Contents:
     """The contents of a file that `to_netcdf` wrote.
 
     Parameters
@@ -159,7 +159,7 @@ def _characters(text: np.ndarray) -> np.ndarray:
     return encoded.view("S1").reshape(*text.shape, encoded.dtype.itemsize)
 
 
-def _check_digest(file: BinaryIO, version: int) -> None:
+def _check_digest(file: Any, version: int) -> None:
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - LAST_LINE_BYTES))
     last = LAST_LINE.fullmatch(file.read())

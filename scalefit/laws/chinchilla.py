@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Values
 from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 
@@ -28,7 +26,7 @@ class Chinchilla(Law):
         """E, A, B, alpha, beta. Weak priors: E a good half of the table's loss, each term about a fifth of it."""
         return two_term_params()
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + A/N^alpha + B/D^beta, in nats per token."""
         return two_terms(theta, x["params"], x["tokens"])
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms_rescaled
 
@@ -33,7 +32,7 @@ class ChinchillaOuter(Law):
             Param("q", Prior.of("LogNormal", loc=0.0, scale=0.5), "outer exponent: 1 adds the terms"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + [(A/N^alpha)^(1/q) + (B/D^beta)^(1/q)]^q, by logarithms: small powers would underflow."""
         log_n = jnp.log(theta["A"]) - theta["alpha"] * jnp.log(x["params"])
         log_d = jnp.log(theta["B"]) - theta["beta"] * jnp.log(x["tokens"])

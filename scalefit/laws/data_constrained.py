@@ -5,9 +5,8 @@ from math import exp, inf, log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import frontier_exponents, two_term_params, two_terms, two_terms_rescaled
 
@@ -48,7 +47,7 @@ class DataConstrained(Law):
             Param("R_N", Prior.of("LogNormal", loc=log(5), scale=1.0), "excess of parameters that has decayed so"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + A/N'^alpha + B/D'^beta, in nats per token (their equations 5 and 6)."""
         unique = jnp.minimum(x["unique_tokens"], x["tokens"])
         enough = jnp.minimum(x["params"], self._optimal_params(theta, unique))

@@ -5,9 +5,8 @@ from math import log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import ln, power
 
@@ -42,7 +41,7 @@ class Farseer(Law):
             Param("E", normal(3.13, 0.1), "ln of the data exponent at small N"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """exp(s N^q + S) + exp(B N^b + Q) D^(-exp(A N^a + E)), in nats per token (bits in the published fit)."""
         n = x["params"]
         exponent = jnp.exp(theta["A"] * power(n, theta["a"]) + theta["E"])

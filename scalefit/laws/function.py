@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
 from scalefit.errors import OptionError
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 
 
@@ -63,7 +61,7 @@ class FunctionLaw(Law, listed=False):
         """One for each prior."""
         return tuple(Param(name, prior, "a parameter of the function", "raw") for name, prior in self.priors)
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """fn(theta, x)."""
         return self.fn(theta, x)
 

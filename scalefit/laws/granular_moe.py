@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import EXPONENT, TERM, frontier_exponents, power, rescaled
 
@@ -39,7 +37,7 @@ class GranularMoE(Law):
             Param("gamma", Prior.of("LogNormal", loc=log(0.6), scale=0.5), "exponent of granularity"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """c + (g/G^gamma + a)/N^alpha + b/D^beta, in nats per token."""
         size = theta["g"] * power(x["granularity"], -theta["gamma"]) + theta["a"]
         by_size = size * power(x["params"], -theta["alpha"])

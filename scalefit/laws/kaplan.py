@@ -7,10 +7,8 @@ would have cost at batches far below the critical size.
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
 from scalefit.laws._kaplan import SOURCE
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Values
 from scalefit.laws._terms import power
 from scalefit.laws.kaplan_d import KaplanD
@@ -35,7 +33,7 @@ class Kaplan(Law):
         (n_c, alpha_n), (d_c, alpha_d) = KaplanN().params(), KaplanD().params()
         return (n_c, d_c, alpha_n, alpha_d)
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """[(N_c/N)^(alpha_N/alpha_D) + D_c/D]^alpha_D, in nats per token."""
         by_size = power(theta["N_c"] / x["params"], theta["alpha_N"] / theta["alpha_D"])
         return power(by_size + theta["D_c"] / x["tokens"], theta["alpha_D"])

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
 from scalefit.counting import PF_DAY
 from scalefit.laws._kaplan import SOURCE
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import power
 
@@ -35,7 +33,7 @@ class KaplanC(Law):
             Param("alpha_C", exponent, "exponent of compute"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """(C_c/C)^alpha_C, in nats per token; C comes in FLOP."""
         return power(theta["C_c"] / (x["flops"] / PF_DAY), theta["alpha_C"])
 

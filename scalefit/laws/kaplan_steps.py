@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalefit.laws._kaplan import SOURCE
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import power
 from scalefit.laws.kaplan_n import KaplanN
@@ -53,7 +53,7 @@ class KaplanSteps(Law):
             Param("alpha_B", Prior.of("LogNormal", loc=log(0.2), scale=0.3), "exponent of the critical batch"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """The L at which (N_c/N)^alpha_N + (S_c/S_min(L))^alpha_S = L, in nats per token; Newton's method in ln L."""
         by_size = power(theta["N_c"] / x["params"], theta["alpha_N"])
         steps = theta["S_c"] / x["tokens"]  # times B + B_crit is S_c/S_min

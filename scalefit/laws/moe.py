@@ -5,9 +5,8 @@ from math import log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import ln, power
 
@@ -40,7 +39,7 @@ class RoutedMoE(Law):
             Param("E_max", Prior.of("LogNormal", loc=log(300), scale=0.8), "effective experts of very many"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """10^(a log10 N + b log10 E_hat + c log10 N log10 E_hat + d), in nats per token."""
         n, e = jnp.log10(x["params"]), jnp.log10(self.effective_experts(theta, x["experts"]))
         return power(10.0, theta["a"] * n + theta["b"] * e + theta["c"] * n * e + theta["d"])

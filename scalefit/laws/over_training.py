@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import LEVEL, power, rescaled
 
@@ -36,7 +34,7 @@ class OverTraining(Law):
             Param("eta", Prior.of("LogNormal", loc=log(0.15), scale=0.5), "exponent of compute"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + (a M^eta + b M^-eta) C^-eta, in nats per token."""
         ratio, flops = x["tokens"] / x["params"], FLOPS_PER_PARAM_TOKEN * x["params"] * x["tokens"]
         by_ratio = theta["a"] * power(ratio, theta["eta"]) + theta["b"] * power(ratio, -theta["eta"])

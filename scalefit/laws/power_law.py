@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from jaxtyping import Array, Float
-
-from scalefit.laws._law import Published
+from scalefit.laws._law import Losses, Published
 from scalefit.laws._priors import Param, Values
 from scalefit.laws._terms import EXPONENT, LEVEL, TERM, OneColumn, power, rescaled
 
@@ -35,7 +33,7 @@ class PowerLaw(OneColumn):
             Param("alpha", EXPONENT, "exponent"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + A/x^alpha, in nats per token."""
         return theta["E"] + theta["A"] * power(x[self.input], -theta["alpha"])
 

@@ -5,9 +5,8 @@ from math import e, log
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from scalefit.laws._law import Law, Published
+from scalefit.laws._law import Law, Losses, Published
 from scalefit.laws._priors import Param, Prior, Values
 from scalefit.laws._terms import frontier_exponents, power, two_term_params, two_terms, two_terms_rescaled
 
@@ -34,7 +33,7 @@ class Precision(Law):
             Param("g", Prior.of("LogNormal", loc=log(3), scale=0.5), "bits at which 63% of parameters count", "bits"),
         )
 
-    def loss(self, theta: Values, x: Values) -> Float[Array, "*run"]:
+    def loss(self, theta: Values, x: Values) -> Losses:
         """E + A/N_eff^alpha + B/D^beta with N_eff = N (1 - exp(-P/g)), in nats per token."""
         effective = x["params"] * -jnp.expm1(-x["bits"] / theta["g"])
         return two_terms(theta, effective, x["tokens"])

@@ -184,7 +184,7 @@ class LawComparison(Result):
         counts = allocated(np.array([self.weights[law] for law in laws]), DRAWS, seed)
         fits = [self.fits[law] for law in laws]
         dealt = [(f, count) for f, count in zip(fits, counts, strict=True) if count]
-        return [(f, evenly(count, len(next(iter(f.joint_draws(discrepancy)[0].values()))))) for f, count in dealt]
+        return [(f, evenly(int(count), len(next(iter(f.joint_draws(discrepancy)[0].values()))))) for f, count in dealt]
 
 
 def compare_laws(
