@@ -1,4 +1,4 @@
-"""Learn the scales of the law's own error from public sweeps, and measure what intervals are then worth.
+"""Learn the scales of the discrepancy from public sweeps, and measure the coverage of intervals with it.
 
 Every sweep is cut at C_max/3, /10 and /30; fits to the smaller runs predict the larger ones, and, where they
 hold isoFLOP curves, the sizes at their minima. Every (study, cut) weighs the same. "left out" takes, for each family

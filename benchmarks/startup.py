@@ -42,7 +42,7 @@ lap("(the same fit once more, all compiled)")
 fit.summary(0.9, [fit.compute_range[1]]), fit.frontier([fit.compute_range[1]])
 lap("summary, frontier")
 fit.summary(0.9, [fit.compute_range[1], 5.76e23]), fit.frontier([5.76e23])
-lap("beyond the data: load and run the posterior with the law's own error")
+lap("beyond the data: load and run the posterior with discrepancy")
 """
 
 

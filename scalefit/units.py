@@ -180,7 +180,7 @@ def format_flops(value: float, digits: int = 3) -> str:
 
 
 def distinct_labels(budgets: Iterable[float]) -> list[str]:
-    """Write budgets so that different ones can be told apart.
+    """Write budgets so that different ones read differently.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ def learn_discrepancy(
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     studies = {Path(name).stem: read(name, None, **columns) for name in tables}
     if len(studies) < len(tables):
-        raise sf.OptionError("two tables have one name. Rename a file, so that sweeps can be told apart.")
+        raise sf.OptionError("two tables have one name. Rename a file, so that sweeps differ in name.")
     quiet = False if as_json else None
     learned = sf.learn_discrepancy(studies, sf.Model(find_law(law)), seed=seed, progress=quiet)
     if output:

@@ -1,4 +1,4 @@
-"""The law's own error: a smooth process added to ln loss, because every law of a few parameters is slightly wrong.
+"""The discrepancy: a smooth process added to ln loss, because every law of a few parameters is slightly wrong.
 
 The sum of two zero-mean Gaussian processes with squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc.
 B 63, 425, call such a term the model's discrepancy): one in ln C alone, and a smaller one in ln C and ln(D/N), which is
