@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
+from scalefit.fits.fit import posterior_name
 from scalefit.planning import LifetimePlan
 from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
 from scalefit.units import format_count, percent
@@ -20,7 +21,8 @@ def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axe
     cost = life.cost.averaged()
     serving = cost.serving(life.sizes)
     median, lower, upper = interval(cost.training(life.sizes, life.size_tokens), prob)
-    ax.fill_between(serving, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"{percent(prob)} interval (mean)")
+    label = f"{percent(prob)} interval, {posterior_name(life.assumptions.discrepancy)}"
+    ax.fill_between(serving, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=label)
     ax.plot(serving, median, color=ACCENT, lw=1.6, label="same quality, median")
     for params, tokens, name, color in (
         (*life.reference, "cheapest to train", DATA),
