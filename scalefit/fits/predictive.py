@@ -12,8 +12,9 @@ from jaxtyping import Float
 from scalefit._aot import cached_jit
 from scalefit._labelled import labelled
 from scalefit.model.data import Theta
-from scalefit.model.discrepancy import discrepancies_at
+from scalefit.model.discrepancy import shifted
 from scalefit.model.model import Model
+from scalefit.model.paths import discrepancies_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +43,10 @@ def log_loss_draws(
         Of the law, plus the discrepancy.
     """
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
-    return mean if paths is None else mean + discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))
+    if paths is None:
+        return mean
+    reducible = 1 - jax.vmap(model.law.floor)(theta)[:, None] * jnp.exp(-mean)
+    return shifted(mean, reducible, discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"])))
 
 
 @cached_jit("model")

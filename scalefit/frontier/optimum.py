@@ -23,7 +23,7 @@ from scalefit._roots import Root, find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import QuestionError
 from scalefit.laws import Law
-from scalefit.model.discrepancy import PATH_AXES, discrepancy_at
+from scalefit.model.paths import discrepancy_at
 
 Scalar = Float[Array, ""]
 LogLoss = Callable[[Scalar, Scalar], Scalar]
@@ -101,14 +101,16 @@ def _optimum_near(loss: Callable[[Scalar], Scalar], start: Scalar) -> Root:
 
 @dataclass(frozen=True)
 class WithDiscrepancy:
-    """A law's loss and its discrepancy on ln loss, together a `LogLoss`."""
+    """A law's loss and the discrepancy of its reducible part, together a `LogLoss`."""
 
     law: LogLoss
     discrepancy: LogLoss
+    floor: Any
 
     def __call__(self, log_n: Scalar, log_d: Scalar) -> Scalar:
         """Loss in nats per token."""
-        return self.law(log_n, log_d) * jnp.exp(self.discrepancy(log_n, log_d))
+        reducible = self.law(log_n, log_d) - self.floor
+        return self.floor + reducible * jnp.exp(self.discrepancy(log_n, log_d))
 
 
 def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:
@@ -120,7 +122,7 @@ def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:
 
     if PATHS not in draw:
         return plain
-    return WithDiscrepancy(plain, partial(discrepancy_at, draw[PATHS]))
+    return WithDiscrepancy(plain, partial(discrepancy_at, draw[PATHS]), law.floor(draw))
 
 
 def planning_draws(
@@ -159,7 +161,7 @@ def planning_draws(
 
 def draw_axes(draws: Mapping[str, Any]) -> dict[str, Any]:
     """The axis of draws in each of `planning_draws`, for `jax.vmap`."""
-    return {name: PATH_AXES if name == PATHS else 0 for name in draws}
+    return dict.fromkeys(draws, 0)
 
 
 def check_optimum(

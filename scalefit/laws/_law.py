@@ -75,6 +75,10 @@ class Law(ABC):
             In nats per token; elementwise, so that arrays broadcast.
         """
 
+    def floor(self, theta: Values) -> Any:
+        """The part of the loss that nothing takes away: E where the law adds it to its other terms, else zero."""
+        return theta["E"] if "E" in (*self.linear, *self.parts) else 0.0 * theta[self.params()[0].name]
+
     @abstractmethod
     def rescale(self, theta: Values, unit: Values) -> dict[str, Any]:
         """The same law for inputs and loss measured in other units.

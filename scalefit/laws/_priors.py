@@ -30,7 +30,7 @@ class Prior:
     Parameters
     ----------
     family
-        A class of `numpyro.distributions`, such as "LogNormal".
+        A class of `numpyro.distributions`, such as "LogNormal"; or "LogStudentT", whose logarithm is a StudentT.
     settings
         Its arguments.
     """
@@ -61,6 +61,9 @@ class Prior:
         from numpyro import distributions
 
         try:
+            if self.family == "LogStudentT":
+                base = distributions.StudentT(**dict(self.settings))
+                return distributions.TransformedDistribution(base, distributions.transforms.ExpTransform())
             return getattr(distributions, self.family)(**dict(self.settings))
         except (AttributeError, TypeError, ValueError) as problem:
             raise OptionError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem

@@ -1,11 +1,12 @@
-"""The discrepancy: a smooth process added to ln loss, because every law of a few parameters is slightly wrong.
+"""The discrepancy: a smooth process in the reducible loss, because every law of a few parameters is slightly wrong.
 
-The sum of two zero-mean Gaussian processes with squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc.
-B 63, 425, call such a term the model's discrepancy): one in ln C alone, and a smaller one in ln C and ln(D/N), which is
-what can move the optimum along a budget.
+With a floor E, a law's loss L becomes E + (L - E) exp(f). f is the sum of two zero-mean Gaussian processes with
+squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc. B 63, 425, call such a term the model's
+discrepancy): one in ln C alone, and one in ln C and ln(D/N), which is what can move the optimum along a budget. On the
+reducible part it cannot take a loss below the floor, and fades where the loss has nearly reached it.
 
-Near the runs it is held by few of them, the pivots; elsewhere each posterior draw is a path of its own, a draw of the
-prior process corrected to agree at the pivots (Wilson et al. 2020, arXiv 2002.09309, equation 12).
+How large it is, and over how many e-folds of compute it goes on, differs between sweeps. `Discrepancy` is therefore a
+grid of scales with prior probabilities, and every posterior weighs them by the marginal likelihood of its own table.
 """
 
 import json
@@ -13,28 +14,58 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from math import log
+from math import isclose, log
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, NamedTuple, Self, final
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from scalefit._atomic import atomic_write
-from scalefit._random import quasirandom
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN, flops_6nd
+from scalefit.counting import flops_6nd
 from scalefit.errors import OptionError, StorageError
 from scalefit.laws import Prior
-from scalefit.numerics.linalg import small_matmul
 
-PIVOTS = 24
-WAVES = (16, 32)  # of the prior paths, for each process
-# Of `sample_paths`, for `jax.vmap` over draws: what all share is computed once where they are asked for the same point.
-PATH_AXES = {"scales": None, "frequency": None, "size": None, "centres": None, "pull": 0, "normal": 0}
-# Plane waves at the quantiles of the kernels' spectral density, a normal: evenly in one dimension, on the R sequence
-# in two.
+PIVOTS = 28
+TAILS = 3.0  # degrees of freedom of the exponents' prior: a table far from its middle overrules it
+
+
+class Scales(NamedTuple):
+    """One set of scales of the discrepancy on ln of the reducible loss.
+
+    Parameters
+    ----------
+    compute, compute_length
+        Standard deviation of the process in ln C, and its length scale in e-folds of C.
+    allocation
+        Standard deviation of the process in (ln C, ln D/N).
+    allocation_compute_length, allocation_ratio_length
+        Its length scales, in e-folds.
+    """
+
+    compute: float
+    compute_length: float
+    allocation: float
+    allocation_compute_length: float = 4.0
+    allocation_ratio_length: float = 3.0
+
+
+# A longer process is a larger one: between sweeps the law's curvature in ln C differs less than its trend does.
+LENGTHS = (2.0, 3.0, 4.5, 7.0, 10.0, 14.0)
+ALLOCATIONS = (0.03, 0.06, 0.12)
+CURVATURE = 0.005
+
+
+def scale_grid(
+    curvature: float = CURVATURE,
+    lengths: tuple[float, ...] = LENGTHS,
+    allocations: tuple[float, ...] = ALLOCATIONS,
+    allocation_lengths: tuple[float, float] = (4.0, 3.0),
+) -> tuple[Scales, ...]:
+    """Every pair of a length and an allocation scale, with compute = curvature length^2."""
+    return tuple(Scales(curvature * c * c, c, a, *allocation_lengths) for c in lengths for a in allocations)
 
 
 @final
@@ -44,19 +75,25 @@ class Evidence:
 
     Parameters
     ----------
-    studies, cases
-        How many sweeps, and how many sweeps cut by compute.
+    studies, families, cases
+        How many sweeps, of how many sources, and how many sweeps cut by compute.
     times
         The cuts, (cut,): largest compute over that of the runs fitted.
     loss_90, size_90
-        Share of the larger runs' losses, and of ln N at their isoFLOP minima, inside the intervals, (cut,).
+        Share of the larger runs' losses, and of ln N at their isoFLOP minima, inside the intervals, (cut,), every
+        family counting the same.
+    worst_family, worst_90
+        The family whose losses were inside least often, and how often.
     """
 
     studies: int
+    families: int
     cases: int
     times: tuple[float, ...]
     loss_90: tuple[float, ...]
     size_90: tuple[float, ...]
+    worst_family: str
+    worst_90: float
 
 
 @cache
@@ -70,44 +107,57 @@ def learned_evidence() -> Evidence:
 @final
 @dataclass(frozen=True)
 class Discrepancy:
-    """Scales of the discrepancy on ln loss; the defaults were learned by benchmarks/learn_discrepancy.py.
+    """Scales that the discrepancy may have; the defaults were learned by benchmarks/learn_discrepancy.py.
 
     Parameters
     ----------
-    compute, compute_length
-        Standard deviation of the process in ln C, and its length scale in e-folds of C.
-    allocation, allocation_lengths
-        Standard deviation of the process in (ln C, ln D/N), and its length scales.
+    scales
+        The sets of scales that are weighed against each other.
+    probability
+        Prior probability of each, or None for the same of all.
     exponent
-        Median, and standard deviation of the logarithm, of the prior of alpha and beta with a discrepancy, which leaves
-        runs less information about them; None keeps the law's.
+        Median of the prior of alpha and beta with a discrepancy, which leaves runs less information about them, and
+        scale of its logarithm, which has a t distribution of `TAILS` degrees of freedom; None keeps the law's prior.
 
     Raises
     ------
     OptionError
-        A scale is not positive.
+        A scale is not positive, or the probabilities are not those of the scales.
     """
 
-    compute: float = 0.025
-    compute_length: float = 4.0
-    allocation: float = 0.015
-    allocation_lengths: tuple[float, float] = (4.0, 3.0)
+    scales: tuple[Scales, ...] = scale_grid()
+    probability: tuple[float, ...] | None = None
     exponent: tuple[float, float] | None = (0.34, 0.12)
 
     def __post_init__(self) -> None:
-        if not min(*self.scales, *(self.exponent or (1.0,))) > 0:
+        if not self.scales or not min(*(s for scales in self.scales for s in scales), *(self.exponent or (1.0,))) > 0:
             raise OptionError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
+        shares = self.probabilities
+        if len(shares) != len(self.scales) or not min(shares) > 0 or not isclose(sum(shares), 1, abs_tol=1e-6):
+            raise OptionError("the probabilities of a discrepancy are positive, one for each scale, and sum to 1.")
+
+    @classmethod
+    def fixed(
+        cls,
+        compute: float,
+        compute_length: float,
+        allocation: float,
+        allocation_lengths: tuple[float, float] = (4.0, 3.0),
+        exponent: tuple[float, float] | None = (0.34, 0.12),
+    ) -> Self:
+        """A discrepancy of known scales."""
+        return cls((Scales(compute, compute_length, allocation, *allocation_lengths),), exponent=exponent)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """From its fields as JSON keeps them, with lists for tuples."""
-        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
-        return cls(**given)
+        tuples = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name != "scales"}
+        return cls(scales=tuple(Scales(*map(float, scales)) for scales in stored["scales"]), **tuples)
 
     @property
-    def scales(self) -> tuple[float, float, float, float, float]:
-        """The five of the processes, as the functions of this file take them."""
-        return (self.compute, self.compute_length, self.allocation, *self.allocation_lengths)
+    def probabilities(self) -> tuple[float, ...]:
+        """Of all scales."""
+        return self.probability or (1 / len(self.scales),) * len(self.scales)
 
     @property
     def evidence(self) -> Evidence | None:
@@ -119,8 +169,8 @@ class Discrepancy:
         """Of the exponents, by name."""
         if self.exponent is None:
             return {}
-        median, spread = self.exponent
-        return dict.fromkeys(("alpha", "beta"), Prior.of("LogNormal", loc=log(median), scale=spread))
+        median, scale = self.exponent
+        return dict.fromkeys(("alpha", "beta"), Prior.of("LogStudentT", df=TAILS, loc=log(median), scale=scale))
 
 
 def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
@@ -129,10 +179,10 @@ def write_discrepancy(scales: Discrepancy, path: str | Path) -> None:
 
 
 def read_discrepancy(path: str | Path) -> Discrepancy:
-    """The scales that `write_discrepancy` wrote. Raises `OptionError` where the file holds anything else."""
+    """The scales that `write_discrepancy` wrote. Raises `StorageError` where the file holds anything else."""
     try:
         return Discrepancy.of(json.loads(Path(path).read_text()))
-    except (OSError, ValueError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
         raise StorageError(
             f"{path} holds no scales of a discrepancy ({problem}); `scalefit learn-discrepancy` writes them."
         ) from None
@@ -146,7 +196,7 @@ def coordinates(x: Mapping[str, Any]) -> Any:
 
 
 def kernel(scales: Any, u: Any, v: Any) -> Any:
-    """Covariance of ln loss between coordinates u (..., 2) and v (..., 2), elementwise."""
+    """Covariance of f between coordinates u (..., 2) and v (..., 2), elementwise."""
     one, length, two, length_c, length_ratio = scales
     xp: Any = jnp if isinstance(u, Array) or isinstance(v, Array) else np
     off_c, off_ratio = u[..., 0] - v[..., 0], u[..., 1] - v[..., 1]
@@ -154,8 +204,10 @@ def kernel(scales: Any, u: Any, v: Any) -> Any:
     return along + two**2 * xp.exp(-0.5 * ((off_c / length_c) ** 2 + (off_ratio / length_ratio) ** 2))
 
 
-def pivots(scales: Any, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The `PIVOTS` coordinates among u (run, 2) that say most about the others, (pivot, 2), and a basis (run, pivot).
+def pivots(
+    scales: Any, u: Float[np.ndarray, "run 2"]
+) -> tuple[Float[np.ndarray, "some 2"], Float[np.ndarray, "run pivot"]]:
+    """The `PIVOTS` coordinates among u that say most about the others, and a basis at the runs.
 
     Pivoted Cholesky factorisation (Harbrecht, Peters and Schneider 2012, Appl. Numer. Math. 62, 428): the process at
     the runs is basis @ standard normals, but for a variance far below any noise. Few runs have zeros for the rest.
@@ -173,46 +225,7 @@ def pivots(scales: Any, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return u[chosen], basis
 
 
-def waves(scales: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (wave, 2) of the prior paths, and the standard deviation of each wave's amplitude (wave,)."""
-    from scipy.special import ndtri
-
-    one, length, two, length_c, length_ratio = scales
-    first = ndtri((np.arange(WAVES[0]) + 0.5) / WAVES[0]) / length
-    second = ndtri(quasirandom(WAVES[1], 2)) / np.array([length_c, length_ratio])
-    frequency = np.concatenate([np.stack([first, 0 * first], axis=1), second])
-    return frequency, np.repeat([one / WAVES[0] ** 0.5, two / WAVES[1] ** 0.5], WAVES)
-
-
-def sample_paths(scales: Any, centres: np.ndarray, weights: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """What `discrepancy_at` takes, along `PATH_AXES`: one path for each of the posterior's `weights` (draw, pivot).
-
-    centres : the pivots, (up to pivot, 2); weights beyond them, of a table with few runs, are left out.
-    """
-    from scipy.linalg import solve_triangular
-
-    draws, count = len(weights), len(centres)
-    frequency, size = waves(scales)
-    normal = np.random.default_rng(seed).normal(size=(draws, 2 * len(size)))
-    phase = centres @ frequency.T
-    prior = small_matmul(normal, np.concatenate([size * np.cos(phase), size * np.sin(phase)], axis=1).T)
-    root = np.linalg.cholesky(kernel(scales, centres[:, None], centres[None]) + 1e-9 * scales[0] ** 2 * np.eye(count))
-    whiten = solve_triangular(root, np.eye(count), lower=True)
-    pull = np.zeros((draws, PIVOTS))
-    pull[:, :count] = small_matmul(weights[:, :count] - small_matmul(prior, whiten.T), whiten)
-    shared = {"scales": np.array(scales), "frequency": frequency, "size": size}
-    shared["centres"] = np.resize(centres, (PIVOTS, 2))  # those repeated have no pull
-    return shared | {"pull": pull, "normal": normal}
-
-
-def discrepancy_at(path: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
-    """The law's error on ln loss at one allocation, of one draw of `sample_paths`."""
-    u = jnp.stack([jnp.log(FLOPS_PER_PARAM_TOKEN) + log_n + log_d, log_d - log_n])
-    phase = path["frequency"] @ u
-    wave = jnp.concatenate([path["size"] * jnp.cos(phase), path["size"] * jnp.sin(phase)])
-    return kernel(path["scales"], path["centres"], u) @ path["pull"] + wave @ path["normal"]
-
-
-def discrepancies_at(paths: Mapping[str, Array], log_n: Array, log_d: Array) -> Array:
-    """That of every draw at each of log_n, log_d (run,): (draw, run)."""
-    return jax.vmap(jax.vmap(discrepancy_at, (None, 0, 0)), (PATH_AXES, None, None))(paths, log_n, log_d)
+def shifted(log_loss: Any, reducible: Any, f: Any) -> Any:
+    """ln(E + (L - E) exp(f)), where `reducible` is the share (L - E) / L of a law's loss L. Elementwise."""
+    xp: Any = jnp if isinstance(log_loss, Array) else np
+    return log_loss + xp.log1p(reducible * xp.expm1(f))

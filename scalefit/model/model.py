@@ -214,24 +214,25 @@ class BoundModel:
         number = jnp.result_type(float)
         return jax.device_put(jax.tree.map(lambda leaf: leaf[0].astype(number), stacked([self])))
 
-    @property
-    def basis(self) -> tuple[Float[np.ndarray, "some 2"], Float[np.ndarray, "padded pivot"]]:
-        """Of the discrepancy at the runs: coordinates of its pivots, and a basis, zero where padded.
+    @cached_property
+    def bases(self) -> tuple[list[Float[np.ndarray, "some 2"]], Float[np.ndarray, "component padded pivot"]]:
+        """Of the discrepancy at the runs, for each set of scales: coordinates of its pivots, and a basis, zero where
+        padded.
 
         Raises
         ------
         QuestionError
             The model has no discrepancy, or the law no compute and allocation along which it could vary.
         """
-        scales, law = self.model.discrepancy, self.model.law
-        if scales is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
+        discrepancy, law = self.model.discrepancy, self.model.law
+        if discrepancy is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
             raise QuestionError(
                 f"the model of the {law.name} law has no discrepancy. Use a law of params and tokens, a noise with a "
                 "sigma, and discrepancy=sf.Discrepancy()."
             )
         at_runs = coordinates({"params": self.runs.params, "tokens": self.runs.tokens})
-        centres, basis = pivots(scales.scales, at_runs)
-        return centres, np.pad(basis, ((0, self.rows - len(basis)), (0, 0)))
+        centres, bases = zip(*(pivots(scales, at_runs) for scales in discrepancy.scales), strict=True)
+        return list(centres), np.pad(np.stack(bases), ((0, 0), (0, self.rows - len(self.runs)), (0, 0)))
 
     def to_raw(self, theta: Theta) -> Theta:
         """From unit-free coordinates to raw counts and nats; noise parameters stay."""

@@ -41,10 +41,15 @@ class Schedule(NamedTuple):
     wider: float = 1.2
 
 
+Latent = dict[str, Array]
+"""What is drawn together with z, name -> (draw, ...)."""
+
+
 class Drawn(NamedTuple):
-    """Kept draws, (chain, draw, dim), and statistics, each (chain, draw)."""
+    """Kept draws, (chain, draw, dim); what was drawn with each, (chain, draw, ...); statistics, each (chain, draw)."""
 
     z: Float[Array, "chain draw dim"]
+    latent: Latent
     stats: dict[str, Shaped[Array, "chain draw"]]
 
 
@@ -55,14 +60,29 @@ def importance(
     shape: tuple[int, int],
     schedule: Schedule,
 ) -> Drawn:
+    """`pseudo_marginal_importance` of a density that is known."""
+    return pseudo_marginal_importance(start, lambda z, key: (log_target(z), {}), key, shape, schedule)
+
+
+def pseudo_marginal_importance(
+    start: Mixture,
+    log_target: Callable[[Array, Array], tuple[Array, Latent]],
+    key: UInt32[Array, " 2"],
+    shape: tuple[int, int],
+    schedule: Schedule,
+) -> Drawn:
     """Draws of a density, from at least twice as many proposals.
+
+    An unbiased estimate of the density is as good as the density: the draws of both together have the right
+    distribution (Andrieu and Roberts 2009, Ann. Stat. 37, 697).
 
     Parameters
     ----------
     start
         The first proposals.
     log_target
-        ln density up to a constant, z (draw, dim) -> (draw,).
+        z (draw, dim) and a key -> ln of an estimate of the density (draw,), unbiased up to a constant factor, and what
+        was drawn to make it.
     key
         Of all that is random.
     shape
@@ -80,12 +100,13 @@ def importance(
     kept_count = shape[0] * shape[1]
     blocks = -(-2 * kept_count // schedule.block)
     *block_keys, last_key = jax.random.split(key, schedule.rounds + blocks + 1)
-    z, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, schedule)
+    z, latent, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, schedule)
     log_weight, pareto_k = psis_weights(log_ratio)
     kept = systematic(last_key, jnp.exp(log_weight), kept_count)
     relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
     stats = {"log_weight": relative, "pareto_k": jnp.broadcast_to(pareto_k, shape)}
-    return Drawn(z[kept].reshape(*shape, -1), stats)
+    kept_latent = {name: values[kept].reshape(*shape, *values.shape[1:]) for name, values in latent.items()}
+    return Drawn(z[kept].reshape(*shape, -1), kept_latent, stats)
 
 
 def pareto_k_of(stats: Mapping[str, ArrayLike]) -> float:
@@ -109,6 +130,7 @@ class State(NamedTuple):
 
     mixture: Mixture
     z: Float[Array, "block draw dim"]
+    latent: Latent
     log_ratio: Float[Array, "block draw"]
     count: Any
     kept: Int[Array, ""]
@@ -116,12 +138,12 @@ class State(NamedTuple):
 
 def _propose(
     start: Mixture,
-    log_target: Callable[[Array], Array],
+    log_target: Callable[[Array, Array], tuple[Array, Latent]],
     keys: UInt32[Array, "step 2"],
     blocks: int,
     schedule: Schedule,
-) -> tuple[Float[Array, "draw dim"], Float[Array, " draw"]]:
-    """Final proposals and ln of target over proposal at each, up to a constant.
+) -> tuple[Float[Array, "draw dim"], Latent, Float[Array, " draw"]]:
+    """Final proposals, what was drawn with each, and ln of target over proposal, up to a constant.
 
     Weighted EM moves the mixture until a block is efficient; from then on blocks are kept. Both happen in one place of
     the program, which is most of what there is to compile.
@@ -130,8 +152,10 @@ def _propose(
     def step(state: State) -> State:
         settled, row = state.kept >= 0, jnp.maximum(state.kept, 0)
         proposal = state.mixture._replace(scale=state.mixture.scale * jnp.where(settled, schedule.wider, 1.0))
-        z = sample(proposal, keys[state.count], schedule.block)
-        log_ratio = log_target(z) - log_density(proposal, z)
+        key = keys[state.count]
+        z = sample(proposal, key, schedule.block)
+        log_estimate, latent = log_target(z, jax.random.fold_in(key, 1))
+        log_ratio = log_estimate - log_density(proposal, z)
         log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)
         # Until settled the proposal is the mixture: distances computed for its density serve again.
         moved = lambda: adapted(proposal, z, _truncated(log_ratio))
@@ -139,15 +163,19 @@ def _propose(
         return State(
             jax.lax.cond(settled, lambda: state.mixture, moved),
             state.z.at[row].set(z),
+            jax.tree.map(lambda kept, new: kept.at[row].set(new), state.latent, latent),
             state.log_ratio.at[row].set(log_ratio),
             state.count + 1,
             jnp.where(settled, row + 1, jnp.where(enough, 0, -1)),
         )
 
     z = jnp.zeros((blocks, schedule.block, start.mean.shape[1]), start.mean.dtype)
-    state = State(start, z, z[..., 0], 0, jnp.asarray(-1 if schedule.rounds else 0))
+    _, shapes = jax.eval_shape(log_target, z[0], keys[0])
+    latent = {name: jnp.zeros((blocks, *of.shape), of.dtype) for name, of in shapes.items()}
+    state = State(start, z, latent, z[..., 0], 0, jnp.asarray(-1 if schedule.rounds else 0))
     state = jax.lax.while_loop(lambda state: state.kept < blocks, step, state)
-    return state.z.reshape(-1, z.shape[-1]), state.log_ratio.reshape(-1)
+    joined = {name: values.reshape(-1, *values.shape[2:]) for name, values in state.latent.items()}
+    return state.z.reshape(-1, z.shape[-1]), joined, state.log_ratio.reshape(-1)
 
 
 def systematic(key: UInt32[Array, " 2"], weight: Float[Array, " draw"], count: int) -> Int[Array, " kept"]:

@@ -13,8 +13,8 @@ class Quadratic(NamedTuple):
 
     Parameters
     ----------
-    mean, scale
-        (dim,) and (dim, dim), of the places; the scale is lower triangular.
+    mean, whiten
+        (dim,) and (dim, dim): whiten @ (place - mean) has a covariance of one over the places.
     reach
         (), whitened distance of the farthest place.
     slopes
@@ -22,7 +22,7 @@ class Quadratic(NamedTuple):
     """
 
     mean: Float[Array, " dim"]
-    scale: Float[Array, "dim dim"]
+    whiten: Float[Array, "dim dim"]
     reach: Float[Array, ""]
     slopes: Float[Array, " feature"]
 
@@ -35,16 +35,17 @@ class Quadratic(NamedTuple):
         mean = weight @ places / weight.sum()
         off = places - mean
         scale = jnp.linalg.cholesky((off.T * weight) @ off / weight.sum())
-        whitened = solve_triangular(scale, off.T, lower=True).T
+        whiten = solve_triangular(scale, jnp.eye(len(scale), dtype=scale.dtype), lower=True)
+        whitened = off @ whiten.T
         seen = features(whitened)
         ridge = 1e-6 * weight.sum() * jnp.eye(seen.shape[1], dtype=seen.dtype)
         gram = (seen.T * weight) @ seen + ridge
         slopes = jnp.linalg.solve(gram, seen.T @ jnp.where(weight > 0, weight * values, 0.0))
-        return cls(mean, scale, jnp.sqrt((whitened**2).sum(1).max()), slopes)
+        return cls(mean, whiten, jnp.sqrt((whitened**2).sum(1).max()), slopes)
 
     def __call__(self, place: Float[Array, " dim"]) -> Float[Array, ""]:
         """The value at one place."""
-        whitened = solve_triangular(self.scale, place - self.mean, lower=True)
+        whitened = self.whiten @ (place - self.mean)
         distance = jnp.sqrt((whitened**2).sum())
         return features(whitened * jnp.minimum(1.0, self.reach / jnp.maximum(distance, self.reach))) @ self.slopes
 

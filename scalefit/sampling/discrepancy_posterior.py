@@ -1,53 +1,66 @@
-"""The posterior of a law together with its discrepancy.
+"""The posterior of a law together with its discrepancy, and with the discrepancy's scales.
 
-Law and noise are sampled with the weights of the discrepancy integrated out by Laplace's method; the error of that is
-measured by importance where the draws are, and a quadratic through it is added to the log density. Each draw then takes
-one of several sets of weights, by their own density. On the 240 Chinchilla runs this agrees with long NUTS runs of
-everything jointly; uncorrected, the median of sigma was .7 of its standard deviations too high, and that of beta .23.
+Each set of scales has a mode and a marginal likelihood by Laplace's method, which say how many proposals it gets. The
+proposals, a mixture of t distributions around the modes, come with weights of the discrepancy proposed around their own
+approximation, and importance makes all of it exact: law, noise, scales and discrepancy are drawn together, in
+proportion to their joint density.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import warn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from scalefit._aot import cached_jit, on_host
+from scalefit._batching import by_groups
 from scalefit._precision import in_background, precision
 from scalefit._random import prng_key, quasirandom
 from scalefit.errors import FitWarning, QuestionError
-from scalefit.model.data import Data, Theta, over_draws
-from scalefit.model.discrepancy import sample_paths
+from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
-from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, importance, pareto_k_of
+from scalefit.model.paths import sample_paths
+from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, pareto_k_of, pseudo_marginal_importance
 from scalefit.numerics.laplace import Laplace, laplace_at
 from scalefit.numerics.linalg import small_matmul
 from scalefit.numerics.mixture import at_modes
-from scalefit.numerics.newton import Minimum, autodiff_value_grad_hess, descend
+from scalefit.numerics.newton import Minimum, descend
 from scalefit.numerics.quadratic import Quadratic
 from scalefit.sampling.alr import constrain_alr, unconstrain_alr
 from scalefit.sampling.marginal_discrepancy import (
     LaplaceWeights,
     laplace_weights,
-    law_residuals,
-    log_likelihood,
+    laplace_weights_at_start,
+    law_at_runs,
+    marginal_derivatives,
     marginal_potential,
     propose_weights,
 )
 
 SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for intervals
-SCHEDULES = (Schedule(block=1000, rounds=20), Schedule(block=4000, rounds=40))  # the second where the first fails
-ROUNDS = 4  # of descending to the mode and reweighting the runs there
+
+
+class Effort(NamedTuple):
+    """How the posterior is proposed; `swept` approximates the weights of the discrepancy anew at every law."""
+
+    schedule: Schedule
+    swept: bool
+
+
+EFFORTS = Effort(Schedule(1000, rounds=6), False), Effort(Schedule(2000, rounds=20), True)  # where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
 PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
 CHOICES = 16  # sets of weights that a draw chooses from
-MANY = 2048  # runs beyond which fewer sets do: more runs leave less to correct, and cost more
+ROUNDS = 2  # of descending to a mode and reweighting the runs there
+AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
+GROUP = 20  # proposals that share a set of scales
+LEAST_SHARE = 0.002  # of the proposals that a set of scales gets, whatever its marginal likelihood
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +72,20 @@ class DiscrepancyPosterior:
     theta
         Raw parameters of law and noise, each (draw,).
     paths
-        What `discrepancy_at` takes, each (draw, ...) or shared by all draws, along `PATH_AXES`.
+        What `discrepancy_at` takes, each (draw, ...).
+    component
+        Which of the discrepancy's scales each draw has.
     pareto_k
         Of the importance weights.
     sd_at_runs
-        Standard deviation of the discrepancy over the runs, in ln loss.
+        Standard deviation of the discrepancy over the runs, in ln of the reducible loss.
     doubt
         Why the draws are not to be trusted, empty where they are.
     """
 
     theta: dict[str, Float[np.ndarray, " draw"]]
     paths: dict[str, np.ndarray]
+    component: Int[np.ndarray, " draw"]
     pareto_k: float
     sd_at_runs: Float[np.ndarray, " draw"]
     doubt: str = ""
@@ -85,7 +101,7 @@ def sample_discrepancy_posterior(
     bound
         Model and runs.
     theta
-        Draws of the raw parameters of law and noise, around whose median the mode is sought: those of the law alone
+        Draws of the raw parameters of law and noise, around whose median the modes are sought: those of the law alone
         serve.
     seed
         The same seed gives the same draws.
@@ -101,22 +117,25 @@ def sample_discrepancy_posterior(
         The draws are not to be trusted.
     """
     model, discrepancy = bound.model.with_discrepancy_priors, bound.model.discrepancy
-    centres, basis = bound.basis
-    assert discrepancy is not None, "basis refuses a model without one"
+    centres, bases = bound.bases
+    assert discrepancy is not None, "bases refuses a model without one"
     middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
     with precision():
-        data, key = bound.data, prng_key(seed)
+        data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
-        uninformed = LaplaceWeights.uninformed(basis.astype(jnp.result_type(float)))
-        shapes = Laplace.shapes(len(model.params()))
-        with in_background(lambda: joint_draw.prepare(model, data, uninformed, shapes, key, SHAPE, SCHEDULES[0])):
-            given, found = on_host(joint_mode(model, data, uninformed, start))
-        for schedule in SCHEDULES:
-            begin = LaplaceWeights(*given), Laplace(*found)
-            drawn, weights, stats = joint_draw(model, data, *begin, key, SHAPE, schedule)
+        log_prior = np.log(discrepancy.probabilities).astype(number)
+        some = bases.astype(number)
+        given_shapes = jax.eval_shape(jax.vmap(partial(laplace_weights_at_start, data)), some)
+        shapes = Laplace.shapes(len(model.params()), len(some))
+        with in_background(
+            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, EFFORTS[0])
+        ):
+            given, found = on_host(joint_modes(model, data, some, start))
+        for effort in EFFORTS:
+            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, SHAPE, effort)
             if not (why := doubt(stats)):
                 break
-    if not all(np.isfinite(values).all() for values in (weights, *drawn.values())):
+    if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
         raise QuestionError(
             f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
             "Remove copies of runs, or leave the discrepancy out."
@@ -124,94 +143,119 @@ def sample_discrepancy_posterior(
     if why:
         warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
-    flat = np.asarray(weights, dtype=float).reshape(-1, weights.shape[-1])
-    sd_at_runs = small_matmul(flat, basis[: len(bound.runs)].T).std(axis=1)
-    paths = sample_paths(discrepancy.scales, centres, flat, seed)
-    return DiscrepancyPosterior(raw, paths, pareto_k_of(stats), sd_at_runs, why)
+    weights = np.asarray(latent["weights"], dtype=float).reshape(-1, bases.shape[-1])
+    component = np.asarray(latent["component"]).reshape(-1)
+    paths = sample_paths(discrepancy.scales, centres, component, weights, seed)
+    sd_at_runs = np.zeros(len(weights))
+    for k in np.unique(component):
+        rows = component == k
+        sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
+    return DiscrepancyPosterior(raw, paths, component, pareto_k_of(stats), sd_at_runs, why)
 
 
 @cached_jit("model")
-def joint_mode(
-    model: Model, data: Data, uninformed: LaplaceWeights, start: Theta
+def joint_modes(
+    model: Model, data: Data, bases: Float[Array, "component run pivot"], start: Theta
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Laplace's approximations at the mode next to the law and noise `start`: of the weights, and of law and noise."""
+    """Laplace's approximations at the mode of every set of scales: of the weights, and of law and noise.
 
-    def refine(_: Any, state: tuple[LaplaceWeights, Minimum]) -> tuple[LaplaceWeights, Minimum]:
-        near, minimum = state
-        given = laplace_weights(model, data, near, *law_residuals(model, data, minimum.x))
-        return given, descend(autodiff_value_grad_hess(partial(marginal_potential, model, data, given)), minimum.x)
+    Sought one after another, each from the one before, the first from the law and noise `start`.
+    """
 
-    begin = Minimum.unevaluated(unconstrain_alr(model, start))
-    given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, (uninformed, begin))
-    return tuple(given), tuple(laplace_at(minimum))
+    def mode(x: Float[Array, " dim"], basis: Array) -> tuple[Array, tuple[LaplaceWeights, Minimum]]:
+        def refine(_: Any, state: tuple[LaplaceWeights, Minimum]) -> tuple[LaplaceWeights, Minimum]:
+            near, minimum = state
+            given = laplace_weights(model, data, near, law_at_runs(model, data, minimum.x))
+            return given, descend(partial(marginal_derivatives, model, data, given), minimum.x)
+
+        begin = laplace_weights_at_start(data, basis), Minimum.unevaluated(x)
+        given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, begin)
+        return minimum.x, (given, minimum)
+
+    _, (given, minima) = jax.lax.scan(mode, unconstrain_alr(model, start), bases)
+    return tuple(given), tuple(jax.vmap(laplace_at)(minima))
 
 
-@cached_jit("model", "shape", "schedule")
+@cached_jit("model", "shape", "effort")
 def joint_draw(
     model: Model,
     data: Data,
-    given: LaplaceWeights,
+    given: tuple[Array, ...],
     found: Laplace,
+    log_prior: Float[Array, " component"],
     key: PRNGKeyArray,
     shape: tuple[int, int],
-    schedule: Schedule,
-) -> tuple[
-    dict[str, Float[Array, "chain draw"]], Float[Array, "chain draw pivot"], dict[str, Shaped[Array, "chain draw"]]
-]:
-    """Draws of law and noise by name, of the weights, and statistics."""
-    draws, pivots, (dim,) = shape[0] * shape[1], len(given.gram), found.mode.shape
-    sets, choices = (max(4, count * MANY // max(MANY, len(data.weight)) // 2 * 2) for count in (SETS, CHOICES))
+    effort: Effort,
+) -> tuple[dict[str, Float[Array, "chain draw"]], dict[str, Array], dict[str, Shaped[Array, "chain draw"]]]:
+    """Draws of law and noise by name; "weights" and "component" of each; and statistics.
+
+    Proposals are made around a mode at zero with a scale of one, and carried to that of their set of scales.
+    """
+    draws, dim, number = shape[0] * shape[1], found.mode.shape[1], found.mode.dtype
+    log_volume = jnp.linalg.slogdet(found.scale)[1]
+    log_evidence = jnp.where(jnp.isfinite(found.value), log_prior - found.value + log_volume, -jnp.inf)
+    share = jnp.maximum(jax.nn.softmax(log_evidence), LEAST_SHARE)
+    share = share / share.sum()
+    log_factor = log_prior + log_volume - jnp.log(share)
+
+    def carried(pick: Int[Array, ""], z: Float[Array, " dim"]) -> tuple[LaplaceWeights, Float[Array, " dim"]]:
+        """The approximation that a proposal takes, and its law and noise."""
+        given_there, alr = (
+            jax.tree.map(lambda leaf: leaf[pick], LaplaceWeights(*given)),
+            found.mode[pick] + found.scale[pick] @ z,
+        )
+        if effort.swept:
+            given_there = laplace_weights(model, data, given_there, law_at_runs(model, data, alr), sweeps=1)
+        return given_there, alr
+
+    def log_density(pick: Int[Array, ""], z: Float[Array, " dim"]) -> Float[Array, ""]:
+        return log_factor[pick] - marginal_potential(model, data, *carried(pick, z))
+
+    def log_error(pick: Int[Array, ""], z: Float[Array, " dim"], normal: Array) -> tuple[Array, Array]:
+        """ln of the exact density over that of `log_density`, and the effective number of sets behind it.
+
+        The logarithm of a mean is too low by half its variance.
+        """
+        given_there, alr = carried(pick, z)
+        log_importance = propose_weights(model, data, given_there, alr, normal)[1]
+        log_sum, sets = logsumexp(log_importance), len(log_importance)
+        effective = jnp.exp(2 * log_sum - logsumexp(2 * log_importance))
+        log_mean = log_sum - jnp.log(sets) + 0.5 / effective - 0.5 / sets
+        return log_mean + marginal_potential(model, data, given_there, alr), effective
+
+    def chosen(pick: Int[Array, ""], z: Float[Array, " dim"], normal: Array, at_share: Array) -> Array:
+        weights, log_importance = propose_weights(model, data, *carried(pick, z), normal)
+        return weights[at_shares(jnp.exp(log_importance - log_importance.max()), at_share)]
+
+    some = lambda each: max(1, AT_ONCE // (each * len(data.weight)))
+    of_groups = by_groups(jax.vmap(log_density, (None, 0)), size=some(GROUP))
+    errors, choose = by_groups(log_error, size=some(SETS)), by_groups(chosen, size=some(CHOICES))
+    components = lambda count, offset: at_shares(share, (jnp.arange(count) + offset) / count)
     normal_key, pass_key = jax.random.split(key)
     # Drawn at once, and used for both: a generator is much to compile, and so is another.
-    normal = jax.random.normal(normal_key, (PLACES, sets // 2, pivots + dim), given.basis.dtype)
-    first, normal = found.mode + normal[:, 0, pivots:] @ found.scale.T, normal[..., :pivots]
-    log_error = over_draws(partial(_log_error, model, data, given), data, each=sets)
+    normal = jax.random.normal(normal_key, (PLACES, SETS // 4, given[0].shape[-1] + dim), number)
+    first, normal = normal[:, 0, :dim], normal[..., dim:]
+    start = at_modes(Laplace(jnp.zeros(1, number), jnp.zeros((1, dim), number), jnp.eye(dim)[None], jnp.ones(1, bool)))
 
-    def corrected(places: Float[Array, "place dim"], key: PRNGKeyArray) -> tuple[Float[Array, "place dim"], Drawn]:
-        correction = Quadratic.through(places, *log_error(places, normal))
-        log_density = lambda alr: correction(alr) - marginal_potential(model, data, given, alr)
-        start = at_modes(jax.tree.map(lambda leaf: leaf[None], found))
-        drawn = importance(start, over_draws(log_density, data), key, shape, schedule)
-        return drawn.z.reshape(draws, dim)[np.arange(PLACES) * draws // PLACES], drawn
+    def corrected(places: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], Drawn]:
+        pick, z = places
+        correction = Quadratic.through(z, *errors(pick, z, normal))
 
-    _, passes = jax.lax.scan(corrected, first, jax.random.split(pass_key, PASSES))
+        def log_target(z: Float[Array, "draw dim"], key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
+            groups = len(z) // GROUP
+            pick = components(groups, jax.random.uniform(key, dtype=number))
+            log_densities = of_groups(pick, z.reshape(groups, GROUP, dim)).reshape(-1)
+            return log_densities + jax.vmap(correction)(z), {"component": jnp.repeat(pick, GROUP)}
+
+        drawn = pseudo_marginal_importance(start, log_target, key, shape, effort.schedule)
+        spread = np.arange(PLACES) * draws // PLACES
+        return (drawn.latent["component"].reshape(-1)[spread], drawn.z.reshape(draws, dim)[spread]), drawn
+
+    _, passes = jax.lax.scan(corrected, (components(PLACES, 0.5), first), jax.random.split(pass_key, PASSES))
     drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
-    again = jnp.resize(normal, (draws, choices // 2, pivots))
-    choose = over_draws(partial(_chosen, model, data, given), data, each=choices)
-    shares = quasirandom(draws, 1, first=0, offset=0.0)[:, 0].astype(again.dtype)
-    weights = choose(drawn.z.reshape(draws, dim), again, shares)
-    return constrain_alr(model, drawn.z), weights.reshape(*shape, pivots), drawn.stats
-
-
-def _log_error(
-    model: Model, data: Data, given: LaplaceWeights, alr: Float[Array, " dim"], normal: Float[Array, "half pivot"]
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """ln of the exact density at `alr` over that of `marginal_potential`, and the effective number of sets behind it.
-
-    By importance around the approximation there; the logarithm of a mean is too low by half its variance.
-    """
-    theta, r = law_residuals(model, data, alr)
-    near = laplace_weights(model, data, given, theta, r)
-    _, log_importance = propose_weights(model, data, near, theta, r, _antithetic(normal))
-    log_sum, sets = logsumexp(log_importance), len(log_importance)
-    effective = jnp.exp(2 * log_sum - logsumexp(2 * log_importance))
-    log_mean = log_sum - jnp.log(sets) + 0.5 / effective - 0.5 / sets
-    return log_mean - log_likelihood(model, data, given, theta, r), effective
-
-
-def _chosen(
-    model: Model,
-    data: Data,
-    given: LaplaceWeights,
-    alr: Float[Array, " dim"],
-    normal: Float[Array, "half pivot"],
-    share: Float[Array, ""],
-) -> Float[Array, " pivot"]:
-    """Weights of a draw: of several, those at a `share` of their importance."""
-    theta, r = law_residuals(model, data, alr)
-    weights, log_importance = propose_weights(model, data, given, theta, r, _antithetic(normal))
-    return given.rotation @ weights[at_shares(jnp.exp(log_importance - log_importance.max()), share)]
-
-
-def _antithetic(normal: Float[Array, "half pivot"]) -> Float[Array, "all pivot"]:
-    return jnp.concatenate([normal, -normal])
+    pick, z = drawn.latent["component"].reshape(draws), drawn.z.reshape(draws, dim)
+    shares = jnp.asarray(quasirandom(draws, 1, first=0, offset=0.0)[:, 0], number)
+    weights = choose(pick, z, jnp.resize(normal, (draws, CHOICES // 4, normal.shape[-1])), shares)
+    alr = found.mode[pick] + jnp.einsum("nij,nj->ni", found.scale[pick], z)
+    latent = {"weights": weights.reshape(*shape, -1), "component": drawn.latent["component"]}
+    return constrain_alr(model, alr.reshape(*shape, dim)), latent, drawn.stats
