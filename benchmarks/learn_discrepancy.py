@@ -1,7 +1,7 @@
 """Learn the scales of the discrepancy from public sweeps, and measure the coverage of intervals with it.
 
 Every sweep is cut at C_max/3, /10 and /30; fits to the smaller runs predict the larger ones, and, where they
-hold isoFLOP curves, the sizes at their minima. Every (study, cut) weighs the same. "left out" takes, for each family
+hold isoFLOP curves, the sizes at their minima. Every family of sweeps weighs the same. "left out" takes, for each family
 of sweeps, the candidate that is best on all other families.
 
     python benchmarks/learn_discrepancy.py --tables ../shared/data/eval -o benchmarks/results/learn_discrepancy
@@ -27,8 +27,8 @@ SHIPPED = Path(__file__).parents[1] / "scalefit" / "model" / "learned_evidence.j
 
 
 def studies(folder: Path) -> dict[str, sf.Runs]:
-    """Sweeps by name, the family before the colon."""
-    found = {f"chinchilla:{o}": sf.datasets.load("chinchilla", outliers=o) for o in ("drop", "keep")}
+    """Sweeps by name, the family before the colon: each set of runs once, counted with its embeddings."""
+    found = {"chinchilla:240": sf.datasets.load("chinchilla")}
     repeated = sf.datasets.load("repeated_data")
     once = (repeated.tokens <= 1.001 * repeated["unique_tokens"]) & (repeated.loss < 4.5)
     found["repeated:once"] = repeated.subset(once)
@@ -39,9 +39,12 @@ def studies(folder: Path) -> dict[str, sf.Runs]:
     ladder = pd.read_csv(folder / "ladder.csv")
     found["ladder:ladder"] = _runs(ladder[~ladder["rerun"].astype(bool)], "loss")
     table = pd.read_csv(folder / "counting_sweeps.csv")
-    table = table[(table.param_count != "kaplan") & (table.tokens / table.params > 1.5) & (table.loss < 5)]
-    keys = ["dataset", "hparams", "warmup", "decay", "param_count", "val"]
-    return found | {f"{k[0]} sweeps:{' '.join(k[1:])}": _runs(g, "loss") for k, g in table.groupby(keys)}
+    once = (table.param_count == "standard") & (table.val == "val")
+    table = table[once & (table.tokens / table.params > 1.5) & (table.loss < 5)]
+    keys = ["dataset", "hparams", "warmup", "decay"]
+    found |= {f"counting:{' '.join(k)}": _runs(g, "loss") for k, g in table.groupby(keys)}
+    table = pd.read_csv(folder / "more_sweeps.csv")
+    return found | {f"{family}:{study}": _runs(g, "loss") for (family, study), g in table.groupby(["family", "study"])}
 
 
 def _runs(table: pd.DataFrame, loss: str) -> sf.Runs:

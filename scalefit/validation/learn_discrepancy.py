@@ -13,7 +13,7 @@ from scalefit._tables import Table, by_rows
 from scalefit.errors import DataError
 from scalefit.fits.fit import Fit
 from scalefit.infer import AIS, Engine, fit_many
-from scalefit.model.discrepancy import Discrepancy, Evidence
+from scalefit.model.discrepancy import ALLOCATIONS, CURVATURE, Discrepancy, Evidence, scale_grid
 from scalefit.model.model import Model
 from scalefit.validation.extrapolation import COVERAGE, CUTS, TARGETS, Case, cases, coverage_scores
 
@@ -28,14 +28,12 @@ LAW_ONLY, LEFT_OUT = "law only", "left out"
 
 
 def default_candidates() -> dict[str, Discrepancy]:
-    """The scales in use, and each of them changed."""
+    """The scales in use, and each part of them changed."""
     return {
         "in use": Discrepancy(),
-        "smaller along compute": Discrepancy(compute=0.015),
-        "larger along compute": Discrepancy(compute=0.035),
-        "shorter along compute": Discrepancy(compute_length=3.0),
-        "larger in allocation": Discrepancy(allocation=0.025),
-        "longer in allocation": Discrepancy(allocation_lengths=(4.0, 4.0)),
+        "larger along compute": Discrepancy(scale_grid(curvature=2 * CURVATURE)),
+        "larger in allocation": Discrepancy(scale_grid(allocations=tuple(1.5 * a for a in ALLOCATIONS))),
+        "smaller in allocation": Discrepancy(scale_grid(allocations=tuple(a / 1.5 for a in ALLOCATIONS))),
         "exponents less sure": Discrepancy(exponent=(0.34, 0.2)),
     }
 
@@ -69,31 +67,42 @@ class LearnedDiscrepancy(Result):
     def evidence(self) -> Evidence:
         """What was learned from, and the coverage of intervals with each family left out, by distance."""
         scores, times = self.scores[LEFT_OUT], np.array([case.times for case in self.cases])
-        distances = tuple(sorted(set(times.tolist())))
+        distances, families = tuple(sorted(set(times.tolist()))), self._families
+        by_family = {name: float(np.nanmean(scores["loss 90"][families == name])) for name in dict.fromkeys(families)}
+        worst = min(by_family, key=lambda name: by_family[name])
 
         def by_distance(name: str) -> tuple[float, ...]:
-            return tuple(round(float(np.nanmean(scores[name][times == each])), 3) for each in distances)
+            rows = [np.where(times == each, scores[name], np.nan) for each in distances]
+            return tuple(round(family_mean(row, families), 3) for row in rows)
 
         return Evidence(
             studies=len({case.study for case in self.cases}),
+            families=len(by_family),
             cases=len(self.cases),
             times=distances,
             loss_90=by_distance("loss 90"),
             size_90=by_distance("size 90"),
+            worst_family=worst,
+            worst_90=round(by_family[worst], 3),
         )
+
+    @property
+    def _families(self) -> np.ndarray:
+        return np.array([case.family for case in self.cases])
 
     def headline(self, prob: float = PROB) -> str:
         """The best candidate, and how its intervals score on families that it was not chosen from."""
         name = next(name for name, scales in self.candidates.items() if scales == self.discrepancy)
-        cover, crps = (self.scores[LEFT_OUT][f"loss {score}"].mean() for score in ("90", "crps"))
+        mean = lambda method, score: family_mean(self.scores[method][f"loss {score}"], self._families)
+        cover, crps = (mean(LEFT_OUT, score) for score in ("90", "crps"))
         return (
             f"The best of {len(self.candidates)} candidates over {len(self.cases)} cases is {name!r}; on families of "
             f"studies left out, nominal 90% intervals contained {cover:.0%} of the losses of larger runs, with "
-            f"{ratio(crps / self.scores[LAW_ONLY]['loss crps'].mean())} times the CRPS of the law only."
+            f"{ratio(crps / mean(LAW_ONLY, 'crps'))} times the CRPS of the law only."
         )
 
     def summary(self) -> "pd.DataFrame":
-        """Scores of every method, means over cases.
+        """Scores of every method, means over families of their means over cases.
 
         Returns
         -------
@@ -123,7 +132,11 @@ class LearnedDiscrepancy(Result):
         return self._all_columns().only(columns).in_units(dict.fromkeys(shares, "share"))
 
     def _all_columns(self) -> Table:
-        rows = {name: {n: np.nanmean(v) for n, v in scores.items()} for name, scores in self.scores.items()}
+        families = self._families
+        rows = {
+            method: {name: family_mean(values, families) for name, values in scores.items()}
+            for method, scores in self.scores.items()
+        }
         for row in rows.values():
             row |= {f"{target} ratio": row[f"{target} crps"] / rows[LAW_ONLY][f"{target} crps"] for target in TARGETS}
         return by_rows("method", rows)
@@ -181,15 +194,13 @@ def learn_discrepancy(
     candidates_by_name = dict(candidates or default_candidates())
     scores = {LAW_ONLY: score(fitted, listed, False)}
     scores |= {name: score(fitted, listed, True, scales) for name, scales in candidates_by_name.items()}
-    families = dict.fromkeys(case.family for case in kept)
-    chosen = {
-        family: _best(scores, candidates_by_name, [case.family != family for case in kept]) for family in families
-    }
+    families = np.array([case.family for case in kept])
+    chosen = {family: _best(scores, candidates_by_name, families, family) for family in dict.fromkeys(families)}
     scores[LEFT_OUT] = {
         name: np.array([scores[chosen[case.family]][name][i] for i, case in enumerate(kept)])
         for name in scores[LAW_ONLY]
     }
-    best = candidates_by_name[_best(scores, candidates_by_name, [True] * len(kept))]
+    best = candidates_by_name[_best(scores, candidates_by_name, families, without="")]
     return LearnedDiscrepancy(best, candidates_by_name, kept, scores, chosen)
 
 
@@ -202,30 +213,41 @@ def score(fits: Mapping[int, Fit], listed: list[Case], discrepancy: bool, scales
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def objective(scores: Scores, of: Any = slice(None)) -> float:
+def family_mean(values: Float[np.ndarray, " case"], families: np.ndarray) -> float:
+    """The mean over families of the mean over each one's cases; of those that have a value."""
+    means = [values[families == name] for name in dict.fromkeys(families)]
+    return float(np.mean([np.nanmean(each) for each in means if not np.isnan(each).all()] or [np.nan]))
+
+
+def objective(scores: Scores, families: np.ndarray) -> float:
     """What a good candidate minimises: mean ln CRPS, and a penalty on coverage that is not nominal.
 
     Parameters
     ----------
     scores
         As `coverage_scores` names them.
-    of
-        Mask or indices of the cases that count.
+    families
+        Of the cases, (case,): each counts the same.
 
     Returns
     -------
     float
         Over losses, and over sizes where any case has isoFLOP minima.
     """
-    known = [target for target in TARGETS if not np.isnan(scores[f"{target} crps"][of]).all()]
-    mean = lambda name: float(np.nanmean(scores[name][of]))
-    off = sum(abs(mean(f"{target} {name}") - prob) for target in known for name, prob in COVERAGE.items())
-    sharp = [np.nanmean(np.log(scores[f"{target} crps"][of])) for target in known]
+    known = [target for target in TARGETS if not np.isnan(scores[f"{target} crps"]).all()]
+    off = sum(
+        abs(family_mean(scores[f"{target} {name}"], families) - prob)
+        for target in known
+        for name, prob in COVERAGE.items()
+    )
+    sharp = [family_mean(np.log(scores[f"{target} crps"]), families) for target in known]
     return float(sum(sharp) + PENALTY * off)
 
 
-def _best(scores: Mapping[str, Scores], candidates_by_name: Mapping[str, Discrepancy], of: list[bool]) -> str:
-    """The candidate with the best objective; the first where there are no such cases."""
-    if not any(of):
-        return next(iter(candidates_by_name))
-    return min(candidates_by_name, key=lambda name: objective(scores[name], np.array(of)))
+def _best(scores: Mapping[str, Scores], candidates: Mapping[str, Discrepancy], families: Any, without: str) -> str:
+    """The candidate with the best objective in all other families; the first where there are none."""
+    others = families != without
+    if not others.any():
+        return next(iter(candidates))
+    of = {name: {score: values[others] for score, values in scores[name].items()} for name in candidates}
+    return min(candidates, key=lambda name: objective(of[name], families[others]))
