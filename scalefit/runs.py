@@ -15,10 +15,10 @@ from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to
 from scalefit.errors import DataError
 from scalefit.units import format_count, format_flops
 
-POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens")
+POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens", "active_params")
 # A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
 LARGEST_PLAUSIBLE_LOSS = 14.0
-SHOWN = 20  # bad cells that an error describes; of further ones it lists the rows
+SHOWN, LISTED = 20, 100  # bad cells that an error describes; further rows that it lists
 
 
 class BadCell(NamedTuple):
@@ -81,7 +81,8 @@ def refuse(cells: Iterable[BadCell], table: str) -> None:
         return
     shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:SHOWN])
     others = sorted({c.row for c in cells[SHOWN:]} - {c.row for c in cells[:SHOWN]})
-    more = f"; and rows {', '.join(map(str, others))}" if others else ""
+    more = f"; and rows {', '.join(map(str, others[:LISTED]))}" if others else ""
+    more += f" and {len(others) - LISTED} others" if len(others) > LISTED else ""
     raise DataError(
         f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
         "Correct or remove them."

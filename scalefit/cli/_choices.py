@@ -30,6 +30,22 @@ class Outliers(StrEnum):
     KEEP = "keep"
 
 
+class Format(StrEnum):
+    """Formats of tables."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+    WANDB = "wandb"
+    WANDB_CHART = "wandb-chart"
+    TRAINER_STATE = "trainer-state"
+    MLFLOW = "mlflow"
+    TRACKIO = "trackio"
+
+
 class Link(StrEnum):
     """Curves from a task loss to accuracy."""
 

@@ -19,7 +19,16 @@ def _laws(incomplete: str) -> list[str]:
     return [name for name in _choices.LAWS if name.startswith(incomplete)]
 
 
-RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
+RunsArgument = Annotated[
+    str, typer.Argument(metavar="RUNS", help="A table: a file, a folder, a pattern in quotes, or a shipped table.")
+]
+Format = Annotated[
+    _choices.Format | None,
+    typer.Option(metavar="NAME", help=f"Format of the files, else by content: {', '.join(_choices.Format)}."),
+]
+KeepUnfinished = Annotated[
+    bool, typer.Option("--keep-unfinished", help="Keep rows of runs that have not finished; each needs a loss.")
+]
 FitArgument = Annotated[
     str, typer.Argument(metavar="FIT|RUNS", help="A file of `scalefit fit RUNS -o FIT`, or a table to fit first.")
 ]
