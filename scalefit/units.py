@@ -19,7 +19,7 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]+", re.IGNORECASE)
-_LEADING_ZERO = re.compile(r"([+-]?0),(?=\d)")
+_LEADING_ZERO = re.compile(r"^([+-]?0),(?=\d)")
 LONGEST_QUANTITY = 80  # characters; a longer text is none
 
 
