@@ -4,6 +4,7 @@ Why not `jax.jit(static_argnames=...)`: JAX's compilation cache saves compiling,
 program again before it can be looked up, which for a fit takes longer than all the rest. Where that cache is in use,
 the lowered program is kept beside it, as `jax.export` writes it, under a digest of all that it depends on: the
 function, its static arguments, shapes and dtypes, JAX's configuration, versions, and the source of this package.
+A file whose content does not match its own digest is made again, and a folder that others can write is not used.
 
 SCALEFIT_AOT_CACHE=0 in the environment turns these files off, for one call of a program or for all; JAX's own cache
 stays. Programs for a device other than the default one, and those with a law of the user's own, are never kept.
@@ -12,6 +13,7 @@ stays. Programs for a device other than the default one, and those with a law of
 import hashlib
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, update_wrapper
@@ -23,7 +25,7 @@ import jax
 import numpy as np
 from jax import export
 
-from scalefit._atomic import atomic_write
+from scalefit._program_files import guard_jax_cache, guarded, read_program, why_unsafe, write_program
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,7 +159,7 @@ def _accepted(options: dict[str, Any]) -> bool:
 def _cache_path(f: Callable, options: tuple, tree: Any, others: tuple) -> Path | None:
     """The file of a lowered program; None where there is no local folder, or no key that names all it depends on."""
     folder = jax.config.values["jax_compilation_cache_dir"]
-    if os.environ.get(SWITCH) == "0" or not folder or "://" in folder:
+    if os.environ.get(SWITCH) == "0" or not folder or "://" in folder or not _is_safe(folder):
         return None
     if not (_has_stable_repr(options) and _tree_has_stable_repr(tree)):
         return None
@@ -200,10 +202,19 @@ def _source() -> str:
     return digest.hexdigest()
 
 
+@lru_cache
+def _is_safe(folder: str) -> bool:
+    """Whether no one else can write a folder; a warning says so once where others can."""
+    if problem := why_unsafe(folder):
+        warnings.warn(problem, stacklevel=2)
+    return not problem
+
+
 def _read(path: Path) -> export.Exported | None:
     try:
-        return export.deserialize(bytearray(path.read_bytes()))
-    except Exception:  # absent or damaged: flatbuffers raises anything
+        content = read_program(path)
+        return export.deserialize(bytearray(content)) if content else None
+    except Exception:  # of another JAX than its version says: flatbuffers raises anything
         return None
 
 
@@ -214,9 +225,9 @@ def _write(path: Path, on_leaves: Callable, shapes: tuple) -> export.Exported | 
         content = lowered.serialize()
     except ValueError:
         return None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, content)
-    except OSError:
-        pass  # as with the compilation cache, a folder that cannot be written costs time only
+    write_program(path, bytes(content))
     return lowered
+
+
+if guarded:
+    guard_jax_cache()

@@ -1,8 +1,35 @@
 """What can go wrong, by whose fault it is: each error says in one sentence what happened and what to do next."""
 
+from collections.abc import Iterable
+
+LONGEST = 2000  # characters of a sentence; what a table has in it can be of any length
+
 
 class ScalefitError(Exception):
     """Base of all errors that scalefit raises on purpose."""
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(shortened(word) if isinstance(word, str) else word for word in words))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text of at most so many characters; a longer one loses its middle."""
+    if len(text) <= longest:
+        return text
+    end = min(300, longest // 3)
+    return f"{text[: longest - end - 5]} ... {text[-end:]}"
+
+
+def quoted(name: object, longest: int = 60) -> str:
+    """A name of a table in quotes, shortened."""
+    return repr(shortened(str(name), longest))
+
+
+def listed(names: Iterable[object], most: int = 10) -> str:
+    """Names of a table, the first of them where there are many."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shortened(str(name), 60) for name in names[:most]) + more
 
 
 class DataError(ScalefitError, ValueError):

@@ -1,101 +1,21 @@
 """Runs: the frozen, validated table of training runs that everything starts from."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from scalefit._bad_cells import LARGEST_PLAUSIBLE_LOSS as LARGEST_PLAUSIBLE_LOSS
+from scalefit._bad_cells import POSITIVE_COLUMNS, bad_cells, refuse
 from scalefit._results import PROB, Result
 from scalefit._tables import Table
 from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
 from scalefit.units import format_count, format_flops
-
-POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens")
-# A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
-LARGEST_PLAUSIBLE_LOSS = 14.0
-SHOWN = 20  # bad cells that an error describes; of further ones it lists the rows
-
-
-class BadCell(NamedTuple):
-    """One value of a table that cannot be used.
-
-    Parameters
-    ----------
-    row
-        Counted from 1, below the header.
-    column
-        Canonical name.
-    reason
-        A predicate for the error: "is missing (NaN)".
-    """
-
-    row: int
-    column: str
-    reason: str
-
-
-def bad_cells(columns: Mapping[str, Any]) -> list[BadCell]:
-    """Find every missing, infinite, non-positive or implausible value of the columns that must be positive.
-
-    Parameters
-    ----------
-    columns
-        Name -> numbers (run,); columns that need not be positive are not looked at.
-
-    Returns
-    -------
-    list of BadCell
-        In the order of their rows.
-    """
-    found = []
-    for column in (c for c in POSITIVE_COLUMNS if c in columns):
-        values = np.asarray(columns[column], dtype=float)
-        ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
-        for index in np.flatnonzero(~(np.isfinite(values) & (values > 0) & (values <= ceiling))):
-            found.append(BadCell(int(index) + 1, column, _reason(values[index])))
-    return sorted(found)
-
-
-def refuse(cells: Iterable[BadCell], table: str) -> None:
-    """Raise one error that names every bad row; do nothing where there is none.
-
-    Parameters
-    ----------
-    cells
-        The values that cannot be used.
-    table
-        What the table is called.
-
-    Raises
-    ------
-    DataError
-        There is a bad cell.
-    """
-    cells = sorted(cells)
-    if not cells:
-        return
-    shown = "; ".join(f"row {c.row}: {c.column} {c.reason}" for c in cells[:SHOWN])
-    others = sorted({c.row for c in cells[SHOWN:]} - {c.row for c in cells[:SHOWN]})
-    more = f"; and rows {', '.join(map(str, others))}" if others else ""
-    raise DataError(
-        f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
-        "Correct or remove them."
-    )
-
-
-def _reason(value: float) -> str:
-    if np.isnan(value):
-        return "is missing (NaN)"
-    if np.isinf(value):
-        return "is infinite"
-    if value <= 0:
-        return f"is not positive ({value:g})"
-    return f"{value:g} looks like a percentage or a perplexity, but must be nats per token"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -267,8 +187,9 @@ class Runs(Result):
         return f"{self.name}: {len(self)} runs; {self._ranges()}"
 
     def headline(self, prob: float = PROB) -> str:
-        """How many runs, and the range of each count and of the loss."""
-        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token)."
+        """How many runs, the range of each count and of the loss, and the notes."""
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
+        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token).{notes}"
 
     def _table(self, prob: float) -> Table:
         return Table("run", range(1, len(self) + 1), self.columns)
@@ -287,11 +208,15 @@ class Runs(Result):
 
 def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:
     """A read-only column of floats, or of texts where its values are not numbers."""
+    if isinstance(values, np.ma.MaskedArray):
+        kind = float if values.dtype.kind in "fiub" else object
+        values = np.ma.filled(values.astype(kind), np.nan)
     array = np.array(values)
     if array.ndim != 1:
         raise DataError(f"column {name!r} has shape {array.shape}. Give one value for every run.")
     if name in POSITIVE_COLUMNS and array.size and array.dtype.kind not in "fiu":
         raise DataError(f"column {name!r} has values of type {array.dtype}. Read the table with `read_runs`.")
-    array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
+    if array.dtype.kind != "U":
+        array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
     array.flags.writeable = False
     return array

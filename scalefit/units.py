@@ -10,8 +10,17 @@ from jaxtyping import Float
 from scalefit.errors import OptionError
 
 _SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_DIGITS = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"  # separators only between thousands: 1,5 may be meant as 1.5
-_QUANTITY = re.compile(rf"([+-]?(?:{_DIGITS}\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbt]?)", re.IGNORECASE)
+_WORDS = {"thousand": "k", "mn": "m", "mio": "m", "million": "m", "bn": "b", "billion": "b", "tn": "t", "trillion": "t"}
+_DIGITS = r"(?:[1-9]\d{0,2}(?:[,_]\d{3})+|\d+)"  # separators only between thousands: 1,5 may be meant as 1.5
+_POWER = r"(?:\s*[x×*]\s*10(?:\^|\*\*)[+-]?\d+)"  # 1.5 x 10^18
+_QUANTITY = re.compile(
+    rf"(?:(?P<number>[+-]?(?:{_DIGITS}\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?P<times>{_POWER}?)|10(?:\^|\*\*)(?P<power>[+-]?\d+))"
+    rf"\s*(?P<suffix>[kmbt]|(?:{'|'.join(_WORDS)})s?)?(?:\s+(?:tokens?|params?|parameters?|flops?))?",
+    re.IGNORECASE,
+)
+_TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]+", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"^([+-]?0),(?=\d)")
+LONGEST_QUANTITY = 80  # characters; a longer text is none
 
 
 def parse_quantity(text: object) -> float:
@@ -20,7 +29,8 @@ def parse_quantity(text: object) -> float:
     Parameters
     ----------
     text
-        A number, or its text with an optional suffix in either case: K for 1e3, M for 1e6, B for 1e9, T for 1e12.
+        A number, or its text with an optional suffix in either case: K for 1e3, M for 1e6, B for 1e9, T for 1e12, or
+        the word: "1.4 trillion", "6.7bn". Powers may be written 10^18. A comma after a leading zero is a decimal point.
 
     Returns
     -------
@@ -30,14 +40,28 @@ def parse_quantity(text: object) -> float:
     Raises
     ------
     OptionError
-        The text is not a quantity.
+        The text is not a quantity, or its comma could be a decimal point or a separator: "3,154B".
     """
-    if isinstance(text, (float, np.number)):
+    if isinstance(text, (float, np.floating, np.integer)) and not isinstance(text, np.timedelta64):
         return float(text)
-    match = _QUANTITY.fullmatch(str(text).strip())
-    if match is None:
-        raise OptionError(f"{str(text)[:40]!r} is not a quantity. Write it like 70B, 1.4T or 5.76e23.")
-    return float(re.sub("[,_]", "", match[1])) * _SUFFIX[match[2].lower()]
+    written = _LEADING_ZERO.sub(r"\1.", str(text)[: LONGEST_QUANTITY + 1].strip())
+    match = _QUANTITY.fullmatch(written)
+    if match is None or len(written) > LONGEST_QUANTITY:
+        raise OptionError(f"{written[:40]!r} is not a quantity. Write it like 70B, 1.4T or 5.76e23.")
+    if _TWO_WAYS.fullmatch(written):
+        raise OptionError(
+            f"{written!r} can be {written.replace(',', '.')} or {written.replace(',', '')}. Write it without a comma."
+        )
+    suffix = (match["suffix"] or "").lower()
+    factor = _SUFFIX[suffix if suffix in _SUFFIX else _WORDS[suffix.removesuffix("s")]]
+    if match["power"]:
+        return _power(match["power"]) * factor
+    power = re.search(r"[+-]?\d+$", match["times"] or "")
+    return float(re.sub("[,_]", "", match["number"])) * (_power(power[0]) if power else 1.0) * factor
+
+
+def _power(exponent: str) -> float:
+    return float(f"1e{exponent}")
 
 
 def is_quantity(text: str) -> bool:
@@ -53,7 +77,7 @@ def is_quantity(text: str) -> bool:
     bool
         True where it can.
     """
-    return _QUANTITY.fullmatch(text.strip()) is not None
+    return len(text) <= LONGEST_QUANTITY and _QUANTITY.fullmatch(text.strip()) is not None
 
 
 def parse_budgets(text: str) -> Float[np.ndarray, " budget"]:

@@ -46,7 +46,7 @@ def test_fit_prints_the_law_and_then_the_answers(run, tmp_path):
     law, answers = out.split("with discrepancy", 1)
     assert "E + A/N^alpha + B/D^beta" in law
     assert "law only" in law
-    for word in ("alpha", "ess_bulk", "r_hat"):
+    for word in ("alpha", "ess_bulk", "mcse_median"):
         assert word in law
     for word in ("N_opt[5.76e23]", "health: ok", "extrapolation"):
         assert word in answers
@@ -223,7 +223,7 @@ def test_a_table_is_fitted_first_and_a_note_says_so(run, monkeypatch, small_fit,
     code, _, err = run("plan", "chinchilla", "--budget", "1e21")
     assert code == 0
     assert err.startswith("note: chinchilla is a table")
-    assert len(err.splitlines()) == 1
+    assert [line[:6] for line in err.splitlines()] == ["note: ", "note: "]  # the second is the table's own
     assert run("frontier", "chinchilla", "--budgets", "1e21", "--json")[2] == ""
     table.write_text(table.read_text().replace("size,seen", "N,D"))
     assert run("predict", table, "--flops", "1e21")[0] == 0
@@ -369,8 +369,40 @@ def test_what_nobody_foresaw_is_still_one_sentence(run, monkeypatch):
     assert len(err.strip().splitlines()) == 1
 
 
+def test_options_of_reading_reach_the_table(run, monkeypatch, tmp_path):
+    seen = []
+
+    def stop(runs, *_, **__):
+        seen.append(runs)
+        raise sf.FitError("enough")
+
+    monkeypatch.setattr(sf, "fit", stop)
+    rows = ["1e8,2e9,3,finished", "2e8,4e9,2.8,running", "4e8,8e9,2.6,finished"]
+    (tmp_path / "sweep.txt").write_text("\n".join(["N,D,loss,State", *rows]))
+    (tmp_path / "logs").mkdir()
+    for name in "ab":
+        lines = [json.dumps({"step": s, "n_params": 1e8, "tokens": 1e9 * s, "loss": 3 + abs(s - 2)}) for s in (1, 2, 3)]
+        (tmp_path / "logs" / f"{name}.jsonl").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    for arguments, size in (
+        (["sweep.txt"], 2),
+        (["sweep.txt", "--keep-unfinished"], 3),
+        (["sweep.txt", "--format", "csv"], 2),
+        (["logs"], 2),
+        (["logs/*.jsonl"], 2),
+        (["logs", "--history", "all"], 6),
+    ):
+        assert run("fit", *arguments)[0] == 2
+        assert len(seen[-1]) == size
+    run("fit", "logs", "--history", "minimum")
+    assert seen[-1].tokens.tolist() == [2e9, 2e9]
+    err = run("plan", "sweep.txt", "--budget", "1e21")[2]
+    assert "1 not finished" in err
+    assert "--format is for files" in run("fit", "chinchilla", "--format", "csv")[2]
+
+
 def test_bad_rows_reach_the_user(run, tmp_path):
-    (tmp_path / "bad.csv").write_text("N,D,loss\n1e8,2e9,3\n1e8,x,2.9\n3e8,1e9,nan\n")
+    (tmp_path / "bad.csv").write_text("N,D,loss\n1e8,2e9,3\n1e8,x,2.9\n3e8,1e9,y\n")
     code, _, err = run("fit", tmp_path / "bad.csv")
     assert code == 2
     assert "row 2: tokens" in err
@@ -540,6 +572,8 @@ def test_choices_are_the_registries():
     from scalefit.counting import RULES, families
     from scalefit.downstream.links import LINKS
     from scalefit.infer import Engine
+    from scalefit.io.formats import FORMATS
+    from scalefit.io.history import HOW
     from scalefit.laws import Law
     from scalefit.model.noise import Noise
 
@@ -549,6 +583,8 @@ def test_choices_are_the_registries():
         (_choices.FlopRule, RULES),
         (_choices.Family, families()),
         (_choices.Link, LINKS),
+        (_choices.Format, FORMATS),
+        (_choices.History, HOW),
     ):
         assert {choice.value for choice in choices} == set(known)
     assert set(_choices.LAWS) == set(Law.registry)

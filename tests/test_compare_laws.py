@@ -10,6 +10,9 @@ from conftest import simulated
 from scipy.special import logsumexp
 
 import scalefit as sf
+from scalefit.diagnostics.checks import Check, Health
+from scalefit.infer.many import Fits
+from scalefit.text.validation import laws_paragraph
 from scalefit.validation.stacking import allocated, evenly, mixture_log_density, stacking_weights
 
 LAWS = ("chinchilla", "kaplan")
@@ -81,6 +84,21 @@ def test_the_law_that_made_the_runs_gets_most_weight(found, from_kaplan):
         assert comparison.summary()["lpd_diff"].iloc[1] < -5 * comparison.summary()["lpd_diff_se"].iloc[1]
 
 
+def test_weights_do_not_hang_on_a_samplers_check(monkeypatch, found, quick):
+    """The law with all the weight keeps it where its effective draws fall below a limit; the text says that they do."""
+    few, original = Health((Check("bulk ESS", "fail", 99.0, "few effective draws"),)), Fits.__getitem__
+
+    def failing(fits, i):
+        fit = original(fits, i)
+        return replace(fit, health=few) if fit.model.law.name == "chinchilla" else fit
+
+    monkeypatch.setattr(Fits, "__getitem__", failing)
+    again = sf.compare_laws(simulated(seed=3), LAWS, engine=quick)
+    assert again.weights == found.weights
+    assert again.weights["chinchilla"] > 0.9
+    assert "Health checks fail for chinchilla" in laws_paragraph(again)
+
+
 def test_each_split_weighs_the_same(found):
     records = found.records
     assert list(dict.fromkeys(records["split"])) == ["above 3.33e20", "above 1e20", "above 3.33e19"]
@@ -139,14 +157,14 @@ def test_the_stacked_frontier_pools_laws_that_trade(found):
 
 
 def test_a_free_e_settles_above_losses_that_larger_runs_reach(from_kaplan):
-    """Without any irreducible loss in the truth, Chinchilla's E is at 1.92; health finds unusual exponents only.
+    """Without any irreducible loss in the truth, Chinchilla's E is at 1.92; health finds a trend of the residuals.
 
     At a hundred times the largest run, the true loss of a balanced run is 1.81. By 20,000 draws of NUTS 98.2 % of E lie
     above it, and 2,000 draws stray from that by .3 % (standard error).
     """
     fitted = from_kaplan.fits["chinchilla"]
     reached = KAPLAN.loss(KAPLAN_TRUTH, {"params": np.sqrt(1e23 / 120), "tokens": 20 * np.sqrt(1e23 / 120)})
-    assert all(check.verdict == "ok" or check.name.startswith("learned") for check in fitted.health.checks)
+    assert {check.name: check.verdict for check in fitted.health.checks}["trend"] == "review"
     assert np.mean(fitted.theta["E"] > float(reached)) > 0.97
     assert from_kaplan.weights["chinchilla"] < 0.1
 

@@ -59,8 +59,10 @@ def test_a_columns_name_says_what_it_counts():
     assert sf.read_runs(both, params="params_non_embedding").convention == "non_embedding"
     with pytest.raises(sf.DataError, match="'params_non_embedding' of the table counts non_embedding"):
         sf.read_runs(both, params="params_non_embedding", convention="total")
+    mixture = sf.read_runs({"total_params": [1e8] * 3, "active_params": [1e7] * 3, **columns})
+    assert (mixture.params[0], mixture["active_params"][0], mixture.convention) == (1e8, 1e7, "total")
     with pytest.raises(sf.DataError, match="each be params"):
-        sf.read_runs({"total_params": [1e8] * 3, "active_params": [1e7] * 3, **columns})
+        sf.read_runs({"total_params": [1e8] * 3, "params_non_embedding": [1e7] * 3, **columns})
 
 
 @pytest.mark.skipif(not OVERTRAINING.is_file(), reason="the evaluation tables are not here")

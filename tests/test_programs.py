@@ -1,5 +1,8 @@
 """Programs are traced once on a machine: kept beside the compilation cache, and never taken for another."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import jax
@@ -11,6 +14,7 @@ import scalefit as sf
 from scalefit import _aot
 from scalefit._aot import FAST_COMPILE, _compiled, cached_jit, fast_compile_options
 from scalefit._precision import precision
+from scalefit._program_files import read_program
 
 LAW = sf.laws.Chinchilla()
 THETA = {name: jnp.asarray(value) for name, value in LAW.reference()[0].values}
@@ -141,6 +145,82 @@ def test_a_damaged_file_is_made_again(folder):
     assert len(traced) == 1
 
 
+@pytest.mark.parametrize("place", [0, 0.3, 0.6, -1])
+def test_one_wrong_bit_is_noticed(folder, place):
+    """JAX would read many of these files, and crash, refuse to run or compute something else, every time."""
+    first = at(1e9)
+    (kept,) = folder.glob("*-lowered")
+    damaged = bytearray(kept.read_bytes())
+    damaged[int(place * len(damaged)) if 0 <= place < 1 else place] ^= 4
+    kept.write_bytes(damaged)
+    forget()
+    assert at(1e9)["loss"] == first["loss"]
+    assert len(traced) == 1
+    assert read_program(kept)
+
+
+def test_a_program_under_the_name_of_another_is_not_it(folder):
+    first = at(1e9)
+    (kept,) = folder.glob("*-lowered")
+    at([1e9, 2e9])
+    (other,) = set(folder.glob("*-lowered")) - {kept}
+    kept.write_bytes(other.read_bytes())
+    forget()
+    assert at(1e9)["loss"] == first["loss"]
+    assert len(traced) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no such modes")
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o1777])
+def test_a_folder_that_others_can_write_is_not_used(folder, mode):
+    """Whoever writes a program there could run anything here."""
+    first = at(1e9)
+    folder.chmod(mode)
+    _aot._is_safe.cache_clear()
+    try:
+        forget()
+        with pytest.warns(UserWarning, match="others can write"):
+            assert at(1e9)["loss"] == first["loss"]
+        assert at([1e9, 2e9])["loss"].shape == (2,)
+        assert len(traced) == 2
+        assert len(list(folder.glob("*-lowered"))) == 1
+    finally:
+        folder.chmod(0o700)
+        _aot._is_safe.cache_clear()
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from scalefit.cli import _app
+_app.use_compilation_cache()
+import jax
+import scalefit._aot
+from scalefit._program_files import unsealed
+double = jax.jit(lambda x: 2 * x + 1)
+assert double(3.0) == 7
+folder = Path(sys.argv[1])
+kept = list(folder.glob("*-cache"))
+assert kept
+for cut in (False, True):
+    for path in kept:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content[: len(content) // 2] if cut else content)
+    jax.clear_caches()
+    assert double(3.0) == 7
+    assert all(unsealed(path.name.removesuffix("-cache"), path.read_bytes()) for path in kept)
+print("made again")
+"""
+
+
+def test_commands_look_at_jaxs_own_programs_too(tmp_path):
+    """JAX compares no digest, and where it notices damage it compiles anew each time."""
+    command = [sys.executable, "-W", "error", "-c", COMMAND, str(tmp_path)]
+    there = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, env=there).stdout == "made again\n"
+
+
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -162,8 +242,11 @@ def test_options_this_jax_does_not_know_are_left_out(monkeypatch):
     fast_compile_options.cache_clear()
 
 
-def test_every_fit_is_kept(chinchilla, folder):
+def test_every_program_of_a_fit_is_kept(chinchilla, monkeypatch):
     """The engines' program, the optimum's and the prior draws': what `scalefit fit` is made of."""
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])  # warm: no compilation
+    found, cache_path = [], _aot._cache_path
+    monkeypatch.setattr(_aot, "_cache_path", lambda *key: found.append(cache_path(*key)) or found[-1])
     sf.fit(chinchilla)
-    kept = {path.name.partition("-")[0] for path in folder.glob("*-lowered")}
-    assert kept == {"_modes", "draw_from_modes", "optima", "_prior_draws"}
+    assert all(path and read_program(path) for path in found)
+    assert {path.name.partition("-")[0] for path in found} >= {"_modes", "draw_from_modes", "_prior_draws"}

@@ -20,18 +20,31 @@ from scalefit.units import (
 @pytest.mark.parametrize(
     ("text", "value"),
     [("70B", 70e9), ("1.4T", 1.4e12), ("5.76e23", 5.76e23), (" 7 m ", 7e6), ("1,000", 1e3), ("1_000", 1e3)]
-    + [("350k", 350e3), (".5B", 5e8), (7, 7.0), (np.float64(2.5), 2.5), ("1e3K", 1e6)],
+    + [("350k", 350e3), (".5B", 5e8), (7, 7.0), (np.float64(2.5), 2.5), ("1e3K", 1e6), ("1.4 trillion", 1.4e12)]
+    + [("6.7bn", 6.7e9), ("7 billion", 7e9), ("7 Billions", 7e9), ("10^18", 1e18), ("10**18", 1e18), ("0,074B", 74e6)]
+    + [("1.5 x 10^18", 1.5e18), ("1.5×10^18 FLOP", 1.5e18), ("1.4T tokens", 1.4e12), ("124,439,808", 124439808.0)],
 )
 def test_quantities_people_write(text, value):
     assert parse_quantity(text) == pytest.approx(value, rel=1e-15)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "big", "7Q", "1.2.3", "1,5", "1,5e9", "1_0", "nan", "inf", None, True, "7 billion"]
+    "text", ["", "big", "7Q", "1.2.3", "1,5", "1,5e9", "1_0", "nan", "inf", None, True, "7 billiard", "1e5" * 40]
 )
 def test_other_text_is_refused_by_name(text):
     with pytest.raises(OptionError, match="quantity"):
         parse_quantity(text)
+
+
+def test_a_comma_that_can_be_two_things_is_refused():
+    with pytest.raises(OptionError, match="3.154B or 3154B"):
+        parse_quantity("3,154B")
+
+
+@pytest.mark.parametrize("value", [np.timedelta64(3, "s"), np.complex128(1 + 2j), 1j])
+def test_what_is_no_count_is_no_quantity(value):
+    with pytest.raises(OptionError, match="quantity"):
+        parse_quantity(value)
 
 
 @given(st.floats(1.0, 9.99e14))

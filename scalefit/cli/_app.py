@@ -1,16 +1,16 @@
 """The Typer applications, and how they end: one sentence on standard error instead of a traceback."""
 
+import contextlib
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from scalefit import _interrupt
-from scalefit.cli._streams import standard_streams
+from scalefit import _interrupt, _program_files
+from scalefit.cli._streams import OutputError, standard_streams
 from scalefit.errors import DataWarning, FitWarning, ScalefitError
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name of its own
@@ -55,10 +55,10 @@ def scalefit(
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
-    use_compilation_cache()
     _interrupt.written.clear()
     warnings.showwarning = _show_warning
     with standard_streams():
+        use_compilation_cache()
         sys.exit(_run())
 
 
@@ -94,10 +94,11 @@ def _sentence(problem: Exception) -> str:
         return " ".join(str(problem).splitlines())
     if isinstance(problem, USAGE_ERROR):
         return _usage_sentence(problem)
+    if isinstance(problem, OutputError):
+        return f"cannot write to standard output: {problem}. Redirect it elsewhere."
     if isinstance(problem, OSError):
-        if problem.filename is None:
-            return f"cannot write to standard output: {problem.strerror or problem}. Redirect it elsewhere."
-        return f"cannot use {shorten(str(problem.filename))}: {problem.strerror}. Choose another path."
+        where = os.curdir if problem.filename is None else shorten(str(problem.filename))
+        return f"cannot use {where}: {problem.strerror or problem}. Choose another path."
     if _without_devices():
         platforms = os.environ["JAX_PLATFORMS"]
         return f"JAX cannot start JAX_PLATFORMS={platforms} on this machine. Unset it, or name a platform that is here."
@@ -136,10 +137,17 @@ def shorten(text: str) -> str:
 
 def use_compilation_cache() -> None:
     """Keep compiled programs between calls: compilation is most of a single fit. The user's own setting wins."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "scalefit"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = os.path.join(home, "scalefit")
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+    _program_files.guarded.append(True)
+    if problem := _program_files.why_unsafe(os.environ["JAX_COMPILATION_CACHE_DIR"]):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
+        print(f"note: {problem}", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -30,6 +30,30 @@ class Outliers(StrEnum):
     KEEP = "keep"
 
 
+class Format(StrEnum):
+    """Formats of tables."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+    WANDB = "wandb"
+    WANDB_CHART = "wandb-chart"
+    TRAINER_STATE = "trainer-state"
+    MLFLOW = "mlflow"
+    TRACKIO = "trackio"
+
+
+class History(StrEnum):
+    """What becomes of a log with a row for each step."""
+
+    LAST = "last"
+    MINIMUM = "minimum"
+    ALL = "all"
+
+
 class Link(StrEnum):
     """Curves from a task loss to accuracy."""
 

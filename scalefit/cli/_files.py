@@ -11,20 +11,31 @@ if TYPE_CHECKING:
     from scalefit.fits.fit import Fit
     from scalefit.runs import Runs
 
-TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
-
-def read(runs: str, outliers: str | None = None, **mapping: str | None) -> "Runs":
-    """A file of that name if there is one, else a shipped table."""
+def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
+    """The table in a file, a folder or files of a pattern if there is one, else a shipped table."""
     import scalefit as sf
+    from scalefit.io.sources import is_table
 
-    columns = {name: column for name, column in mapping.items() if column}
-    is_file = Path(runs).is_file() or bool(Path(runs).suffix)
-    if is_file and outliers:
+    given = {name: value for name, value in options.items() if value}
+    path = Path(runs)
+    shipped = {dataset.name for dataset in sf.datasets.CATALOGUE}
+    on_disk = is_table(path) or bool(path.suffix) or (path.is_dir() and runs not in shipped)
+    if on_disk and outliers:
         raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")
-    if is_file:
-        return sf.read_runs(runs, **columns)
-    return sf.datasets.load(runs, outliers or "drop", **columns)
+    if on_disk:
+        return sf.read_runs(runs, **given)
+    if of_files := sorted({"format", "history", "keep_unfinished"} & set(given)):
+        raise OptionError(f"--{of_files[0].replace('_', '-')} is for files, and {runs} is none. Correct the path.")
+    return sf.datasets.load(runs, outliers or "drop", **given)
+
+
+def say_notes(runs: "Runs", quiet: bool) -> None:
+    """What was understood, left out or derived while reading, on standard error: results alone go to the output."""
+    import sys
+
+    for note in () if quiet else runs.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def open_fit(source: str | None, quiet: bool) -> "Fit":
@@ -33,16 +44,17 @@ def open_fit(source: str | None, quiet: bool) -> "Fit":
 
     import scalefit as sf
     from scalefit.infer.load import load_fit
+    from scalefit.io.sources import is_table
     from scalefit.text.commands import fitting_note
 
     source = "chinchilla" if source is None else source
     path = Path(source)
-    is_table = path.suffix.lower() in TABLES or not (path.suffix or path.exists())
-    if not is_table:
+    if not (is_table(path) or not (path.suffix or path.exists())):
         return load_fit(path)
     runs = read(source)
     if not quiet:
         print(fitting_note(source), file=sys.stderr)
+    say_notes(runs, quiet)
     return sf.fit(runs, progress=False if quiet else None)
 
 
@@ -70,6 +82,8 @@ def check_target(path: Path | None, source: str = "") -> None:
         raise StorageError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
     if path.is_dir():
         raise StorageError(f"cannot write {path}: it is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise StorageError(f"cannot write {path}: it is not a file. Name another.")
     if not os.access(folder, os.W_OK) or (path.exists() and not path.stat().st_mode & 0o222):
         raise StorageError(f"cannot write {path}: it is read-only. Name another file.")
     if source and path.exists() and Path(source).exists() and path.samefile(source):

@@ -19,7 +19,20 @@ def _laws(incomplete: str) -> list[str]:
     return [name for name in _choices.LAWS if name.startswith(incomplete)]
 
 
-RunsArgument = Annotated[str, typer.Argument(metavar="RUNS", help="A .csv, .tsv or .parquet file, or a shipped table.")]
+RunsArgument = Annotated[
+    str, typer.Argument(metavar="RUNS", help="A table: a file, a folder, a pattern in quotes, or a shipped table.")
+]
+Format = Annotated[
+    _choices.Format | None,
+    typer.Option(metavar="NAME", help=f"Format of the files, else by content: {', '.join(_choices.Format)}."),
+]
+History = Annotated[
+    _choices.History | None,
+    typer.Option(help="Of a log: each run's last loss (the default), its minimum, or all rows."),
+]
+KeepUnfinished = Annotated[
+    bool, typer.Option("--keep-unfinished", help="Keep runs that have a loss but have not finished.")
+]
 FitArgument = Annotated[
     str, typer.Argument(metavar="FIT|RUNS", help="A file of `scalefit fit RUNS -o FIT`, or a table to fit first.")
 ]

@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._files import check_picture, read, save_picture
+from scalefit.cli._files import check_picture, read, save_picture, say_notes
 from scalefit.cli._show import console, number, print_grid, print_json, say
 
 
@@ -20,6 +20,9 @@ def backtest(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    format: options.Format = None,
+    history: options.History = None,
+    keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     seed: options.Seed = 0,
     plot: options.Plot = None,
@@ -36,7 +39,9 @@ def backtest(
     from scalefit.units import parse_budgets
 
     check_picture(plot, runs)
-    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
+    say_notes(table, as_json)
     cuts = sf.above_compute(parse_budgets(above))
     found = sf.backtest(table, holdout=cuts, seed=seed, progress=False if as_json else None)
     if plot:

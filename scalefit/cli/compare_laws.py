@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import compare
-from scalefit.cli._files import read
+from scalefit.cli._files import read, say_notes
 from scalefit.cli._show import NONE, console, print_grid, print_json, say
 
 
@@ -26,6 +26,9 @@ def compare_laws(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    format: options.Format = None,
+    history: options.History = None,
+    keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     law_only: options.LawOnly = False,
     seed: options.Seed = 0,
@@ -40,7 +43,9 @@ def compare_laws(
     from scalefit.text.validation import laws_paragraph
     from scalefit.units import parse_budgets
 
-    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
+    say_notes(table, as_json)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
     cuts = None if above is None else sf.above_compute(parse_budgets(above))
     wanted: dict[str, Any] = {"holdout": cuts, "discrepancy": False if law_only else None, "seed": seed}

@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import compare
-from scalefit.cli._files import read
+from scalefit.cli._files import read, say_notes
 from scalefit.cli._show import NONE, console, interval_cell, print_grid, print_json, say
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ def compare_methods(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    format: options.Format = None,
+    history: options.History = None,
+    keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     budget: Annotated[str | None, typer.Option(metavar="C", help="FLOP; the largest run's by default.")] = None,
     law_only: options.LawOnly = False,
@@ -40,7 +43,9 @@ def compare_methods(
     from scalefit.units import format_flops, percent
 
     check_prob(prob)
-    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
+    say_notes(table, as_json)
     wanted: dict[str, Any] = {"budget": budget, "discrepancy": False if law_only else None, "seed": seed}
     found = sf.compare_methods(table, progress=False if as_json else None, **wanted)
     words = caution(found.budget, (table.flops.min(), table.flops.max()), not law_only, sf.Model().evidence)

@@ -26,6 +26,9 @@ def fit(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    format: options.Format = None,
+    history: options.History = None,
+    keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     discrepancy: Annotated[
         Path | None,
@@ -61,7 +64,8 @@ def fit(
     inputs = further_inputs(given, model.law)
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
-    table = read(runs, outliers, params=params, tokens=tokens, flops=flops, loss=loss)
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     fitted = sf.fit(table, model, engine=engine.value, seed=seed, progress=False if as_json else None)
     save_fit(fitted, output)
     question: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}

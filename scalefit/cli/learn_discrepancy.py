@@ -8,7 +8,7 @@ import typer
 from scalefit import _interrupt
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._files import check_target, read
+from scalefit.cli._files import check_target, read, say_notes
 from scalefit.cli._show import console, number, print_grid, print_json, say
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ def learn_discrepancy(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    format: options.Format = None,
+    history: options.History = None,
+    keep_unfinished: options.KeepUnfinished = False,
     law: options.LawName = "chinchilla",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the scales to this JSON file.")
@@ -43,7 +46,10 @@ def learn_discrepancy(
 
     check_target(output, tables[0])
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    studies = {Path(name).stem: read(name, None, **columns) for name in tables}
+    how = {"format": format, "history": history, "keep_unfinished": keep_unfinished}
+    studies = {Path(name).stem: read(name, None, **how, **columns) for name in tables}
+    for study in studies.values():
+        say_notes(study, as_json)
     if len(studies) < len(tables):
         raise sf.OptionError("two tables have one name. Rename a file, so that sweeps differ in name.")
     quiet = False if as_json else None

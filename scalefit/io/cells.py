@@ -1,32 +1,50 @@
-"""Values of a table: numbers as people write them, the third of N, D and C from two, and what looks like a mistake."""
+"""Values of a table: numbers as people write them, missing values, and what cannot be used."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from scalefit.counting import flops_6nd, params_for, tokens_for
-from scalefit.errors import OptionError
-from scalefit.runs import POSITIVE_COLUMNS, BadCell, bad_cells
+from scalefit._bad_cells import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
+from scalefit.errors import DataError, OptionError, quoted, shortened
+from scalefit.io.columns import Chosen
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Columns = dict[str, Shaped[np.ndarray, " run"]]
-LISTED_ROWS = 10
-SMALLEST_PLAUSIBLE_COUNT = 1e3
-PLAUSIBLE_6ND = (0.5, 2.0)  # compute over 6 N D, between common rules of counting
+_MISSING = frozenset({"", "-", "--", "?", "na", "n/a", "nan", "none", "null", "nil", "<na>", "nat", "missing", "."})
+_DIVERGED = frozenset({"diverged", "inf", "+inf", "infinity", "oom", "failed", "crashed", "error", "-inf"})
+_ONE_GROUP = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]*", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"[+-]?0?,\d")
+_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?\s*[a-z]*", re.IGNORECASE)
 
 
-def parse_columns(frame: "pd.DataFrame") -> tuple[Columns, list[BadCell]]:
+def is_missing(value: Any) -> bool:
+    """Whether a plain cell has nothing in it."""
+    return value is None or value != value or (isinstance(value, str) and value.strip().lower() in _MISSING)
+
+
+def is_diverged(value: Any) -> bool:
+    """Whether a plain cell says that a run has no loss because it diverged."""
+    if isinstance(value, str):
+        return value.strip().lower() in _DIVERGED
+    return value is not None and value in (float("inf"), float("-inf"))
+
+
+def parse_columns(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[Columns, list[BadCell]]:
     """Read the values of every column.
 
     Parameters
     ----------
     frame
-        The table under canonical names; counts may be written "70B".
+        The table under canonical names, plain; its index has the places of its rows in the source, from 0.
+    chosen
+        Its columns; a factor applies to numbers, and to texts that state no unit of their own.
+    table
+        What the table is called.
 
     Returns
     -------
@@ -34,97 +52,83 @@ def parse_columns(frame: "pd.DataFrame") -> tuple[Columns, list[BadCell]]:
         Name -> floats (run,), NaN where a number cannot be read; texts (run,) where a column is no quantity.
     bad : list of BadCell
         Every value that cannot be used.
+
+    Raises
+    ------
+    DataError
+        Commas in a column can be read in two ways.
     """
+    rows = np.asarray(frame.index)
     columns: Columns = {}
     bad: list[BadCell] = []
-    for name in frame.columns:
-        values = frame[name].to_numpy()
-        if name in POSITIVE_COLUMNS and values.dtype.kind not in "fiu":
-            values, not_numbers = _parse_texts(name, values)
-            bad += not_numbers
-        columns[name] = values.astype(float) if values.dtype.kind in "fiub" else np.array([str(v) for v in values])
+    for name, column in frame.items():
+        values = column.to_numpy()
+        if name in POSITIVE_COLUMNS:
+            factor = chosen.factors.get(str(name), 1.0)
+            if values.dtype.kind == "f":
+                values = values * factor if factor != 1.0 else values
+            else:
+                values, reasons = _parse_texts(values, factor, chosen.column(str(name)), table, name == "loss")
+                bad += [BadCell(int(rows[index]) + 1, str(name), reason) for index, reason in reasons.items()]
+        columns[str(name)] = values if values.dtype.kind == "f" else _texts(values)
     known = {(cell.row, cell.column) for cell in bad}
-    return columns, bad + [cell for cell in bad_cells(columns) if (cell.row, cell.column) not in known]
+    found = (cell._replace(row=int(rows[cell.row - 1]) + 1) for cell in bad_cells(columns))
+    return columns, bad + [cell for cell in found if (cell.row, cell.column) not in known]
 
 
-def _parse_texts(name: str, values: np.ndarray) -> tuple[Float[np.ndarray, " run"], list[BadCell]]:
-    """Numbers of texts, NaN where one is missing or cannot be read, and those that cannot be read."""
-    import pandas as pd
+def _texts(values: Any) -> Shaped[np.ndarray, " run"]:
+    """A column of texts, or of truth values as 0 and 1, as a table of runs keeps it."""
+    if len(values) and all(value in ("True", "False") for value in values):
+        return np.array([float(value == "True") for value in values])
+    return np.array(["" if value is None else value for value in values], dtype=str)
 
+
+def _parse_texts(
+    values: Any, factor: float, column: str, table: str, is_loss: bool
+) -> tuple[Float[np.ndarray, " run"], dict[int, str]]:
+    """Numbers of texts, NaN where one is missing or cannot be read; place -> why, for those that cannot be read."""
+    point = _comma_is_point(values, factor, column, table, is_loss)
+    known: dict[Any, float | str] = {}
     numbers = np.full(len(values), np.nan)
-    bad = []
+    reasons = {}
     for index, value in enumerate(values):
-        if value is None or value is pd.NA or value != value or not str(value).strip():
-            continue  # missing: reported as such with the other numbers
-        try:
-            numbers[index] = parse_quantity(value)
-        except OptionError:
-            bad.append(BadCell(index + 1, name, f"is text ({str(value)!r})"))
-    return numbers, bad
+        if value not in known:
+            known[value] = _number(value, factor, point)
+        found = known[value]
+        if isinstance(found, str):
+            reasons[index] = found
+            if len(reasons) == MOST_CELLS:
+                break
+        else:
+            numbers[index] = found
+    return numbers, reasons
 
 
-def complete_6nd(columns: Mapping[str, np.ndarray]) -> tuple[Columns, list[str]]:
-    """Compute the one column of params, tokens and flops that is absent, by C = 6 N D.
-
-    Parameters
-    ----------
-    columns
-        Name -> values (run,).
-
-    Returns
-    -------
-    absent : dict
-        Name -> values (run,) of the absent column; empty where none or more than one is absent.
-    notes : list of str
-        A sentence that names what was computed; where all three are there and C leaves [0.5, 2] times 6 N D, one that
-        names the rows.
-    """
-    present = {"params", "tokens", "flops"} & set(columns)
-    if present == {"params", "tokens", "flops"}:
-        return {}, _mismatch(columns["flops"] / flops_6nd(columns["params"], columns["tokens"]))
-    if present == {"params", "tokens"}:
-        return {"flops": flops_6nd(columns["params"], columns["tokens"])}, ["flops were computed as 6 N D"]
-    if present == {"params", "flops"}:
-        return {"tokens": tokens_for(columns["flops"], columns["params"])}, ["tokens were computed from C = 6 N D"]
-    if present == {"tokens", "flops"}:
-        return {"params": params_for(columns["flops"], columns["tokens"])}, ["params were computed from C = 6 N D"]
-    return {}, []
+def _number(value: Any, factor: float, point: bool) -> float | str:
+    """The number of a cell, NaN where it is missing, or why it is none."""
+    if isinstance(value, float):
+        return value * factor
+    if is_missing(value):
+        return float("nan")
+    text = value.replace(".", "").replace(",", ".") if point and "," in value else value
+    try:
+        number = parse_quantity(text)
+    except OptionError:
+        return f"is text ({shortened(value, 60)!r})"
+    return number * (1.0 if text.strip()[-1:].isalpha() else factor)
 
 
-def _mismatch(ratio: Float[np.ndarray, " run"]) -> list[str]:
-    """A note on the rows whose compute is far from 6 N D."""
-    off = np.flatnonzero((ratio < PLAUSIBLE_6ND[0]) | (ratio > PLAUSIBLE_6ND[1]))
-    if not off.size:
-        return []
-    return [
-        f"flops are {ratio[off].min():.3g} to {ratio[off].max():.3g} times 6 N D in {off.size} row(s) "
-        f"({_listed(off)}); check that params and tokens are counted as the compute is"
-    ]
-
-
-def find_doubts(columns: Mapping[str, np.ndarray]) -> list[str]:
-    """Find what looks like a mistake but can be used: rows that repeat, and counts too small to be counts.
-
-    Parameters
-    ----------
-    columns
-        Name -> values (run,).
-
-    Returns
-    -------
-    list of str
-        A sentence for each doubt.
-    """
-    import pandas as pd
-
-    doubts = []
-    if (repeats := np.flatnonzero(pd.DataFrame(columns).duplicated().to_numpy())).size:
-        doubts.append(f"{repeats.size} row(s) repeat an earlier row exactly ({_listed(repeats)}); remove the copies")
-    for name in ("params", "tokens"):
-        if name in columns and columns[name].max() < SMALLEST_PLAUSIBLE_COUNT:
-            doubts.append(f"{name} are all below 1000 and look like millions or billions; write 70B or 7e10")
-    return doubts
-
-
-def _listed(rows: np.ndarray) -> str:
-    return ", ".join(str(row + 1) for row in rows[:LISTED_ROWS]) + (", ..." if rows.size > LISTED_ROWS else "")
+def _comma_is_point(values: Any, factor: float, column: str, table: str, is_loss: bool) -> bool:
+    """Whether commas in a column are decimal points; an error where they could be either."""
+    commas = [value.strip() for value in values if isinstance(value, str) and "," in value]
+    if not all(_COMMA.fullmatch(text) for text in commas):
+        return False
+    if commas and (is_loss or any(_LEADING_ZERO.match(text) for text in commas)):
+        return True
+    for text in commas:
+        if _ONE_GROUP.fullmatch(text) and (text[-1].isalpha() or factor != 1.0):
+            meant = text.replace(",", "."), text.replace(",", "")
+            raise DataError(
+                f"{table}: {quoted(text)} in {column} can be {meant[0]} or {meant[1]}. Write it without a comma."
+            )
+    return False  # a separator of thousands, or no number

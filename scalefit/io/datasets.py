@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -127,7 +128,8 @@ def load(name: str, outliers: str = "drop", **columns: str) -> Runs:
         raise DataError(f"{name} lists published allocations, not runs. Read its CSV at datasets.path({name!r}).")
     file = path(name)
     convention = next(dataset.convention for dataset in CATALOGUE if dataset.name == name)
-    runs = read_runs(file, name=name, convention=convention, **columns)
+    own: dict[str, Any] = dict(columns)
+    runs = read_runs(file, name=name, convention=convention, **own)
     if outliers == "keep":
         return runs
     kept = runs.subset(_in_published_fits(name, runs))

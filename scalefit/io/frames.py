@@ -1,15 +1,20 @@
-"""Formats: a file, a DataFrame of any library or a mapping of arrays becomes a pandas DataFrame with plain columns."""
+"""Objects of any library become a frame of plain columns: floats, or texts and None; nothing foreign gets further."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Shaped
 
-from scalefit.errors import DataError
+from scalefit.errors import DataError, ScalefitError, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_COLUMNS = 10_000
+LONGEST_TEXT = 300  # characters of a cell that are kept: cells of trackers can be whole documents
 
 
 @runtime_checkable
@@ -28,31 +33,68 @@ class Interchangeable(Protocol):
         """The table behind the protocol."""
 
 
-def open_table(source: Any) -> "tuple[pd.DataFrame, str]":
-    """Open a table of any format.
+def of_object(source: Any) -> "pd.DataFrame":
+    """A frame of an object.
 
     Parameters
     ----------
     source
-        Path of a .csv, .tsv or .parquet file; a pandas or polars DataFrame, or one of another library with a dataframe
-        interchange; a mapping of arrays (row,).
+        A DataFrame of any library, a mapping of columns, a list of records, or a structured array.
 
     Returns
     -------
-    frame : pandas.DataFrame
-        Its column names are texts, each once; a named index is a column.
-    name : str
-        What the table is called in messages.
+    pandas.DataFrame
+        With plain columns.
 
     Raises
     ------
     DataError
-        The file is absent or not a table, the columns of a mapping differ in length, or names are not plain.
+        It is no table, or its own code fails.
     """
-    if isinstance(source, str | Path):
-        path = Path(source)
-        return _with_plain_columns(_read_file(path), path.name), path.name
-    return _with_plain_columns(_as_pandas(source), "the table"), "the table"
+    return _guarded(lambda: plain(_as_pandas(source)), f"an object of type {quoted(type(source).__name__)}")
+
+
+def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame with texts for column names, each once, a named index as a column, and plain values."""
+    import pandas as pd
+
+    values: dict[str, Any] = {}
+    refuse_wide(frame.shape[1])
+    if frame.columns.nlevels > 1:
+        raise DataError("the column names have several levels. Give each column one name.")
+    for position, label in enumerate(frame.columns):
+        name = _text(label[0] if isinstance(label, tuple) and len(label) == 1 else label)
+        if name in values:
+            raise DataError(f"two columns are called {quoted(name)}, so names are not different. Rename one of them.")
+        values[name] = _plain_values(frame.iloc[:, position], name)
+    for level in range(frame.index.nlevels):
+        label = frame.index.names[level]
+        if label is not None and _text(label) not in values:
+            values = {_text(label): _plain_values(frame.index.get_level_values(level), _text(label))} | values
+    columns = {name: pd.Series(column, dtype=column.dtype, copy=False) for name, column in values.items()}
+    return pd.DataFrame(columns, index=range(len(frame)))
+
+
+def refuse_wide(columns: int) -> None:
+    """Refuse tables of more columns than anyone logs of runs."""
+    if columns > MOST_COLUMNS:
+        raise DataError(f"there are {columns} columns, and {MOST_COLUMNS} are read at most. Leave out some.")
+
+
+def _guarded(make: Callable[[], "pd.DataFrame"], what: str) -> "pd.DataFrame":
+    try:
+        return make()
+    except ScalefitError:
+        raise
+    except BaseException as problem:  # foreign objects raise what they like, those made in Rust a panic
+        if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
+            raise
+        try:
+            first = str(problem).strip().splitlines()[0][:200]
+        except Exception:
+            first = ""
+        reason = f"{type(problem).__name__}: {first}" if first else type(problem).__name__
+        raise DataError(f"runs cannot be read from {what} ({reason}). Give a dict of arrays.") from None
 
 
 def _as_pandas(source: Any) -> "pd.DataFrame":
@@ -62,70 +104,130 @@ def _as_pandas(source: Any) -> "pd.DataFrame":
         return source
     if isinstance(source, Mapping):
         return _from_mapping(source)
-    if isinstance(source, ConvertsToPandas):
-        return source.to_pandas()
-    if isinstance(source, Interchangeable):
+    if isinstance(source, np.ndarray) and source.dtype.names:
+        return pd.DataFrame({name: np.atleast_1d(source)[name] for name in source.dtype.names})
+    if isinstance(source, list | tuple) and source and all(isinstance(record, Mapping) for record in source):
+        return pd.DataFrame([dict(record) for record in source])
+    if isinstance(source, ConvertsToPandas) and not isinstance(source, type):
+        converted = source.to_pandas()
+        if not isinstance(converted, pd.DataFrame):
+            raise DataError(f"a {quoted(type(source).__name__)} does not convert to a DataFrame. Give a table.")
+        return converted
+    if isinstance(source, Interchangeable) and not isinstance(source, type):
         return pd.api.interchange.from_dataframe(source)
     raise DataError(
-        f"runs cannot be read from an object of type {type(source).__name__}. "
+        f"runs cannot be read from an object of type {quoted(type(source).__name__)}. "
         "Give a file, a DataFrame or a dict of arrays."
     )
 
 
-def _from_mapping(columns: Mapping[str, Any]) -> "pd.DataFrame":
+def _from_mapping(columns: Mapping[Any, Any]) -> "pd.DataFrame":
     import pandas as pd
 
-    arrays = {str(key): np.atleast_1d(np.asarray(values)) for key, values in columns.items()}
-    for key, values in arrays.items():
-        if values.ndim > 1:
-            raise DataError(f"column {key!r} has shape {values.shape}. Give one value for every run.")
-    lengths = {key: len(values) for key, values in arrays.items()}
+    arrays = {}
+    for label, values in columns.items():
+        key = _text(label)
+        arrays[key] = array = _as_array(values, key)
+        if array.ndim > 1:
+            raise DataError(f"column {quoted(key)} has shape {array.shape}. Give one value for every run.")
+    lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise DataError(f"the columns differ in length: {lengths}. Give one row for every run.")
-    return pd.DataFrame(arrays)
+        shown = ", ".join(f"{quoted(key)}: {length}" for key, length in list(lengths.items())[:10])
+        raise DataError(f"the columns differ in length: {shown}. Give one row for every run.")
+    return pd.DataFrame({key: _series(array) for key, array in arrays.items()})
 
 
-def _read_file(path: Path) -> "pd.DataFrame":
+def _series(array: Any) -> "pd.Series":
     import pandas as pd
 
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".csv": _read_delimited,
-        ".tsv": lambda p: _read_delimited(p, "\t"),
-        ".parquet": pd.read_parquet,
-        ".pq": pd.read_parquet,
-    }
-    if path.suffix.lower() not in readers:
-        raise DataError(f"the format of {path.name} is unknown. Give a .csv, .tsv or .parquet file.")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}. Correct the path, or choose a shipped table from `scalefit data`.")
+    if array.dtype.kind in "fiub":
+        return pd.Series(array)
+    return pd.Series(list(array), dtype=object)
+
+
+def _as_array(values: Any, key: str) -> Any:
+    """A column of a mapping as an array; masked values are missing."""
+    if isinstance(values, Mapping):
+        values = list(values.values())  # row -> value
+    if isinstance(values, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(values)
+        if values.dtype.kind in "fiub":
+            return np.atleast_1d(np.where(masked, np.nan, np.asarray(values.data, dtype=float)))
+        objects = np.array(values.data, dtype=object)
+        objects[masked] = None
+        return np.atleast_1d(objects)
+    if isinstance(values, list | tuple) and any(np.ma.is_masked(value) for value in values):
+        values = [None if np.ma.is_masked(value) else value for value in values]
     try:
-        return readers[path.suffix.lower()](path)
-    except (ValueError, OSError) as problem:  # pandas' and pyarrow's parsers raise subclasses of these
-        first_line = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise DataError(f"the file {path.name} is not a readable table: {first_line}") from problem
+        return np.atleast_1d(np.asarray(values))
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(f"column {quoted(key)} is not one value for every run. Give a list of numbers.") from None
 
 
-def _read_delimited(path: Path, separator: str = ",") -> "pd.DataFrame":
-    """A delimited file; one whose header has semicolons and no comma is read by semicolons."""
+def _plain_values(column: Any, name: str) -> Shaped[np.ndarray, " run"]:
+    """Floats (run,), NaN where missing; or an object array (run,) of texts, floats and None."""
     import pandas as pd
 
-    header = [str(name) for name in pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
-    if len(header) == 1 and ";" in header[0]:
-        return _read_delimited(path, ";")
-    if repeated := sorted({name for name in header if header.count(name) > 1 and name != "nan"}):
-        raise DataError(f"{path.name}: the header repeats {', '.join(repeated)}. Rename one of the columns.")
-    frame = pd.read_csv(path, sep=separator)
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift every column by one
-        raise DataError(f"{path.name}: the rows have more fields than the header. Name every column.")
-    return frame.drop(columns=[name for name in frame.columns if str(name).startswith("Unnamed: ")])
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return np.asarray(column).astype(float)
+    if isinstance(dtype, pd.SparseDtype):
+        return _plain_values(pd.Series(np.asarray(column)), name)
+    if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype) or _is_complex(dtype):
+        return _plain_objects(column)
+    return column.to_numpy(dtype=float, na_value=np.nan)
 
 
-def _with_plain_columns(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """The frame with texts for column names, each once, and a named index as a column."""
-    if frame.index.name is not None:
-        frame = frame.reset_index()
-    frame = frame.rename(columns=str)
-    if frame.columns.nlevels > 1 or frame.columns.has_duplicates:
-        columns = ", ".join(map(str, frame.columns))
-        raise DataError(f"{name}: the column names {columns} are not plain and different. Rename the columns.")
-    return frame
+def _is_complex(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind == "c"
+
+
+def _plain_objects(column: Any) -> Shaped[np.ndarray, " run"]:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.StringDtype):  # texts already, and whole
+        column = pd.Series(column)
+        long = (column.str.len() > LONGEST_TEXT).any()
+        return (column.str.slice(0, LONGEST_TEXT) if long else column).to_numpy(dtype=object, na_value=None)
+    return _cells(np.asarray(column, dtype=object))
+
+
+def _cells(raw: Any) -> Shaped[np.ndarray, " run"]:
+    found = np.empty(len(raw), dtype=object)
+    found[:] = [_cell(value) for value in raw]
+    if all(type(value) is float or value is None for value in found):
+        return np.array([np.nan if value is None else value for value in found], dtype=float)
+    return found
+
+
+def _cell(value: Any) -> str | float | None:
+    """A number or a text of a cell, None where it is missing."""
+    if value is None or type(value) is float:
+        return value
+    if isinstance(value, str):
+        return _text(value)[:LONGEST_TEXT]
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, int | float | Fraction | np.floating | np.integer) and not isinstance(value, np.timedelta64):
+        try:
+            return float(value)
+        except OverflowError:
+            return float("inf") if value > 0 else float("-inf")
+    if isinstance(value, Decimal):
+        return float(value) if not value.is_snan() else None
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return _cell(value.item())
+    return None if _is_missing(value) else _text(value)[:LONGEST_TEXT]
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is pd.NA or value is pd.NaT or value is np.ma.masked
+
+
+def _text(value: Any) -> str:
+    """A text of anything, without halves of surrogate pairs, which cannot be written."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value).encode("utf-8", errors="replace").decode()

@@ -1,17 +1,27 @@
 """read_runs: from a file, a DataFrame or a dict of arrays to `Runs`."""
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from scalefit.counting import refuse_mix
-from scalefit.errors import DataError, DataWarning
-from scalefit.io.cells import complete_6nd, find_doubts, parse_columns
-from scalefit.io.columns import COMMON_NAMES, choose_params, rename
-from scalefit.io.frames import open_table
-from scalefit.runs import Runs, refuse
+from scalefit._bad_cells import refuse
+from scalefit.counting import flops_6nd, refuse_mix
+from scalefit.errors import DataError, DataWarning, listed, quoted
+from scalefit.io.aliases import COMMON_NAMES
+from scalefit.io.cells import parse_columns
+from scalefit.io.columns import Chosen, choose, column_notes, no_loss, rename
+from scalefit.io.derive import complete_6nd, from_other_columns
+from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
+from scalefit.io.history import check_history
+from scalefit.io.join import one_table
+from scalefit.io.rows import finished_rows
+from scalefit.io.sources import open_table
+from scalefit.runs import Runs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_runs(
@@ -23,6 +33,9 @@ def read_runs(
     loss: str | None = None,
     name: str | None = None,
     convention: str | None = None,
+    format: str | None = None,
+    history: str | None = None,
+    keep_unfinished: bool = False,
     **columns: str,
 ) -> Runs:
     """Read a table of training runs.
@@ -30,21 +43,31 @@ def read_runs(
     Parameters
     ----------
     source
-        Path of a .csv, .tsv or .parquet file; a pandas or polars DataFrame (anything with a dataframe interchange); a
-        dict of arrays (run,); or `Runs`, returned as they are. Counts may be written "70B", "1.4T" or "5.76e23"; the
-        loss is in nats per token. Two of params, tokens and flops give the third by C = 6 N D.
+        Path of a file, a folder of files, a pattern such as "logs/*.jsonl", or a list of paths; a pandas or polars
+        DataFrame (anything with a dataframe interchange); a dict of arrays (run,); a list of records; or `Runs`,
+        returned as they are. Counts may be written "70B", "1.4 trillion" or "5.76e23"; the loss is in nats per token.
+        Two of params, tokens and flops give the third by C = 6 N D.
     params, tokens, flops, loss, **columns
-        The table's own name of each canonical column, where it is not one of `io.columns.COMMON_NAMES`.
+        The table's own name of each canonical column, where it is none of those in `io.aliases`.
     name
         What the table is called in messages; the file's name by default.
     convention
         What params count: "total", "non_embedding" or "active" parameters. By default what the column's name states,
-        if it is one of `io.columns.CONVENTION_NAMES`; else it stays open. Where several columns count N, this chooses.
+        if it is one of `io.aliases.CONVENTION_NAMES`; else it stays open. Where several columns count N, this chooses.
+    format
+        The format of the files: "csv", "tsv", "json", "jsonl", "parquet", "xlsx", "wandb", "wandb-chart",
+        "trainer-state", "mlflow" or "trackio". By default their content says it.
+    history
+        What becomes of a log with a row for each step: "last" keeps each run's last loss, "minimum" its smallest, "all"
+        keeps every row. By default logs give the last; a table that has tokens in each row is kept as it is.
+    keep_unfinished
+        Whether runs that have a loss are kept although their state is not finished. Rows without one are always left
+        out, and counted in a note.
 
     Returns
     -------
     Runs
-        The table under canonical names, with notes on what was derived or looks doubtful.
+        The table under canonical names, with notes on what was understood, left out, derived or looks doubtful.
 
     Raises
     ------
@@ -52,35 +75,68 @@ def read_runs(
         The file is not a table, columns are ambiguous or absent, or values cannot be used. The sentence names every
         bad row.
     OptionError
-        The convention is unknown.
+        The convention, the format or the history is unknown.
 
     Warns
     -----
     DataWarning
-        Rows repeat, or counts look like millions.
+        Rows repeat.
     """
+    check_history(history)
     if isinstance(source, Runs):
         refuse_mix(convention, source.convention, source.name)
         return source
-    frame, default_name = open_table(source)
-    table = name or default_name
     given = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, **columns}
-    mapping, convention = choose_params(frame, {k: v for k, v in given.items() if v is not None}, convention, table)
-    renamed = rename(frame, mapping, {*COMMON_NAMES, *mapping}, table)
-    if renamed.empty:
+    mapping = {canonical: own for canonical, own in given.items() if own is not None}
+    opened = open_table(source, format)
+    table = name or opened.name
+    whole, notes = one_table(opened, mapping, history)
+    chosen = choose(list(whole.columns), mapping, convention, {*COMMON_NAMES, *mapping}, table)
+    if whole.empty:
         raise DataError(f"{table}: the table has no runs. Give a table with a row for every run.")
-    if "loss" not in renamed.columns:
-        raise DataError(
-            f"{table}: none of the columns {', '.join(frame.columns)} is a loss. "
-            "Name it, as in loss='final_loss' (--loss on the command line)."
-        )
-    values, bad = parse_columns(renamed)
-    refuse(bad, table)
-    derived, notes = complete_6nd(values)
-    doubts = find_doubts(values | derived)
+    if "loss" not in chosen.sources:
+        raise DataError(no_loss(list(whole.columns), table))
+    notes += column_notes(whole, chosen)
+    frame = rename(whole, chosen)
+    frame, left_out = finished_rows(frame, chosen, keep_unfinished, table)
+    notes += left_out
+    values, more = _values(frame, chosen, table)
+    doubts = find_repeats(values)
     for doubt in doubts:
         warnings.warn(f"{table}: {doubt}", DataWarning, stacklevel=2)
-    return Runs(values | derived, table, (*notes, *doubts), convention)
+    stated = "non_embedding" if chosen.convention is None and any("without embeddings" in n for n in more) else None
+    return Runs(values, table, (*notes, *more, *doubts), chosen.convention or stated)
+
+
+def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str, Any], list[str]]:
+    """The values of a table of runs, those that follow from others, and notes on these."""
+    values, bad = parse_columns(frame, chosen, table)
+    if "loss" in values and values["loss"].dtype.kind == "f":
+        refuse_negated(values["loss"], chosen, table)
+    refuse(bad, table)
+    found, notes = from_other_columns(frame, values)
+    values |= found
+    values, dropped = _without_rates(values, chosen)
+    refuse_implausible(values, chosen, table)
+    derived, more = complete_6nd(values)
+    values |= derived
+    refuse_implausible(values, chosen, table)
+    return values, [*notes, *dropped, *more]
+
+
+def _without_rates(values: dict[str, Any], chosen: Chosen) -> tuple[dict[str, Any], list[str]]:
+    """Without a column of compute that is none: one that was not named by hand and is never near 6 N D."""
+    own = chosen.sources.get("flops", "")
+    if "flops" in chosen.given or not {"params", "tokens", "flops"} <= set(values) or own == "flops":
+        return values, []
+    ratio = values["flops"] / flops_6nd(values["params"], values["tokens"])
+    if not ((ratio < 0.02) | (ratio > 50)).all():
+        return values, []
+    note = (
+        f"column {quoted(own)} looks like compute and is {np.median(ratio):.2g} times 6 N D; it is not used. "
+        f"Use it with flops={quoted(own)} (--flops)"
+    )
+    return {name: column for name, column in values.items() if name != "flops"}, [note]
 
 
 def read_inputs(
@@ -111,16 +167,25 @@ def read_inputs(
         refuse_mix(convention, source.convention, source.name)
         columns = dict(source.columns)
     else:
-        frame, table = open_table(source)
-        mapping, _ = choose_params(frame, {}, convention, table)
+        opened = open_table(source)
+        whole, _ = one_table(opened, {}, None)
         wanted = {*inputs, "flops"}
-        renamed = rename(frame, mapping, wanted, table)
-        columns, bad = parse_columns(renamed[[column for column in renamed.columns if column in wanted]])
-        refuse(bad, table)
+        chosen = choose(list(whole.columns), {}, convention, wanted, opened.name)
+        frame = rename(whole, chosen)
+        columns, bad = parse_columns(frame[[name for name in frame.columns if name in wanted]], chosen, opened.name)
+        refuse(bad, opened.name)
+        columns |= from_other_columns(frame, columns)[0]
         columns |= complete_6nd(columns)[0]
     if missing := [name for name in inputs if name not in columns]:
         raise DataError(f"the new runs lack {', '.join(missing)}. Give the columns {', '.join(inputs)}.")
-    return {name: np.atleast_1d(np.asarray(columns[name], dtype=float)) for name in inputs}
+    return {name: _floats(columns[name], name) for name in inputs}
+
+
+def _floats(values: Any, name: str) -> Float[np.ndarray, " run"]:
+    try:
+        return np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        raise DataError(f"the new runs have texts in column {quoted(name)}. Give numbers.") from None
 
 
 def read_columns(source: Any, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, " row"]]:
@@ -143,13 +208,15 @@ def read_columns(source: Any, names: tuple[str, ...]) -> dict[str, Float[np.ndar
     DataError
         A column is absent or not numeric.
     """
-    frame, table = open_table(source)
+    opened = open_table(source)
+    frame, _ = one_table(opened, {}, "all")
     found = {}
     for name in names:
         if name not in frame.columns:
-            raise DataError(f"{table} has no column {name!r}, only {', '.join(frame.columns)}. Correct the name.")
+            columns = listed(frame.columns, 20)
+            raise DataError(f"{opened.name} has no column {quoted(name)}, only {columns}. Correct the name.")
         try:
             found[name] = frame[name].to_numpy(dtype=float)
         except (TypeError, ValueError):
-            raise DataError(f"{table}: column {name!r} is not numeric. Correct its values.") from None
+            raise DataError(f"{opened.name}: column {quoted(name)} is not numeric. Correct its values.") from None
     return found
