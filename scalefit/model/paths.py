@@ -118,7 +118,7 @@ def waves_of(path: Path) -> tuple[Float[Array, "wave 2"], Float[Array, " wave"],
     """The waves of one path as frequencies in (ln C, ln D/N), and amplitudes of their cosines and sines."""
     _, length, _, length_c, length_ratio = path["scales"]
     half = len(PLANE)
-    by_c, by_ratio = (jnp.broadcast_to(each, (half, half)) for each in (PLANE[:, None] / length_c, PLANE / length_ratio))
+    by_c, by_ratio = jnp.meshgrid(PLANE / length_c, PLANE / length_ratio, indexing="ij")
     line = jnp.stack([LINE / length, jnp.zeros_like(LINE)], axis=-1)
     sum_, difference = (jnp.stack([by_c, sign * by_ratio], axis=-1).reshape(-1, 2) for sign in (1, -1))
     both_cosine, cosine_sine, sine_cosine, both_sine = (
