@@ -14,22 +14,21 @@ import scalefit as sf
 from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
 from scalefit.model import noise
-from scalefit.model.discrepancy import (
-    PATH_AXES,
-    Discrepancy,
-    coordinates,
-    discrepancies_at,
-    kernel,
-    pivots,
-    sample_paths,
-)
+from scalefit.model.discrepancy import Discrepancy, Scales, coordinates, kernel, pivots
+from scalefit.model.paths import discrepancies_at, sample_paths
 
-SCALES = Discrepancy().scales
+SCALES = Scales(0.08, 4.0, 0.05)
+FIXED = sf.Discrepancy.fixed(*SCALES[:3])
 
 
 @pytest.fixture(scope="module")
 def at_runs(chinchilla):
     return coordinates({"params": chinchilla.params, "tokens": chinchilla.tokens})
+
+
+def paths_of(scales, centres, weights, seed):
+    """Paths that all have the same scales."""
+    return sample_paths([scales], [centres], np.zeros(len(weights), int), weights, seed)
 
 
 def errors(paths, params, tokens):
@@ -39,40 +38,74 @@ def errors(paths, params, tokens):
         return np.asarray(discrepancies_at(arrays, jnp.log(params), jnp.log(tokens)))
 
 
-def test_a_few_runs_carry_the_process(at_runs):
-    """What the pivots leave out of the process at any run is a tenth of the noise of a run, at most."""
-    _, basis = pivots(SCALES, at_runs)
-    exact = kernel(SCALES, at_runs[:, None], at_runs[None])
+@pytest.mark.parametrize("scales", Discrepancy().scales[::5], ids=str)
+def test_a_few_runs_carry_the_process(at_runs, scales):
+    """What the pivots leave out of the process at any run is a twentieth of its scale in (ln C, ln D/N), at most."""
+    _, basis = pivots(scales, at_runs)
+    exact = kernel(scales, at_runs[:, None], at_runs[None])
     left = np.diag(exact) - (basis**2).sum(axis=1)
-    assert np.sqrt(left.max()) < 4e-4
-    np.testing.assert_allclose(basis @ basis.T, exact, atol=1.6e-7)
+    assert np.sqrt(left.max()) < 0.05 * scales.allocation
+    np.testing.assert_allclose(basis @ basis.T, exact, atol=left.max() + 1e-9)
 
 
 def test_paths_pass_through_what_the_runs_say(chinchilla, at_runs):
     """At the runs a path is basis @ weights, whatever prior path it was made from."""
     centres, basis = pivots(SCALES, at_runs)
     weights = np.random.default_rng(0).normal(size=(20, basis.shape[1]))
-    found = errors(sample_paths(SCALES, centres, weights, seed=1), chinchilla.params, chinchilla.tokens)
-    np.testing.assert_allclose(found, weights @ basis.T, atol=3e-4)
+    found = errors(paths_of(SCALES, centres, weights, seed=1), chinchilla.params, chinchilla.tokens)
+    np.testing.assert_allclose(found, weights @ basis.T, atol=1e-3)
+
+
+def at(u):
+    """N and D of coordinates (ln C, ln D/N)."""
+    log_k, ratio = u[..., 0] - np.log(6), u[..., 1]
+    return np.exp((log_k - ratio) / 2), np.exp((log_k + ratio) / 2)
 
 
 def test_far_from_all_runs_paths_have_the_priors_covariance():
     """4,000 paths: a standard deviation within 6 % is 5 standard errors; broken amplitudes or frequencies fail."""
-    one = np.array([[45.0, 3.0]])
-    paths = sample_paths(SCALES, one, np.random.default_rng(0).normal(size=(4000, 24)), seed=0)
-    u = np.array([[70.0, 3.0], [72.0, 3.0], [70.0, 6.0]])  # ln C, ln D/N
-    log_k, ratio = u[:, 0] - np.log(6), u[:, 1]
-    found = np.cov(errors(paths, np.exp((log_k - ratio) / 2), np.exp((log_k + ratio) / 2)).T)
+    paths = paths_of(SCALES, np.array([[45.0, 3.0]]), np.random.default_rng(0).normal(size=(4000, 28)), seed=0)
+    u = np.array([[60.0, 3.0], [62.0, 3.0], [60.0, 6.0]])
+    found = np.cov(errors(paths, *at(u)).T)
     expected = kernel(SCALES, u[:, None], u[None])
     np.testing.assert_allclose(np.sqrt(np.diag(found)), np.sqrt(np.diag(expected)), rtol=0.06)
     np.testing.assert_allclose(found, expected, atol=0.08 * expected[0, 0])
 
 
+@pytest.mark.parametrize("scales", Discrepancy().scales[1::6], ids=str)
+def test_paths_are_as_rough_as_the_process_given_the_runs(at_runs, scales):
+    """Standard deviations given the values at the pivots, of level and of slope in ln D/N at 3, 10, 44 and 1,000 times
+    the compute of the data, within 5 % of exact linear algebra: 4.5 standard errors of 4,000 paths. Waves at quantiles
+    of the spectral density, as they once were, give .58 to .87 of them."""
+    centres, _ = pivots(scales, at_runs)
+    paths = paths_of(scales, centres, np.zeros((4000, 28)), seed=3)
+    step = 0.05
+    far = np.array([[at_runs[:, 0].max() + np.log(times), 3.0] for times in (3, 10, 44, 1000)])
+    u = np.stack([far, far + [0.0, step]], axis=1).reshape(-1, 2)
+    cross = kernel(scales, u[:, None], centres[None])
+    own = kernel(scales, centres[:, None], centres[None]) + 1e-9 * kernel(scales, u[0], u[0]) * np.eye(len(centres))
+    exact = kernel(scales, u[:, None], u[None]) - cross @ np.linalg.solve(own, cross.T)
+    found = errors(paths, *at(u))
+    np.testing.assert_allclose(found[:, ::2].std(0), np.sqrt(np.diag(exact)[::2]), rtol=0.05)
+    turn = np.kron(np.eye(len(far)), [-1.0, 1.0]) / step
+    np.testing.assert_allclose((found @ turn.T).std(0), np.sqrt(np.diag(turn @ exact @ turn.T)), rtol=0.05)
+
+
+def test_a_grid_of_products_is_the_path_point_by_point(chinchilla_fit):
+    from scalefit.frontier.product_grid import discrepancy_on_grid
+
+    paths, n, d = chinchilla_fit.discrepancy_posterior.paths, np.geomspace(1e8, 1e12, 5), np.geomspace(1e9, 1e14, 6)
+    with precision():
+        some = {name: jnp.asarray(values[:3]) for name, values in paths.items()}
+        found = jax.vmap(discrepancy_on_grid, (0, None, None))(some, jnp.log(n), jnp.log(d))
+    expected = errors({name: values[:3] for name, values in paths.items()}, np.repeat(n, 6), np.tile(d, 5))
+    np.testing.assert_allclose(np.asarray(found).reshape(3, -1), expected, atol=1e-9)
+
+
 @pytest.mark.slow
-def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
-    """Against NUTS on the NumPyro model with the error in it: loss and error far out, and law and noise: medians within
-    a fifth of a standard deviation, standard deviations within a fifth. With the weights taken as normal, uncorrected,
-    the scale of the noise is .7 standard deviations too high, and fails.
+def test_the_posterior_is_that_of_the_joint_model(chinchilla):
+    """Against NUTS on the NumPyro model with the discrepancy in it: loss and discrepancy far out, and law and noise:
+    medians within a fifth of a standard deviation, standard deviations within a fifth.
 
     False alarms: both runs have an ESS of about 900, so that a median is known to .04 standard deviations.
     """
@@ -80,14 +113,14 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
 
     from scalefit.model.numpyro_model import numpyro_model
 
-    fit, model = chinchilla_fit, chinchilla_fit.model.with_discrepancy_priors
-    centres, basis = fit.bound.basis
+    fit = sf.fit(chinchilla, sf.Model(discrepancy=FIXED))
+    model, (centres, bases) = fit.model.with_discrepancy_priors, fit.bound.bases
     with precision():
         data = fit.bound.data
         kernel = NUTS(partial(numpyro_model, model), dense_mass=True)
         sampler = MCMC(kernel, num_warmup=1000, num_samples=1000, num_chains=2, chain_method="sequential",
                        progress_bar=False)  # fmt: skip
-        sampler.run(jax.random.PRNGKey(0), data.x, data.log_loss, data.weight, jnp.asarray(basis))
+        sampler.run(jax.random.PRNGKey(0), data.x, data.log_loss, data.weight, jnp.asarray(bases[0]))
         draws = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
     assert min(v["ess_bulk"] for v in convergence({k: v for k, v in draws.items() if v.ndim == 2}).values()) > 400
     long = {name: draws[name].reshape(-1) for name in fit.draws}
@@ -96,31 +129,69 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla_fit):
         ours, theirs = fit.discrepancy_posterior.theta[name], raw[name]
         assert abs(np.median(ours) - np.median(theirs)) < 0.2 * theirs.std()
         assert ours.std() == pytest.approx(theirs.std(), rel=0.2)
-    paths = sample_paths(SCALES, centres, draws["discrepancy"].reshape(-1, basis.shape[1]), seed=0)
+    paths = paths_of(SCALES, centres[0], draws["discrepancy"].reshape(-1, bases.shape[-1]), seed=0)
     n, d = np.array([1e9, 1e10]), np.array([2e10, 2e11])
     took, expected = errors(fit.discrepancy_posterior.paths, n, d), errors(paths, n, d)
     assert (np.abs(np.median(took, 0) - np.median(expected, 0)) < 0.2 * expected.std(0)).all()
     np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
 
 
-def test_normal_noise_leaves_nothing_to_correct():
+def test_normal_noise_and_no_floor_leave_nothing_to_correct():
     """The weights are then normal, and integrate out exactly, whatever the law."""
     from scalefit.sampling.alr import unconstrain_alr
-    from scalefit.sampling.discrepancy_posterior import _log_error
-    from scalefit.sampling.marginal_discrepancy import LaplaceWeights, laplace_weights, law_residuals
+    from scalefit.sampling.marginal_discrepancy import (
+        laplace_weights,
+        laplace_weights_at_start,
+        law_at_runs,
+        marginal_potential,
+        propose_weights,
+    )
 
-    bound = sf.Model(noise="normal").bind(simulated())
-    model, (_, basis) = bound.model.with_discrepancy_priors, bound.basis
+    bound = sf.Model("kaplan", noise="normal", discrepancy=FIXED).bind(simulated())
+    model, (_, bases) = bound.model.with_discrepancy_priors, bound.bases
     with precision():
-        normal = jnp.asarray(np.random.default_rng(0).normal(size=(32, basis.shape[1])))
-        truth = bound.to_unit(TRUTH | {"sigma": 0.01})
-        place = unconstrain_alr(model, {name: jnp.asarray(truth[name]) for name in truth})
-        given = laplace_weights(
-            model, bound.data, LaplaceWeights.uninformed(basis), *law_residuals(model, bound.data, place)
-        )
-        error, worth = _log_error(model, bound.data, given, place + 0.1, normal)
-    assert float(error) == pytest.approx(0.0, abs=1e-9)
-    assert float(worth) == pytest.approx(64)
+        normal = jnp.asarray(np.random.default_rng(0).normal(size=(4000, bases.shape[-1])))
+        middle = {p.name: float(p.prior.quantile(np.array([0.5]))[0]) for p in model.params()} | {"sigma": 0.02}
+        place = unconstrain_alr(model, {name: jnp.asarray(value) for name, value in middle.items()})
+        begin = laplace_weights_at_start(bound.data, jnp.asarray(bases[0]))
+        given = laplace_weights(model, bound.data, begin, law_at_runs(model, bound.data, place))
+        log_importance = propose_weights(model, bound.data, given, place + 0.1, normal)[1]
+        exact = float(-marginal_potential(model, bound.data, given, place + 0.1))
+        found = float(jax.scipy.special.logsumexp(log_importance) - np.log(16000))
+    # Proposals of which half are wider than the weights: their mean is known to about a hundredth.
+    assert found == pytest.approx(exact, abs=0.05)
+
+
+def test_scales_follow_the_table(chinchilla_fit):
+    """A table made with one of three sets of scales prefers it; the draws carry theirs."""
+    kept = Discrepancy().scales
+    assert set(chinchilla_fit.discrepancy_posterior.component) <= set(range(len(kept)))
+    paths = chinchilla_fit.discrepancy_posterior.paths["scales"]
+    np.testing.assert_array_equal(paths, np.array(kept)[chinchilla_fit.discrepancy_posterior.component])
+    sets = tuple(Scales(0.3 * times, 5.0, 0.3 * times) for times in (0.01, 0.1, 1.0))
+    for index in (0, 2):
+        rough = with_discrepancy_of(sets[index], seed=index)
+        fit = sf.fit(rough, sf.Model(discrepancy=sf.Discrepancy(sets)), engine=sf.AIS(draws=250))
+        share = np.bincount(fit.discrepancy_posterior.component, minlength=3) / 1000
+        assert share[index] > 0.8, share
+
+
+def with_discrepancy_of(scales, seed):
+    """Runs of the true law with one draw of the process, and little noise."""
+    design = isoflop_design()
+    u = coordinates(design)
+    rng = np.random.default_rng(seed)
+    f = np.linalg.cholesky(kernel(scales, u[:, None], u[None]) + 1e-10 * np.eye(len(u))) @ rng.normal(size=len(u))
+    terms = TRUTH["A"] * design["params"] ** -TRUTH["alpha"] + TRUTH["B"] * design["tokens"] ** -TRUTH["beta"]
+    loss = (TRUTH["E"] + terms * np.exp(f)) * np.exp(0.001 * rng.normal(size=len(u)))
+    return sf.read_runs(design | {"loss": loss})
+
+
+def test_no_loss_lies_below_its_draws_floor(chinchilla_fit):
+    """At a million times the compute of the data 42 % of the optimal losses once did."""
+    theta, _ = chinchilla_fit.joint_draws(True)
+    loss = chinchilla_fit.predict({"params": [1e8, 1e13], "tokens": [1e9, 1e15]}, noise=False)
+    assert (loss > theta["E"][:, None]).all()
 
 
 def test_noise_without_a_scale_leaves_the_error_out(small_fit):
@@ -203,7 +274,7 @@ def test_outliers_do_not_bend_it(chinchilla_fit):
 
 def one_of(draws, index):
     """One of `planning_draws`."""
-    path = {name: v[index] if PATH_AXES[name] == 0 else v for name, v in draws["paths"].items()}
+    path = {name: v[index] for name, v in draws["paths"].items()}
     return {name: path if name == "paths" else v[index] for name, v in draws.items()}
 
 
@@ -313,7 +384,7 @@ def test_a_discrepancy_that_is_not_there_is_refused(quick):
     with pytest.raises(sf.QuestionError, match="has no discrepancy"):
         fit.frontier([1e22], discrepancy=True)
     with pytest.raises(sf.ScalefitError, match="is positive"):
-        sf.Discrepancy(compute=0.0)
+        sf.Discrepancy.fixed(0.0, 4.0, 0.1)
 
 
 def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fit, monkeypatch):
@@ -329,6 +400,6 @@ def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fi
     monkeypatch.setattr(module, "doubt", doubting)
     with pytest.warns(sf.FitWarning, match="Pareto k is planted"):
         found = module.sample_discrepancy_posterior(small_fit.bound, small_fit.theta, small_fit.seed)
-    assert len(asked) == len(module.SCHEDULES)
+    assert len(asked) == len(module.EFFORTS)
     assert found.doubt == "Pareto k is planted"
     assert np.isfinite(found.theta["E"]).all()

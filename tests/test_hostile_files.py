@@ -212,7 +212,7 @@ def virtual(file):
         "a prior of no parameter": model(
             lambda stored: stored["priors"].update(zeta={"family": "Normal", "settings": {"loc": 0.0, "scale": 1.0}})
         ),
-        "negative scales": model(lambda stored: stored["discrepancy"].update(compute=-1.0)),
+        "negative scales": model(lambda stored: stored["discrepancy"]["scales"][0].__setitem__(0, -1.0)),
         "no model": attribute("model", "null"),
     }.items(),
     ids=lambda change: change[0],

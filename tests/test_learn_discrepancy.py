@@ -51,7 +51,7 @@ def test_cases_keep_a_budget_on_one_side():
 @pytest.fixture(scope="module")
 def learned(quick):
     """From two simulated sweeps and two candidates, one of them absurd."""
-    tried = {"absurd": sf.Discrepancy(compute=0.5, allocation=0.3), "in use": sf.Discrepancy()}
+    tried = {"absurd": sf.Discrepancy.fixed(1.5, 3.0, 1.0), "in use": sf.Discrepancy()}
     studies = {"a:x": simulated(), "b:y": simulated(seed=1)}
     return sf.learn_discrepancy(studies, candidates=tried, cuts=(10,), engine=quick, progress=False)
 
@@ -82,10 +82,11 @@ def test_scores_are_coverage_crps_and_error(learned, small_fit):
 def test_the_objective_prefers_sharp_and_calibrated():
     flat = {f"{what} {name}": np.array([value]) for what in ("loss", "size")
             for name, value in (("90", 0.9), ("50", 0.5), ("crps", 0.1), ("mae", 0.1))}  # fmt: skip
-    assert objective(flat | {"loss crps": np.array([0.05])}) < objective(flat)
-    assert objective(flat | {"loss 90": np.array([0.5])}) > objective(flat)
+    one = np.array(["a"])
+    assert objective(flat | {"loss crps": np.array([0.05])}, one) < objective(flat, one)
+    assert objective(flat | {"loss 90": np.array([0.5])}, one) > objective(flat, one)
     without = flat | {name: np.array([np.nan]) for name in flat if name.startswith("size")}
-    assert np.isfinite(objective(without))
+    assert np.isfinite(objective(without, one))
 
 
 def test_what_the_scales_in_use_cite_is_what_was_measured():
@@ -93,7 +94,7 @@ def test_what_the_scales_in_use_cite_is_what_was_measured():
     assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
     assert document["evidence"] == json.loads(json.dumps(asdict(learned_evidence())))
     assert sf.Discrepancy().evidence == learned_evidence()
-    assert sf.Discrepancy(compute=0.03).evidence is None
+    assert sf.Discrepancy.fixed(0.03, 4.0, 0.05).evidence is None
 
 
 def test_a_caution_says_what_such_intervals_held():
@@ -130,7 +131,7 @@ def test_exponents_of_other_laws_keep_their_priors():
 
 def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, learned):
     asked = []
-    answer = replace(learned, discrepancy=sf.Discrepancy(compute=0.03))
+    answer = replace(learned, discrepancy=sf.Discrepancy.fixed(0.03, 4.0, 0.05))
     monkeypatch.setattr(sf, "learn_discrepancy", lambda studies, *_, **__: asked.append(studies) or answer)
     path = tmp_path / "scales.json"
     code, out, _ = run("learn-discrepancy", "chinchilla", "repeated_data", "-o", path)
@@ -138,9 +139,9 @@ def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, le
     assert set(asked[0]) == {"chinchilla", "repeated_data"}
     assert "ln N_opt at isoFLOP minima" in out
     assert "2 sweeps" in out
-    assert read_discrepancy(path) == sf.Discrepancy(compute=0.03)
+    assert read_discrepancy(path) == sf.Discrepancy.fixed(0.03, 4.0, 0.05)
     code, out, _ = run("learn-discrepancy", "chinchilla", "--json")
-    assert json.loads(out)["discrepancy"]["compute"] == 0.03
+    assert json.loads(out)["discrepancy"]["scales"] == [[0.03, 4.0, 0.05, 4.0, 3.0]]
     code, out, err = run("learn-discrepancy", "chinchilla", "chinchilla")
     assert (code, out) == (2, "")
     assert "two tables have one name" in err

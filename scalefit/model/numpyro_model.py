@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from scalefit.model.discrepancy import shifted
 from scalefit.model.model import Model
 
 
@@ -29,7 +30,7 @@ def numpyro_model(
     weight
         How often each run counts.
     basis
-        `BoundModel.basis`, to include the discrepancy.
+        One of `BoundModel.bases`, to include the discrepancy with that set of scales.
     """
     import numpyro
 
@@ -37,7 +38,8 @@ def numpyro_model(
     mean = model.log_mean(theta, x)
     if basis is not None:
         standard = numpyro.distributions.Normal().expand([basis.shape[1]]).to_event(1)
-        mean = mean + basis @ numpyro.sample("discrepancy", standard)
+        reducible = 1 - model.law.floor(theta) * jnp.exp(-mean)
+        mean = shifted(mean, reducible, basis @ numpyro.sample("discrepancy", standard))
     counts = jnp.asarray(weight) > 0
     # NumPyro scales by positive numbers only: weightless runs are masked instead.
     masked = numpyro.handlers.mask(mask=counts)

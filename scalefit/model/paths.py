@@ -9,6 +9,7 @@ Both parts are sums of products of a function of ln C and one of ln(D/N), so tha
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,7 @@ def _pull(
     scales: Scales,
     at: Float[np.ndarray, "some 2"],
     weights: Float[np.ndarray, "draw pivot"],
-    line: Float[np.ndarray, "draw wave"],
+    line: Float[np.ndarray, "draw line"],
     plane: Float[np.ndarray, "draw wave wave"],
 ) -> Float[np.ndarray, "draw some"]:
     """Of the kernel at each pivot: what moves paths of the prior to their posterior's values there."""
@@ -91,8 +92,8 @@ def _pull(
     return small_matmul(weights[:, : len(at)] - small_matmul(prior, whiten.T), whiten)
 
 
-def waves(nodes: np.ndarray, u: Float[np.ndarray, "*at"]) -> Float[np.ndarray, "*at wave"]:
-    """Cosine and sine of every node at u, which is in units of the kernel's length."""
+def waves(nodes: np.ndarray, u: Float[Array | np.ndarray, "*at"]) -> Any:
+    """Cosine and sine of every node at u, which is in units of the kernel's length: (*at, wave)."""
     xp = jnp if isinstance(u, jax.Array) else np
     phase = u[..., None] * nodes
     return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1)
