@@ -176,6 +176,8 @@ def virtual(file):
         "complex": instead("posterior/alpha", data=np.zeros((4, 500), complex)),
         "other draws": instead("posterior/alpha", data=np.zeros((4, 501))),
         "flat draws": instead("posterior/alpha", data=np.zeros(2000)),
+        "a scale below zero": lambda file: file["posterior/sigma"].__setitem__((0, 0), -1.0),
+        "degrees of freedom that are no number": lambda file: file["posterior/nu"].__setitem__((0, 0), np.nan),
         "no draws": lambda file: file.__delitem__("posterior"),
         "a parameter too few": lambda file: file.__delitem__("posterior/alpha"),
         "a parameter too many": lambda file: file["posterior"].__setitem__("gamma", np.zeros((4, 500))),
@@ -213,6 +215,9 @@ def virtual(file):
             lambda stored: stored["priors"].update(zeta={"family": "Normal", "settings": {"loc": 0.0, "scale": 1.0}})
         ),
         "negative scales": model(lambda stored: stored["discrepancy"]["scales"][0].__setitem__(0, -1.0)),
+        "scales that are no numbers": model(lambda stored: stored["discrepancy"]["scales"][0].__setitem__(1, float("nan"))),
+        "one exponent": model(lambda stored: stored["discrepancy"].update(exponent=[0.3])),
+        "four scales": model(lambda stored: stored["discrepancy"]["scales"][0].pop()),
         "no model": attribute("model", "null"),
     }.items(),
     ids=lambda change: change[0],

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from math import isclose, log
+from math import inf, isclose, log
 from pathlib import Path
 from typing import Any, NamedTuple, Self, final
 
@@ -130,7 +130,9 @@ class Discrepancy:
     exponent: tuple[float, float] | None = (0.34, 0.12)
 
     def __post_init__(self) -> None:
-        if not self.scales or not min(*(s for scales in self.scales for s in scales), *(self.exponent or (1.0,))) > 0:
+        numbers = [number for scales in self.scales for number in scales]
+        pair = (1.0, 1.0) if self.exponent is None else self.exponent
+        if not numbers or len(pair) != 2 or not all(0 < number < inf for number in (*numbers, *pair)):
             raise OptionError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
         shares = self.probabilities
         if len(shares) != len(self.scales) or not min(shares) > 0 or not isclose(sum(shares), 1, abs_tol=1e-6):

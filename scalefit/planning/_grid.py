@@ -1,7 +1,5 @@
 """Losses of every draw on a grid of sizes and tokens, and the fewest tokens with which each size reaches a level."""
 
-from collections.abc import Callable, Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +9,12 @@ from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
 from scalefit.frontier.optimum import PATHS
 from scalefit.frontier.product_grid import discrepancy_on_grid
-from scalefit.planning._crossing import first_agreement, first_crossing
+from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import POINTS
 
 FEWEST, MOST = -2.5, 14.0  # ln D/N of the smallest and of the largest size, from .08 to a million
-AROUND = 5.0
+AROUND = 5.0  # in ln D, of a draw's own grid
 TOKENS = 72  # numbers of tokens, at most .4 apart in logarithms for sizes within a factor of 10,000
 
 
@@ -29,8 +27,17 @@ def losses_on_grid(
     posterior: LossPosterior, log_n: Float[np.ndarray, " size"], log_d: Float[np.ndarray, " tokens"]
 ) -> Float[np.ndarray, "draw size tokens"]:
     """Of draws with discrepancy and without a hard data wall."""
+    if len(log_n) == 1:
+        return np.asarray(_losses_of_size(posterior, jnp.asarray(log_n[0]), jnp.asarray(log_d)), dtype=float)[:, None]
     of_sizes = lambda sizes: _losses(posterior, jnp.asarray(sizes), jnp.asarray(log_d))
     return np.asarray(in_chunks(of_sizes, log_n, POINTS, axis=1), dtype=float)
+
+
+@cached_jit()
+def _losses_of_size(
+    posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " tokens"]
+) -> Float[Array, "draw tokens"]:
+    return jax.vmap(posterior.losses, (None, 0), 1)(log_n, log_d)
 
 
 def _losses_of(
@@ -73,14 +80,3 @@ def first_log_tokens_around(
     tokens = np.linspace(-AROUND, AROUND, POINTS)
     losses = _losses_around(posterior, jnp.asarray(log_n), jnp.asarray(tokens[:, None] + log_d))
     return log_d + first_crossing(tokens, np.asarray(losses, dtype=float), level[:, None]).T
-
-
-def log_tokens_to_agree(
-    posterior: LossPosterior,
-    log_n: Float[np.ndarray, " size"],
-    conditions: Sequence[Callable[[np.ndarray], np.ndarray]],
-) -> list[Float[np.ndarray, " size"]]:
-    """ln of the fewest tokens with which the draws of each size fulfil conditions on their losses (draw, ...)."""
-    log_d = log_tokens(log_n)
-    losses = losses_on_grid(posterior, log_n, log_d)
-    return [first_agreement(log_d, losses, condition) for condition in conditions]
