@@ -215,7 +215,9 @@ def virtual(file):
             lambda stored: stored["priors"].update(zeta={"family": "Normal", "settings": {"loc": 0.0, "scale": 1.0}})
         ),
         "negative scales": model(lambda stored: stored["discrepancy"]["scales"][0].__setitem__(0, -1.0)),
-        "scales that are no numbers": model(lambda stored: stored["discrepancy"]["scales"][0].__setitem__(1, float("nan"))),
+        "scales that are no numbers": model(
+            lambda stored: stored["discrepancy"]["scales"][0].__setitem__(1, float("nan"))
+        ),
         "one exponent": model(lambda stored: stored["discrepancy"].update(exponent=[0.3])),
         "four scales": model(lambda stored: stored["discrepancy"]["scales"][0].pop()),
         "no model": attribute("model", "null"),

@@ -42,6 +42,7 @@ from scalefit.sampling.marginal_discrepancy import (
     marginal_potential,
     propose_weights,
 )
+from scalefit.sampling.monotone import LEAST_KEPT, evenly, falling, known_grid
 
 SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for intervals
 
@@ -56,6 +57,7 @@ class Effort(NamedTuple):
 EFFORTS = Effort(Schedule(1000, rounds=6), False), Effort(Schedule(2000, rounds=20), True)  # where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
 PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
+PATHS = 4  # for each draw, of which those are kept that agree with what is known
 CHOICES = 16  # sets of weights that a draw chooses from
 ROUNDS = 2  # of descending to a mode and reweighting the runs there
 AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
@@ -123,8 +125,7 @@ def sample_discrepancy_posterior(
     with precision():
         data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
-        log_prior = np.log(discrepancy.probabilities).astype(number)
-        some = bases.astype(number)
+        log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
         given_shapes = jax.eval_shape(jax.vmap(partial(laplace_weights_at_start, data)), some)
         shapes = Laplace.shapes(len(model.params()), len(some))
         with in_background(
@@ -145,11 +146,21 @@ def sample_discrepancy_posterior(
     raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
     weights = np.asarray(latent["weights"], dtype=float).reshape(-1, bases.shape[-1])
     component = np.asarray(latent["component"]).reshape(-1)
-    paths = sample_paths(discrepancy.scales, centres, component, weights, seed)
     sd_at_runs = np.zeros(len(weights))
     for k in np.unique(component):
         rows = component == k
         sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
+    several = np.repeat(np.arange(len(weights)), PATHS)
+    paths = sample_paths(discrepancy.scales, centres, component[several], weights[several], seed)
+    with precision():
+        theta_of = {name: values[several] for name, values in raw.items()}
+        kept = falling(model.law, theta_of, paths, known_grid(bound.runs))
+    if not why and kept.mean() < LEAST_KEPT:
+        why = "in few draws does the loss fall with parameters and tokens"
+        warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
+    rows = evenly(kept if kept.any() else ~kept, len(weights))
+    raw, paths = ({name: values[rows] for name, values in each.items()} for each in (theta_of, paths))
+    component, sd_at_runs = component[several[rows]], sd_at_runs[several[rows]]
     return DiscrepancyPosterior(raw, paths, component, pareto_k_of(stats), sd_at_runs, why)
 
 
@@ -245,7 +256,7 @@ def joint_draw(
             groups = len(z) // GROUP
             pick = components(groups, jax.random.uniform(key, dtype=number))
             log_densities = of_groups(pick, z.reshape(groups, GROUP, dim)).reshape(-1)
-            return log_densities + jax.vmap(correction)(z), {"component": jnp.repeat(pick, GROUP)}
+            return log_densities + jax.vmap(lambda each: correction(each))(z), {"component": jnp.repeat(pick, GROUP)}
 
         drawn = pseudo_marginal_importance(start, log_target, key, shape, effort.schedule)
         spread = np.arange(PLACES) * draws // PLACES

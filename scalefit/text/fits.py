@@ -79,9 +79,10 @@ def _coverage_found(discrepancy: bool, evidence: Evidence | None, factor: float)
     index = min(int(np.searchsorted(evidence.times, factor)), len(evidence.times) - 1)
     further = f" No test reached {ratio(factor)} times." if factor > 1.01 * evidence.times[-1] else ""
     return (
-        f"{lead} In {evidence.studies} public sweeps, nominal 90% intervals contained {evidence.loss_90[index]:.0%} of "
-        f"the losses and {evidence.size_90[index]:.0%} of the best sizes of runs with up to "
-        f"{ratio(evidence.times[index])} times the compute.{further}"
+        f"{lead} In {evidence.studies} public sweeps of {evidence.families} families, nominal 90% intervals contained "
+        f"{evidence.loss_90[index]:.0%} of the losses and {evidence.size_90[index]:.0%} of the best sizes of runs with "
+        f"up to {ratio(evidence.times[index])} times the compute; of the worst family's losses, "
+        f"{evidence.worst_90:.0%}.{further}"
     )
 
 
