@@ -18,7 +18,7 @@ from scalefit.frontier.optimum import (
     log_loss_of,
     optimal_log_params,
 )
-from scalefit.frontier.product_grid import discrepancy_at_sums, line_coordinates
+from scalefit.frontier.product_grid import discrepancy_on_lines
 from scalefit.laws import Law
 
 Optima = tuple[Float[Array, " budget"], Float[Array, " budget"], Bool[Array, " budget"]]
@@ -60,8 +60,7 @@ def best_on_lines(
         found = best_on_line(loss, lambda log_n: log_k - log_n, line)
         return found.x, loss(found.x, jnp.minimum(log_k - found.x, log_k - fewest)), found.converged
 
-    rows, columns = line_coordinates(log_flops, middles), line_coordinates(jnp.zeros(()), offsets)
-    errors = discrepancy_at_sums(draw[PATHS], rows, columns)
+    errors = discrepancy_on_lines(draw[PATHS], log_flops, middles, offsets)
     log_n, least, converged = jax.vmap(one)(log_k, fewest, middles, errors)
     if log_wall is not None:
         log_n, least = _or_smaller(loss, log_wall, fewest, (log_n, least))

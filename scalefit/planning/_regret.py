@@ -20,7 +20,7 @@ from scalefit._roots import Root
 from scalefit.costs.cost import Cost, SixND
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import PATHS, optimum_along
-from scalefit.frontier.product_grid import discrepancy_at_sums, line_coordinates
+from scalefit.frontier.product_grid import discrepancy_on_lines
 from scalefit.planning._envelope import LeastBudgets, Optima, optima_at
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, POINTS, minimise, tokens_along
@@ -122,8 +122,7 @@ def _losses(
 
     def one(draw: LossPosterior) -> Float[Array, " point"]:
         loss, path = draw.with_discrepancy, draw.draws[PATHS]
-        along = line_coordinates(log_c, jnp.zeros_like(log_c)), line_coordinates(jnp.zeros_like(log_c), log_d - log_n)
-        errors = discrepancy_at_sums(path, along[0][None], along[1])[0]
+        errors = discrepancy_on_lines(path, log_c[None], jnp.zeros_like(log_c)[None], log_d - log_n)[0]
         found = loss.joined(jax.vmap(loss.law)(log_n, log_d), errors)
         if draw.wall is None:
             return found

@@ -13,7 +13,7 @@ from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.frontier.optimum import PATHS
-from scalefit.frontier.product_grid import discrepancy_at_sums, line_coordinates
+from scalefit.frontier.product_grid import discrepancy_on_lines
 from scalefit.planning._crossing import first_agreement
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, POINTS, loss_at
@@ -120,8 +120,7 @@ def _by_ratio(
         loss = draw.with_discrepancy
         of_law = lambda ratio, log_k: loss.law(0.5 * (log_k - ratio), 0.5 * (log_k + ratio))
         law = jax.vmap(jax.vmap(of_law, (None, 0)), (0, None))(ratios, log_k)
-        rows, columns = line_coordinates(log_c, 0 * log_c), line_coordinates(0 * ratios, ratios)
-        return loss.joined(law, discrepancy_at_sums(draw.draws[PATHS], rows, columns).T)
+        return loss.joined(law, discrepancy_on_lines(draw.draws[PATHS], log_c, jnp.zeros_like(log_c), ratios).T)
 
     return jax.vmap(one, (posterior.axes,))(posterior)
 
