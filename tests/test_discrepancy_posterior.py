@@ -92,7 +92,7 @@ def test_paths_are_as_rough_as_the_process_given_the_runs(at_runs, scales):
 
 
 def test_a_grid_of_products_is_the_path_point_by_point(chinchilla_fit):
-    from scalefit.frontier.product_grid import discrepancy_on_grid
+    from scalefit.model.path_grids import discrepancy_on_grid
 
     paths, n, d = chinchilla_fit.discrepancy_posterior.paths, np.geomspace(1e8, 1e12, 5), np.geomspace(1e9, 1e14, 6)
     with precision():

@@ -18,8 +18,8 @@ from scalefit.frontier.optimum import (
     log_loss_of,
     optimal_log_params,
 )
-from scalefit.frontier.product_grid import discrepancy_on_lines
 from scalefit.laws import Law
+from scalefit.model.path_grids import discrepancy_on_lines
 
 Optima = tuple[Float[Array, " budget"], Float[Array, " budget"], Bool[Array, " budget"]]
 """ln N, the loss there, and whether the search for it converged."""

@@ -115,23 +115,6 @@ def ratio_terms(path: Path, log_ratio: Float[Array, "*at"]) -> Float[Array, "*at
     return jnp.concatenate([waves(PLANE, log_ratio / length), jnp.exp(-0.5 * (off / length) ** 2)], axis=-1)
 
 
-def waves_of(path: Path) -> tuple[Float[Array, "wave 2"], Float[Array, " wave"], Float[Array, " wave"]]:
-    """The waves of one path as frequencies in (ln C, ln D/N), and amplitudes of their cosines and sines."""
-    _, length, _, length_c, length_ratio = path["scales"]
-    half = len(PLANE)
-    by_c, by_ratio = jnp.meshgrid(PLANE / length_c, PLANE / length_ratio, indexing="ij")
-    line = jnp.stack([LINE / length, jnp.zeros_like(LINE)], axis=-1)
-    sum_, difference = (jnp.stack([by_c, sign * by_ratio], axis=-1).reshape(-1, 2) for sign in (1, -1))
-    both_cosine, cosine_sine, sine_cosine, both_sine = (
-        path["plane"][rows, columns].reshape(-1) / 2
-        for rows in (slice(half), slice(half, None))
-        for columns in (slice(half), slice(half, None))
-    )
-    cosine = [path["line"][: len(LINE)], both_cosine - both_sine, both_cosine + both_sine]
-    sine = [path["line"][len(LINE) :], sine_cosine + cosine_sine, sine_cosine - cosine_sine]
-    return jnp.concatenate([line, sum_, difference]), jnp.concatenate(cosine), jnp.concatenate(sine)
-
-
 def discrepancy_at(path: Path, log_n: Float[Array, ""], log_d: Float[Array, ""]) -> Float[Array, ""]:
     """f at one allocation, of one draw of `sample_paths`."""
     level, coefficients = along_budget(path, jnp.log(FLOPS_PER_PARAM_TOKEN) + log_n + log_d)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
 from scalefit.frontier.optimum import PATHS
-from scalefit.frontier.product_grid import discrepancy_on_grid
+from scalefit.model.path_grids import discrepancy_on_grid
 from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import POINTS

@@ -20,7 +20,7 @@ from scalefit._roots import Root
 from scalefit.costs.cost import Cost, SixND
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import PATHS, optimum_along
-from scalefit.frontier.product_grid import discrepancy_on_lines
+from scalefit.model.path_grids import discrepancy_on_lines
 from scalefit.planning._envelope import LeastBudgets, Optima, optima_at
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, POINTS, minimise, tokens_along

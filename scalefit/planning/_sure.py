@@ -13,7 +13,7 @@ from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.frontier.optimum import PATHS
-from scalefit.frontier.product_grid import discrepancy_on_lines
+from scalefit.model.path_grids import discrepancy_on_lines
 from scalefit.planning._crossing import first_agreement
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import LARGEST, POINTS, loss_at

@@ -17,7 +17,7 @@ from scalefit._batching import by_groups
 from scalefit.laws import Law
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import shifted
-from scalefit.model.paths import discrepancies_at
+from scalefit.model.path_grids import discrepancy_on_grid
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
@@ -48,20 +48,22 @@ def falling(
     law: Law, theta: Mapping[str, Float[np.ndarray, " path"]], paths: Mapping[str, np.ndarray], grid: Grid
 ) -> Bool[np.ndarray, " path"]:
     """Whether the loss of each draw, with its path, falls at every step of the grid that counts."""
-    n, d = (each.ravel() for each in np.meshgrid(grid.params, grid.tokens, indexing="ij"))
-    x = {"params": n, "tokens": d} | {name: np.full(len(n), value) for name, value in law.defaults.items()}
-    arrays: Any = jax.tree.map(jnp.asarray, (dict(theta), x, dict(paths)))
-    loss = np.asarray(_log_losses(law, *arrays)).reshape(-1, SIZES, AMOUNTS)
+    grid_of = (jnp.asarray(np.log(grid.params)), jnp.asarray(np.log(grid.tokens)))
+    arrays: Any = jax.tree.map(jnp.asarray, (dict(theta), dict(paths)))
+    loss = np.asarray(_log_losses(law, *arrays, *grid_of))
     by_tokens, by_params = np.diff(loss, axis=2) < 0, np.diff(loss, axis=1) < 0
     return (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
 
 
 @cached_jit("law")
-def _log_losses(law: Law, theta: Theta, x: dict[str, Array], paths: dict[str, Array]) -> Float[Array, "path run"]:
-    def one(draw: Theta, path: dict[str, Array]) -> Float[Array, " run"]:
-        loss = law.loss(draw, x)
-        f = discrepancies_at(jax.tree.map(lambda leaf: leaf[None], path), jnp.log(x["params"]), jnp.log(x["tokens"]))
-        return shifted(jnp.log(loss), 1 - law.floor(draw) / loss, f[0])
+def _log_losses(
+    law: Law, theta: Theta, paths: dict[str, Array], log_n: Float[Array, " size"], log_d: Float[Array, " amount"]
+) -> Float[Array, "path size amount"]:
+    x = {"params": jnp.exp(log_n)[:, None], "tokens": jnp.exp(log_d)} | dict(law.defaults)
+
+    def one(draw: Theta, path: dict[str, Array]) -> Float[Array, "size amount"]:
+        loss = law.loss(draw, x) * jnp.ones((len(log_n), len(log_d)))
+        return shifted(jnp.log(loss), 1 - law.floor(draw) / loss, discrepancy_on_grid(path, log_n, log_d))
 
     return by_groups(one)(theta, paths)
 

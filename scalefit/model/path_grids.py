@@ -54,7 +54,7 @@ def discrepancy_on_grid(
 def discrepancy_at_sums(
     path: Path, rows: Float[Array, "row 2"], columns: Float[Array, "column 2"]
 ) -> Float[Array, "row column"]:
-    """The same at rows[i] + columns[j], coordinates; columns around 0, so that no factor leaves the range of numbers."""
+    """The same at coordinates rows[i] + columns[j]; columns around 0, so that factors stay in the range of numbers."""
     one, length, two, *lengths = path["scales"]
     # cos a cos b and the like are sums of waves of a + b and a - b; waves of ln C alone come first.
     both = path["plane"].reshape(2, len(PLANE), 2, len(PLANE))
