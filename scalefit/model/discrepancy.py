@@ -153,6 +153,8 @@ class Discrepancy:
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """From its fields as JSON keeps them, with lists for tuples."""
+        if any(len(scales) != len(Scales._fields) for scales in stored["scales"]):
+            raise ValueError(f"a set of scales has {len(Scales._fields)} numbers")
         tuples = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name != "scales"}
         return cls(scales=tuple(Scales(*map(float, scales)) for scales in stored["scales"]), **tuples)
 
