@@ -73,8 +73,9 @@ def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     lines += [
         f"| {name} | {' | '.join(_cell(column, table.loc[name, column]) for column in columns)} |" for name in order
     ]
+    best = next(name for name, scales in learned.candidates.items() if scales == learned.discrepancy)
     chosen = "; ".join(f"{family}: {name}" for family, name in learned.chosen.items())
-    lines += ["", f"Chosen with a family left out: {chosen}. Over all: {learned.discrepancy}.", ""]
+    lines += ["", f"Chosen with a family left out: {chosen}. Over all: {best}.", ""]
     lines += ["Studies, worst first, with their family left out (nominal 90 % of losses, and of ln N_opt):", ""]
     for study, row in learned.by_study().iterrows():
         size = "–" if np.isnan(row["size 90"]) else f"{row['size 90']:.0%}"

@@ -54,7 +54,7 @@ class Scales(NamedTuple):
 
 # A longer process is a larger one: between sweeps the law's curvature in ln C differs less than its trend does.
 LENGTHS = (2.0, 3.0, 4.5, 7.0, 10.0, 14.0)
-ALLOCATIONS = (0.03, 0.06, 0.12)
+ALLOCATIONS = (0.045, 0.09, 0.18)
 CURVATURE = 0.005
 
 
