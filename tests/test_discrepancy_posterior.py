@@ -168,7 +168,7 @@ def test_scales_follow_the_table(chinchilla_fit):
     assert set(chinchilla_fit.discrepancy_posterior.component) <= set(range(len(kept)))
     paths = chinchilla_fit.discrepancy_posterior.paths["scales"]
     np.testing.assert_array_equal(paths, np.array(kept)[chinchilla_fit.discrepancy_posterior.component])
-    sets = tuple(Scales(0.3 * times, 5.0, 0.3 * times) for times in (0.01, 0.1, 1.0))
+    sets = tuple(Scales(0.3 * times, 5.0, 0.3 * times) for times in (0.01, 0.07, 0.5))
     for index in (0, 2):
         rough = with_discrepancy_of(sets[index], seed=index)
         fit = sf.fit(rough, sf.Model(discrepancy=sf.Discrepancy(sets)), engine=sf.AIS(draws=250))

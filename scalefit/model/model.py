@@ -215,7 +215,7 @@ class BoundModel:
         return jax.device_put(jax.tree.map(lambda leaf: leaf[0].astype(number), stacked([self])))
 
     @cached_property
-    def bases(self) -> tuple[list[Float[np.ndarray, "some 2"]], Float[np.ndarray, "component padded pivot"]]:
+    def bases(self) -> tuple[list[np.ndarray], Float[np.ndarray, "component padded pivot"]]:
         """Of the discrepancy at the runs, for each set of scales: coordinates of its pivots, and a basis, zero where
         padded.
 

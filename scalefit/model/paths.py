@@ -28,7 +28,7 @@ Path = Mapping[str, Array]
 
 def sample_paths(
     scales: Sequence[Scales],
-    centres: Sequence[Float[np.ndarray, "some 2"]],
+    centres: Sequence[np.ndarray],
     component: Int[np.ndarray, " draw"],
     weights: Float[np.ndarray, "draw pivot"],
     seed: int,
@@ -95,7 +95,7 @@ def _pull(
 def waves(nodes: np.ndarray, u: Float[Array | np.ndarray, "*at"]) -> Any:
     """Cosine and sine of every node at u, which is in units of the kernel's length: (*at, wave)."""
     xp = jnp if isinstance(u, jax.Array) else np
-    phase = u[..., None] * nodes
+    phase = u[..., None] * xp.asarray(nodes, u.dtype)
     return xp.concatenate([xp.cos(phase), xp.sin(phase)], axis=-1)
 
 
