@@ -8,7 +8,6 @@ another way has to give the same numbers. The seed of the first of each fault is
 """
 
 import argparse
-
 import json
 import signal
 import sqlite3
@@ -87,15 +86,17 @@ def base_frame(rng: Random) -> pd.DataFrame:
 # Tables, mutated
 
 ODD_CELLS = [
-    "", "nan", "NaN", "inf", "-inf", "1e400", "-1", "0", "70B", "1,234,56", "3,154B", "0,5B", "10^18", "10^99999", "1e5e5",
-    "None", "null", "True", "diverged", "🦙", "\ud83e".encode("utf-8", "replace").decode(), '"', "'", "\t", ";", "#", "\\",
-    "1.4 trillion", "0x10", "١٢٣", "½", "9" * 400, "x" * 5000, "[1, 2]", "{}", "2024-01-01", "3 days", "1+2j", "%s", "=1+1",
-    "../../etc/passwd", "<b>", "\x00", "\x1b[31m", "12_000", "5.76e23", "6.7bn", "-0", "+7e9", "1e-400", ".", "-", "?",
+    "", "nan", "NaN", "inf", "-inf", "1e400", "-1", "0", "70B", "1,234,56", "3,154B", "0,5B", "10^18", "10^99999",
+    "1e5e5", "None", "null", "True", "diverged", "🦙", "\ud83e".encode("utf-8", "replace").decode(), '"', "'", "\t",
+    ";", "#", "\\", "1.4 trillion", "0x10", "١٢٣", "½", "9" * 400, "x" * 5000, "[1, 2]", "{}", "2024-01-01",
+    "3 days", "1+2j", "%s", "=1+1", "../../etc/passwd", "<b>", "\x00", "\x1b[31m", "12_000", "5.76e23", "6.7bn",
+    "-0", "+7e9", "1e-400", ".", "-", "?",
 ]  # fmt: skip
 ODD_NAMES = [
-    "loss", "params", "tokens", "val_loss", "", "nan", "Unnamed: 0", "#", "Params (M)", "Tokens (B)", "flops_1e18", "State",
-    "step", "run", "eval/loss", "config.n_params", "total_params", "active_params", "x" * 3000, "🦙", "a.b.c.d/e/f", "c", "index",
-    "flops", "batch_size", "seq_len", "n_layer", "d_model", "model", "0", "tokens/s", "cluster", "__MIN", "run - loss",
+    "loss", "params", "tokens", "val_loss", "", "nan", "Unnamed: 0", "#", "Params (M)", "Tokens (B)", "flops_1e18",
+    "State", "step", "run", "eval/loss", "config.n_params", "total_params", "active_params", "x" * 3000, "🦙",
+    "a.b.c.d/e/f", "c", "index", "flops", "batch_size", "seq_len", "n_layer", "d_model", "model", "0", "tokens/s",
+    "cluster", "__MIN", "run - loss",
 ]  # fmt: skip
 
 
@@ -195,34 +196,36 @@ def table(rng: Random, folder: Path) -> Callable[[], Any]:
 # Tables, written in another way
 
 
+def spelled(name: str, values: np.ndarray, kind: int, style: int) -> tuple[str, list[str]]:
+    """A column of counts under another name, in other words."""
+    unit, factor = [("M", 1e6), ("B", 1e9), ("1e9", 1e9), ("millions", 1e6)][style % 4]
+    return [
+        (name, [f"{value:.0f}" for value in values]),
+        (name, [f"{value / 1e9:.12g}B" for value in values]),
+        (name, [f"{value / 1e6:.12g} million" for value in values]),
+        (
+            [f"{name} ({unit})", f"{name}_{unit}", f"{name} [{unit}]"][style % 3],
+            [f"{value / factor:.15g}" for value in values],
+        ),
+        ({"params": "config.model.n_params", "tokens": "throughput/total_tokens"}[name], [str(v) for v in values]),
+        (name, [f"{value:,.0f}" for value in values]),
+    ][kind]
+
+
 def rewritten(rng: Random, folder: Path) -> Callable[[], Any]:
     """A file that says the same in another way; reading it gives the same numbers."""
-    frame = base_frame(rng)
-    expected = frame.copy()
-    texts = frame.astype(object)
-    names = {"params": "params", "tokens": "tokens", "loss": "loss"}
+    expected = base_frame(rng)
     semicolons = bool(rng.integers(3) == 0)
+    loss = ["loss", "eval/loss", "Val Loss", "summary.val_loss", "final_val_loss"][int(rng.integers(5))]
+    columns = {loss: [str(value) for value in expected["loss"]]}
     for name in ("params", "tokens"):
-        kind = int(rng.integers(6))
-        if kind == 0:
-            texts[name] = [f"{value:.0f}" for value in frame[name]]
-        elif kind == 1:
-            texts[name] = [f"{value / 1e9:.12g}B" for value in frame[name]]
-        elif kind == 2:
-            texts[name] = [f"{value / 1e6:.12g} million" for value in frame[name]]
-        elif kind == 3:
-            unit, factor = [("M", 1e6), ("B", 1e9), ("1e9", 1e9), ("millions", 1e6)][int(rng.integers(4))]
-            names[name] = [f"{name} ({unit})", f"{name}_{unit}", f"{name} [{unit}]"][int(rng.integers(3))]
-            texts[name] = [f"{value / factor:.15g}" for value in frame[name]]
-        elif kind == 4:
-            names[name] = {"params": "config.model.n_params", "tokens": "throughput/total_tokens"}[name]
-        elif not semicolons:
-            texts[name] = [f"{value:,.0f}" for value in frame[name]]
-    names["loss"] = ["loss", "eval/loss", "Val Loss", "summary.val_loss", "final_val_loss"][int(rng.integers(5))]
+        kind, style = int(rng.integers(5 if semicolons else 6)), int(rng.integers(12))
+        own, texts = spelled(name, expected[name].to_numpy(), kind, style)
+        columns[own] = texts
+    frame = pd.DataFrame(columns)
     if semicolons:
-        texts = texts.map(lambda value: str(value).replace(".", ","))
-    order = list(rng.permutation(3))
-    content = texts.iloc[:, order].rename(columns=names).to_csv(index=False, sep=";" if semicolons else ",")
+        frame = frame.map(lambda value: value.replace(".", ","))
+    content = frame.iloc[:, rng.permutation(3)].to_csv(index=False, sep=";" if semicolons else ",")
     content = "# exported by a tracker\n" * int(rng.integers(3)) + content
     path = folder / "rewritten.csv"
     path.write_bytes(content.encode(["utf-8", "utf-8-sig", "utf-16"][int(rng.integers(3))]))
@@ -231,7 +234,9 @@ def rewritten(rng: Random, folder: Path) -> Callable[[], Any]:
         runs = sf.read_runs(path)
         for name in ("params", "tokens", "loss"):
             if not np.allclose(runs[name], expected[name], rtol=1e-9):
-                raise AssertionError(f"{name} of {content[:200]!r}: {runs[name][:3]}, not {expected[name][:3].tolist()}")
+                raise AssertionError(
+                    f"{name} of {content[:200]!r}: {runs[name][:3]}, not {expected[name][:3].tolist()}"
+                )
 
     return act
 
@@ -255,12 +260,13 @@ class Rude:
 def odd_value(rng: Random) -> Any:
     """One value that should not be in a table, or should."""
     values = [
-        None, 1, 2.5, "70B", "x", b"bytes", True, 10**400, -1, float("nan"), float("inf"), Decimal("sNaN"), Decimal("3.1"),
-        Fraction(1, 3), 1 + 2j, np.timedelta64(3, "D"), np.datetime64("2024-01-01"), timedelta(1), datetime(2024, 1, 1),
-        date(2024, 1, 1), pd.Period("2024-01"), pd.NA, pd.NaT, pd.Timestamp(0), pd.Interval(0, 1), [1, 2], (1,), {}, {"a": 1},
-        {1, 2}, np.arange(3), np.array(3.0), np.ma.masked, "\ud83e", "x" * 100_000, range(3), Rude(ValueError), Rude(RuntimeError),
-        Rude(RecursionError), object(), type, len, np.float16(3), np.longdouble(3), np.int64(2**62), np.uint64(2**63), Ellipsis,
-        slice(1), memoryview(b"ab"), iter([1]), Exception("no"), np.str_("5e9"), np.bytes_(b"5"), np.void(b"12"),
+        None, 1, 2.5, "70B", "x", b"bytes", True, 10**400, -1, float("nan"), float("inf"), Decimal("sNaN"),
+        Decimal("3.1"), Fraction(1, 3), 1 + 2j, np.timedelta64(3, "D"), np.datetime64("2024-01-01"), timedelta(1),
+        datetime(2024, 1, 1), date(2024, 1, 1), pd.Period("2024-01"), pd.NA, pd.NaT, pd.Timestamp(0),
+        pd.Interval(0, 1), [1, 2], (1,), {}, {"a": 1}, {1, 2}, np.arange(3), np.array(3.0), np.ma.masked, "\ud83e",
+        "x" * 100_000, range(3), Rude(ValueError), Rude(RuntimeError), Rude(RecursionError), object(), type, len,
+        np.float16(3), np.longdouble(3), np.int64(2**62), np.uint64(2**63), Ellipsis, slice(1), memoryview(b"ab"),
+        iter([1]), Exception("no"), np.str_("5e9"), np.bytes_(b"5"), np.void(b"12"),
     ]  # fmt: skip
     return values[int(rng.integers(len(values)))]
 
@@ -312,26 +318,31 @@ def odd_object(rng: Random) -> Callable[[], Any]:
     if rng.integers(6) == 0:
         columns[ODD_LABELS[int(rng.integers(len(ODD_LABELS)))]] = np.ones(size)
     kind = int(rng.integers(9))
-    if kind < 4:
-        return lambda: sf.read_runs(columns)
     if kind == 4:
         return lambda: sf.read_runs(odd_value(rng))
     if kind == 5:
         return lambda: sf.read_runs([columns, {name: odd_value(rng) for name in columns}])
-    try:
-        frame = pd.DataFrame(columns)
-        if kind == 6:
-            frame.index = pd.MultiIndex.from_arrays([range(len(frame))], names=["loss"])
-        elif kind == 7:
-            frame.index.name = ["loss", "run", None, 3][int(rng.integers(4))]
-        elif rng.integers(2):
-            frame.columns = pd.MultiIndex.from_arrays([frame.columns])
-        else:
-            polars = pl.DataFrame({str(name): column for name, column in columns.items()})
-            return lambda: sf.read_runs(polars)
-    except Exception:  # pandas and polars refuse it themselves: nothing to read
-        return lambda: sf.read_runs(columns)
-    return lambda: sf.read_runs(frame)
+    source: Any = columns
+    if kind > 5:
+        try:
+            source = odd_frame(rng, columns, kind)
+        except Exception:  # pandas and polars refuse it themselves: the dict is left
+            source = columns
+    return lambda: sf.read_runs(source)
+
+
+def odd_frame(rng: Random, columns: dict[Any, Any], kind: int) -> Any:
+    """A frame of columns, with an odd index or odd names, or of another library."""
+    frame = pd.DataFrame(columns)
+    if kind == 6:
+        frame.index = pd.MultiIndex.from_arrays([range(len(frame))], names=["loss"])
+    elif kind == 7:
+        frame.index.name = ["loss", "run", None, 3][int(rng.integers(4))]
+    elif rng.integers(2):
+        frame.columns = pd.MultiIndex.from_arrays([frame.columns])
+    else:
+        return pl.DataFrame({str(name): column for name, column in columns.items()})
+    return frame
 
 
 # Stored fits
@@ -383,7 +394,9 @@ def main() -> None:
             content = (folder / "fit.nc").read_bytes()
         found = {
             "mutated tables": run("table", asked.tables, asked.seed, lambda rng: table(rng, folder)),
-            "tables written in another way": run("rewritten", asked.rewritten, asked.seed, lambda r: rewritten(r, folder)),
+            "tables written in another way": run(
+                "rewritten", asked.rewritten, asked.seed, lambda r: rewritten(r, folder)
+            ),
             "odd objects": run("object", asked.objects, asked.seed, odd_object),
             "changed stored fits": run("file", asked.files, asked.seed, lambda rng: stored(rng, folder, content)),
         }

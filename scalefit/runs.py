@@ -19,6 +19,7 @@ POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens", "activ
 # A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
 LARGEST_PLAUSIBLE_LOSS = 14.0
 SHOWN, LISTED = 20, 100  # bad cells that an error describes; further rows that it lists
+MOST_CELLS = 10_000  # bad cells of a column that are looked at
 
 
 class BadCell(NamedTuple):
@@ -56,7 +57,7 @@ def bad_cells(columns: Mapping[str, Any]) -> list[BadCell]:
     for column in (c for c in POSITIVE_COLUMNS if c in columns):
         values = np.asarray(columns[column], dtype=float)
         ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
-        for index in np.flatnonzero(~(np.isfinite(values) & (values > 0) & (values <= ceiling))):
+        for index in np.flatnonzero(~(np.isfinite(values) & (values > 0) & (values <= ceiling)))[:MOST_CELLS]:
             found.append(BadCell(int(index) + 1, column, _reason(values[index])))
     return sorted(found)
 
@@ -83,8 +84,10 @@ def refuse(cells: Iterable[BadCell], table: str) -> None:
     others = sorted({c.row for c in cells[SHOWN:]} - {c.row for c in cells[:SHOWN]})
     more = f"; and rows {', '.join(map(str, others[:LISTED]))}" if others else ""
     more += f" and {len(others) - LISTED} others" if len(others) > LISTED else ""
+    rows = len({cell.row for cell in cells})
+    count = f"{rows}" if rows < MOST_CELLS else f"{rows} or more"
     raise DataError(
-        f"{table}: {len({c.row for c in cells})} bad row(s), counted from 1 below the header: {shown}{more}. "
+        f"{table}: {count} bad row(s), counted from 1 below the header: {shown}{more}. "
         "Correct or remove them."
     )
 
@@ -293,6 +296,7 @@ def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:
         raise DataError(f"column {name!r} has shape {array.shape}. Give one value for every run.")
     if name in POSITIVE_COLUMNS and array.size and array.dtype.kind not in "fiu":
         raise DataError(f"column {name!r} has values of type {array.dtype}. Read the table with `read_runs`.")
-    array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
+    if array.dtype.kind != "U":
+        array = array.astype(float) if array.dtype.kind in "fiub" else np.array([str(value) for value in array])
     array.flags.writeable = False
     return array

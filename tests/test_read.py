@@ -1,3 +1,7 @@
+import json
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -153,6 +157,149 @@ def test_semicolons_and_an_index_column_are_read(tmp_path):
     assert sf.read_runs(write(tmp_path, "\n".join(["N;D;loss", *body]))).fingerprint == plain.fingerprint
     pd.DataFrame(TABLE).to_csv(tmp_path / "indexed.csv")
     assert sf.read_runs(tmp_path / "indexed.csv").fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# by sweep.py\n#\n\nparams,tokens,loss\n{}",
+        "# by sweep.py\n# params,tokens,loss\n{}",
+        "params, tokens, loss\n{}",
+        "params;tokens;loss\n{}",
+        "params|tokens|loss\n{}",
+        "params\ttokens\tloss\n{}",
+        "params tokens loss\n{}",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_text_tables_of_every_kind(tmp_path, text, encoding):
+    separator = next(s for s in (", ", ",", ";", "|", "\t", " ") if s in text.splitlines()[-2].lstrip("# "))
+    body = "\n".join(separator.join(map(repr, row)) for row in zip(*TABLE.values(), strict=True))
+    path = tmp_path / "runs.csv"
+    path.write_bytes(text.format(body).encode(encoding))
+    assert sf.read_runs(path).fingerprint == sf.read_runs(TABLE).fingerprint
+
+
+def test_decimal_commas(tmp_path):
+    spelled = "Params;Tokens;Loss\n100M;2,0B;3,0\n0,2B;4,0B;2,8\n0,400B;8,000B;2,6\n"
+    assert sf.read_runs(write(tmp_path, spelled)).fingerprint == sf.read_runs(TABLE).fingerprint
+    mixed = 'Params,Tokens,Loss\n"0,100B","2,000B",3.0\n"0,200B","4,000B",2.8\n"0,400B","8,000B",2.6\n'
+    zero = mixed.replace('"2,000B"', '"0,002T"').replace('"4,000B"', '"0,004T"').replace('"8,000B"', '"0,008T"')
+    assert sf.read_runs(write(tmp_path, zero)).tokens.tolist() == TABLE["tokens"]
+    with pytest.raises(sf.DataError, match="'2,000B' in tokens .*'Tokens'.* 2.000B or 2000B"):
+        sf.read_runs(write(tmp_path, mixed))
+    thousands = 'params,tokens,loss\n"100,000,000","2,000,000,000",3.0\n"200,000,000",4e9,2.8\n4e8,8e9,2.6\n'
+    assert sf.read_runs(write(tmp_path, thousands)).fingerprint == sf.read_runs(TABLE).fingerprint
+    german = write(tmp_path, "params;tokens;loss\n100.000.000,0;2e9;3,0\n2e8;4e9;2,8\n4e8;8e9;2,6\n")
+    assert sf.read_runs(german).fingerprint == sf.read_runs(TABLE).fingerprint
+
+
+@pytest.mark.parametrize("orient", ["records", "list", "split", "index", "dict"])
+def test_json_of_every_arrangement(tmp_path, orient):
+    content = json.dumps(pd.DataFrame(TABLE).to_dict(orient))
+    assert sf.read_runs(write(tmp_path, content, "a.json")).fingerprint == sf.read_runs(TABLE).fingerprint
+    wrapped = json.dumps({"runs": pd.DataFrame(TABLE).to_dict("records"), "seed": 0})
+    assert sf.read_runs(write(tmp_path, wrapped, "b.json")).fingerprint == sf.read_runs(TABLE).fingerprint
+
+
+def test_json_lines_with_one_run_a_line(tmp_path):
+    lines = [json.dumps(record) for record in pd.DataFrame(TABLE).assign(_step=[9, 8, 9]).to_dict("records")]
+    assert len(sf.read_runs(write(tmp_path, "\n".join(lines), "runs.jsonl"))) == 3
+    cut = sf.read_runs(write(tmp_path, "\n".join([*lines, '{"params": 1e']), "runs.jsonl"))
+    assert any("cut off" in note for note in cut.notes)
+    with pytest.raises(sf.DataError, match="line 2"):
+        sf.read_runs(write(tmp_path, "\n".join([lines[0], '{"params": 1e', lines[1]]), "runs.jsonl"))
+
+
+def test_masked_values_are_missing():
+    masked = np.ma.masked_array(TABLE["tokens"], [False, True, False])
+    with pytest.raises(sf.DataError, match="row 2: tokens.*missing"):
+        sf.read_runs({**TABLE, "tokens": masked})
+    runs = sf.read_runs({**TABLE, "loss": np.ma.masked_array(TABLE["loss"], [False, True, False])})
+    assert runs.loss.tolist() == [3.0, 2.6]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1e9, 2e9, 4e9]) + 0j,
+        np.array([1, 2, 3], "timedelta64[s]"),
+        pd.to_timedelta([1, 2, 3], unit="D"),
+        pd.period_range("2024", periods=3),
+        pd.date_range("2024", periods=3),
+        [True, False, True],
+        [[1], [2], [3]],
+        [{"a": 1}] * 3,
+    ],
+    ids=["complex", "timedelta64", "timedelta", "period", "datetime", "bool", "nested", "dict"],
+)
+def test_values_that_are_no_counts_are_refused(values):
+    for source in ({**TABLE, "tokens": values}, pd.DataFrame({**TABLE, "tokens": pd.Series(list(values))})):
+        with pytest.raises(sf.DataError, match="tokens"):
+            sf.read_runs(source)
+
+
+def test_numbers_of_every_kind_are_read():
+    for values in (
+        [Decimal("2e9"), Decimal("4e9"), Decimal("8e9")],
+        [Fraction(2 * 10**9), 4 * 10**9, np.int64(8 * 10**9)],
+        pd.array([2 * 10**9, 4 * 10**9, 8 * 10**9], dtype="Int64"),
+        pd.Categorical([2e9, 4e9, 8e9]),
+        pd.arrays.SparseArray([2e9, 4e9, 8e9]),
+        np.array(["2B", "4 billion", "8bn"]),
+        {"x": 2e9, "y": 4e9, "z": 8e9},
+    ):
+        assert sf.read_runs({**TABLE, "tokens": values}).tokens.tolist() == TABLE["tokens"]
+
+
+class Rude:
+    """A foreign object whose methods fail."""
+
+    def to_pandas(self):
+        raise RuntimeError("x" * 100_000)
+
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Rude(), [], [1, 2], (), set(), "", None, 3.5, np.zeros(3), np.zeros((2, 2)), object, type, lambda: 0, iter([]),
+        {"params": Rude(), "loss": [1.0]}, {**TABLE, "extra": [Rude()] * 3}, {**TABLE, "loss": [[1, 2], [3], 4]},
+        {**TABLE, "loss": [10**400] * 3}, {**TABLE, "loss": ["\ud83e"] * 3}, {**TABLE, "loss": [Decimal("sNaN")] * 3},
+        {**TABLE, "params": ["x" * 10**6] * 3}, {("a", "b"): [1]}, {"loss": [None]}, {"x" * 10**6: [1]},
+    ],
+)  # fmt: skip
+def test_odd_objects_are_one_short_sentence(source):
+    with pytest.raises(sf.DataError) as refusal:
+        sf.read_runs(source)
+    assert len(str(refusal.value)) <= 2000
+
+
+def test_frames_with_odd_names_and_indices():
+    frame = pd.DataFrame(TABLE)
+    expected = sf.read_runs(TABLE).fingerprint
+    one_level = frame.set_axis(pd.MultiIndex.from_arrays([frame.columns]), axis=1)
+    indexed = frame.set_axis(pd.Index([7, 7, 7], name="loss"))
+    for source in (one_level, indexed, frame.set_index("params"), frame.set_index(["params", "tokens"]),
+                   frame.to_dict("records"), frame.to_records(index=False)):  # fmt: skip
+        assert sf.read_runs(source).fingerprint == expected
+
+
+def test_wide_tables_and_long_cells_are_refused_at_once(tmp_path):
+    header = ",".join(f"x{i}" for i in range(100_000))
+    with pytest.raises(sf.DataError, match="columns"):
+        sf.read_runs(write(tmp_path, f"{header},loss\n{header},3\n"))
+    with pytest.raises(sf.DataError, match="repeats x"):
+        sf.read_runs(write(tmp_path, ",".join(["x"] * 900) + "\n"))
+    with pytest.raises(sf.DataError, match="row 1: params") as refusal:
+        sf.read_runs(write(tmp_path, "params,tokens,loss\n" + "y" * 100_000 + ",1e9,3\n"))
+    assert len(str(refusal.value)) < 400
+    many = np.full(30_000, -1.0)
+    with pytest.raises(sf.DataError, match="or more bad row") as refusal:
+        sf.read_runs({"params": many, "tokens": many, "loss": -many})
+    assert len(str(refusal.value)) <= 2000
 
 
 def test_missing_values_of_every_library_are_missing():

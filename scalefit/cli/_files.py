@@ -18,7 +18,9 @@ def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
     from scalefit.io.sources import is_table
 
     given = {name: value for name, value in options.items() if value}
-    on_disk = is_table(Path(runs)) or bool(Path(runs).suffix)
+    path = Path(runs)
+    shipped = {dataset.name for dataset in sf.datasets.CATALOGUE}
+    on_disk = is_table(path) or bool(path.suffix) or (path.is_dir() and runs not in shipped)
     if on_disk and outliers:
         raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")
     if on_disk:

@@ -53,14 +53,15 @@ LAST_NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Canonical column -> names that are used where none of the others is there."""
 ROLES: dict[str, tuple[str, ...]] = {
-    "step": (
-        "step", "steps", "n_steps", "num_steps", "max_steps", "train_steps", "training_steps", "num_train_steps",
+    "step": ("step", "global_step", "iteration", "iter", "iter_num", "current_step", "train_step"),
+    "steps": (
+        "steps", "n_steps", "num_steps", "max_steps", "train_steps", "training_steps", "num_train_steps",
         "total_steps", "num_iterations", "n_iterations", "iterations", "iteration", "iters", "max_iters", "train_iters",
-        "n_iters", "iter", "iter_num", "global_step", "optimizer_steps", "num_updates",
+        "n_iters", "iter", "iter_num", "global_step", "optimizer_steps", "num_updates", "step",
     ),
     "batch": (
         "batch_size", "global_batch_size", "train_batch_size", "total_train_batch_size", "effective_batch_size",
-        "batch", "bsz", "gbs", "batch_size_sequences", "n_batch",
+        "total_batch_size", "batch", "bsz", "gbs", "batch_size_sequences", "n_batch",
     ),
     "sequence": (
         "seq_len", "sequence_length", "seq_length", "seqlen", "max_seq_len", "max_seq_length", "max_sequence_length",
@@ -83,7 +84,10 @@ ROLES: dict[str, tuple[str, ...]] = {
         "run_id", "run_name", "run", "run_uuid", "experiment", "experiment_name", "exp_name", "exp", "name", "model",
         "model_name", "id",
     ),
-    "state": ("state", "status", "run_state", "run_status", "job_status", "finished", "completed"),
+    "size": ("size", "model_size", "scale", "model", "model_name", "name", "run", "config"),
+    "diverged": ("diverged", "is_diverged", "has_diverged", "loss_diverged"),
+    "state": ("state", "status", "run_state", "run_status", "job_status"),
+    "finished": ("finished", "completed", "is_finished", "done"),
 }  # fmt: skip
 """What else is looked for -> its names, the first that is there."""
 _SYNONYMS = {

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from scalefit.errors import DataError, OptionError, quoted, shortened
 from scalefit.io.columns import Chosen
-from scalefit.runs import POSITIVE_COLUMNS, BadCell, bad_cells
+from scalefit.runs import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _texts(values: Any) -> Shaped[np.ndarray, " run"]:
     """A column of texts, or of truth values as 0 and 1, as a table of runs keeps it."""
     if len(values) and all(value in ("True", "False") for value in values):
         return np.array([float(value == "True") for value in values])
-    return np.array(["" if value is None else str(value) for value in values], dtype=str)
+    return np.array(["" if value is None else value for value in values], dtype=str)
 
 
 def _parse_texts(
@@ -97,6 +97,8 @@ def _parse_texts(
         found = known[value]
         if isinstance(found, str):
             reasons[index] = found
+            if len(reasons) == MOST_CELLS:
+                break
         else:
             numbers[index] = found
     return numbers, reasons

@@ -1,5 +1,6 @@
 """Columns that follow from others: tokens from steps, N from a shape, and the third of N, D and C from two."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Columns = dict[str, Shaped[np.ndarray, " run"]]
 PLAUSIBLE_6ND = (0.5, 2.0)  # compute over 6 N D, between common rules of counting
 LISTED_ROWS = 10
+BATCH_IN_TOKENS = 1e5  # a batch as large as this is of tokens: no language model trains on so many sequences at once
+_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[kmb]", re.IGNORECASE)
 
 
 def from_other_columns(frame: "pd.DataFrame", columns: Mapping[str, np.ndarray]) -> tuple[Columns, list[str]]:
@@ -51,10 +54,13 @@ def from_other_columns(frame: "pd.DataFrame", columns: Mapping[str, np.ndarray])
 
 def _tokens(frame: "pd.DataFrame", names: list[str]) -> tuple[Any, str]:
     """Steps times tokens of a step, or samples times their length."""
-    role = {role: with_role(names, role) for role in ("step", "batch", "sequence", "batch_tokens", "samples")}
-    for parts in (("step", "batch_tokens"), ("samples", "sequence"), ("step", "batch", "sequence")):
-        used = [role[part] for part in parts]
-        if None not in used:
+    role = {role: with_role(names, role) for role in ("steps", "batch", "sequence", "batch_tokens", "samples")}
+    batch = role["batch"]
+    if batch and role["sequence"] and np.nanmedian(_numbers(frame[batch])) >= BATCH_IN_TOKENS:
+        role |= {"batch_tokens": role["batch_tokens"] or batch, "batch": None}
+    for parts in (("steps", "batch_tokens"), ("samples", "sequence"), ("steps", "batch", "sequence")):
+        used = [own for part in parts if (own := role[part])]
+        if len(used) == len(parts):
             values = np.prod([_numbers(frame[name]) for name in used], axis=0)
             if _all_positive(values):
                 return values, f"as {' x '.join(quoted(name) for name in used)}"
@@ -62,7 +68,9 @@ def _tokens(frame: "pd.DataFrame", names: list[str]) -> tuple[Any, str]:
 
 
 def _params(frame: "pd.DataFrame", names: list[str]) -> tuple[Any, str]:
-    """A published architecture that every row names, or 12 layers width^2."""
+    """A size or a published architecture that every row names, or 12 layers width^2."""
+    if (name := with_role(names, "size")) and all(isinstance(v, str) and _SIZE.fullmatch(v) for v in frame[name]):
+        return _numbers(frame[name]), f"from the sizes in {quoted(name)}"
     if name := with_role(names, "architecture"):
         sizes = {value: _published(value) for value in dict.fromkeys(frame[name])}
         if sizes and None not in sizes.values():

@@ -82,19 +82,17 @@ def _repeated(columns: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " run"]:
     """Which rows were there before. Hashes find candidates, a sort of a number a row; values decide."""
     import pandas as pd
 
-    hashes = _hashes(columns)
-    order = np.sort(hashes)
-    if not (order[1:] == order[:-1]).any():
+    numbers = [values for values in columns.values() if values.dtype.kind == "f"]
+    hashes = np.sort(_hashes(numbers))
+    if not (hashes[1:] == hashes[:-1]).any():
         return np.zeros(len(hashes), dtype=bool)
     return pd.DataFrame(dict(columns)).duplicated().to_numpy()
 
 
-def _hashes(columns: Mapping[str, np.ndarray]) -> Int[np.ndarray, " run"]:
-    import pandas as pd
-
-    total = np.zeros(len(next(iter(columns.values()))), dtype=np.uint64)
-    for values in columns.values():
-        bits = (values + 0.0).view(np.uint64) if values.dtype.kind == "f" else pd.util.hash_array(values.astype(object))
+def _hashes(numbers: list[np.ndarray]) -> Int[np.ndarray, " run"]:
+    total = np.zeros(len(numbers[0]), dtype=np.uint64)
+    for values in numbers:
+        bits = (values + 0.0).view(np.uint64)  # 0.0 and -0.0 are equal
         total = (total * np.uint64(0x9E3779B97F4A7C15)) ^ (bits * np.uint64(0xC2B2AE3D27D4EB4F))
         total ^= total >> np.uint64(29)
     return total.view(np.int64)

@@ -13,6 +13,7 @@ from scalefit.errors import DataError, ScalefitError, quoted
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_COLUMNS = 10_000
 LONGEST_TEXT = 300  # characters of a cell that are kept: cells of trackers can be whole documents
 
 
@@ -58,6 +59,7 @@ def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     values: dict[str, Any] = {}
+    refuse_wide(frame.shape[1])
     if frame.columns.nlevels > 1:
         raise DataError("the column names have several levels. Give each column one name.")
     for position, label in enumerate(frame.columns):
@@ -69,7 +71,14 @@ def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
         label = frame.index.names[level]
         if label is not None and _text(label) not in values:
             values = {_text(label): _plain_values(frame.index.get_level_values(level), _text(label))} | values
-    return pd.DataFrame(values, index=range(len(frame)), copy=False)
+    columns = {name: pd.Series(column, dtype=column.dtype, copy=False) for name, column in values.items()}
+    return pd.DataFrame(columns, index=range(len(frame)))
+
+
+def refuse_wide(columns: int) -> None:
+    """Refuse tables of more columns than anyone logs of runs."""
+    if columns > MOST_COLUMNS:
+        raise DataError(f"there are {columns} columns, and {MOST_COLUMNS} are read at most. Leave out some.")
 
 
 def _guarded(make: Callable[[], "pd.DataFrame"], what: str) -> "pd.DataFrame":
@@ -174,11 +183,11 @@ def _is_complex(dtype: Any) -> bool:
 def _plain_objects(column: Any) -> Shaped[np.ndarray, " run"]:
     import pandas as pd
 
-    raw = np.asarray(column, dtype=object)
-    if len(raw) > 1000 and isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype):
-        codes, kinds = pd.factorize(column)  # a long column of texts has few different ones, or is an identifier
-        return _cells(np.array([*kinds, None], dtype=object))[codes]
-    return _cells(raw)
+    if isinstance(column.dtype, pd.StringDtype):  # texts already, and whole
+        column = pd.Series(column)
+        long = (column.str.len() > LONGEST_TEXT).any()
+        return (column.str.slice(0, LONGEST_TEXT) if long else column).to_numpy(dtype=object, na_value=None)
+    return _cells(np.asarray(column, dtype=object))
 
 
 def _cells(raw: Any) -> Shaped[np.ndarray, " run"]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scalefit.errors import OptionError, quoted
-from scalefit.io.aliases import recognise, with_role
+from scalefit.io.aliases import recognise, stated_convention, with_role
 from scalefit.io.formats import Logged
 
 if TYPE_CHECKING:
@@ -55,14 +55,21 @@ def find_steps(logged: Logged, asked: bool) -> Steps | None:
     if not logged.history and not np.isfinite(steps).all():
         return None
     if run is None:
-        return Steps(None, step) if logged.history or (np.diff(steps) > 0).all() else None
+        rises = np.diff(steps[np.isfinite(steps)])
+        return Steps(None, step) if (rises >= 0).all() and (rises > 0).any() and one_size(logged.frame) else None
     names = logged.frame[run].astype(str).to_numpy()
     order = np.argsort(names, kind="stable")
     same = names[order][1:] == names[order][:-1]
     rises = np.diff(steps[order])[same]
-    if same.any() and (logged.history or (rises > 0).all()):
+    if same.any() and (logged.history or ((rises >= 0).all() and (rises > 0).any())):
         return Steps(run, step)
     return None
+
+
+def one_size(frame: "pd.DataFrame") -> bool:
+    """Whether no column of parameters has more than one value: rows may then be of one run."""
+    sizes = [c for c in frame.columns if stated_convention(c) or (recognise(c) or ("",))[0] == "params"]
+    return all(frame[column].nunique() <= 1 for column in sizes)
 
 
 def one_row_a_run(frame: "pd.DataFrame", steps: Steps, loss: str | None, how: str) -> "pd.DataFrame":

@@ -57,7 +57,7 @@ class Name(NamedTuple):
         return self.pieces[-1] if self.pieces else ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def read_name(column: str) -> Name:
     """Read the name of a column.
 

@@ -13,12 +13,12 @@ from scalefit.io.columns import Chosen
 if TYPE_CHECKING:
     import pandas as pd
 
-_FINISHED = frozenset({"finished", "complete", "completed", "done", "success", "succeeded", "ok", "true", "1", "1.0"})
 _UNFINISHED = frozenset({
     "running", "crashed", "failed", "failure", "killed", "preempted", "preempting", "pending", "scheduled", "queued",
     "canceled", "cancelled", "aborted", "stopped", "timeout", "oom", "diverged", "error", "incomplete", "unfinished",
-    "interrupted", "out_of_memory", "node_fail", "false", "0", "0.0", "nan",
+    "interrupted", "out_of_memory", "node_fail", "nan",
 })  # fmt: skip
+_NO, _YES = frozenset({"false", "no", "0", "0.0"}), frozenset({"true", "yes", "1", "1.0"})
 
 
 def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["pd.DataFrame", list[str]]:
@@ -52,10 +52,11 @@ def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["p
     else:
         missing = np.array([is_missing(value) for value in loss], dtype=bool)
         diverged = np.array([is_diverged(value) for value in loss], dtype=bool)
+    diverged = diverged | _marked(frame, "diverged")
     reasons = {
         "not finished": unfinished,
         "without a loss": missing & ~unfinished,
-        "diverged": diverged & ~unfinished,
+        "diverged": diverged & ~unfinished & ~missing,
     }
     counts = {reason: int(rows.sum()) for reason, rows in reasons.items() if rows.any()}
     if not counts:
@@ -63,24 +64,39 @@ def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["p
     said = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     keep = ~(unfinished | missing | diverged)
     if not keep.any():
-        raise DataError(f"{table}: the table has no runs that finished with a loss ({said}). Add one.")
+        raise DataError(
+            f"{table}: the table has no runs that finished with a loss ({said}). Add one, or keep these with "
+            "keep_unfinished=True (--keep-unfinished)."
+        )
     left_out = len(frame) - int(keep.sum())
     return frame[keep], [f"{left_out} row(s) are left out: {said}; keep_unfinished=True (--keep-unfinished) keeps them"]
 
 
 def _unfinished(frame: "pd.DataFrame", chosen: Chosen) -> Bool[np.ndarray, " run"]:
-    """Rows whose state says that the run has not finished; a column with other words is no state."""
-    none = np.zeros(len(frame), dtype=bool)
+    """Rows whose state is none of a finished run, or that are not marked as finished."""
     taken = {"params", "tokens", "flops", "loss", *chosen.given}
-    column = with_role([str(name) for name in frame.columns if name not in taken], "state")
+    names = [str(name) for name in frame.columns if name not in taken]
+    found = np.zeros(len(frame), dtype=bool)
+    for role, words in (("state", _UNFINISHED), ("finished", _NO)):
+        if column := with_role(names, role):
+            found |= _one_of(frame[column], words)
+    return found
+
+
+def _marked(frame: "pd.DataFrame", role: str) -> Bool[np.ndarray, " run"]:
+    """Rows that a column of marks says yes of."""
+    column = with_role([str(name) for name in frame.columns], role)
     if column is None:
-        return none
-    states = [_state(value) for value in frame[column]]
-    known = {state for state in states if state}
-    if not known <= _FINISHED | _UNFINISHED:
-        return none
-    return np.array([state in _UNFINISHED for state in states], dtype=bool)
+        return np.zeros(len(frame), dtype=bool)
+    return _one_of(frame[column], _YES)
 
 
-def _state(value: Any) -> str:
+def _one_of(column: Any, words: frozenset[str]) -> Bool[np.ndarray, " run"]:
+    import pandas as pd
+
+    codes, kinds = pd.factorize(column, use_na_sentinel=False)  # a state is one of a few words
+    return np.array([_word(kind) in words for kind in kinds], dtype=bool)[codes]
+
+
+def _word(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip().lower().replace(" ", "_")

@@ -12,6 +12,7 @@ from scalefit.io.aliases import with_role
 from scalefit.io.formats import FORMATS, Logged, find_format, read_file, recognise_format
 from scalefit.io.formats.wandb_runs import SUMMARY
 from scalefit.io.frames import of_object, plain
+from scalefit.io.history import one_size
 
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xlsm", ".db", ".sqlite",
            ".sqlite3")  # fmt: skip
@@ -170,7 +171,7 @@ def _named(logged: Logged, path: Path, lone: bool) -> Logged:
     if known is not None and not (known in ("model", "id") and not lone):
         return logged
     history = logged.history or (not lone and with_role(columns, "step") is not None and len(logged.frame) > 1)
-    if not history and (lone or len(logged.frame) > 1):
+    if (not history and (lone or len(logged.frame) > 1)) or not one_size(logged.frame):
         return logged
     run = path.absolute().parent.name if path.stem in GENERIC else path.stem
     return replace(logged, frame=logged.frame.assign(run=run), history=history)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, final
 
 from scalefit.errors import DataError
 from scalefit.io.formats._format import Format, Logged, decode
+from scalefit.io.frames import refuse_wide
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEAD = 1 << 16  # bytes that are looked at before the whole is read
+HEAD, LONGEST_HEADER = 1 << 16, 1 << 24  # bytes that are looked at before the whole is read
 _NUMBER = r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?"
 # 3,4059 or 0,88B or 1.234,5: a number whose point is a comma.
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?\s*[A-Za-z]*\s*")
@@ -31,9 +32,11 @@ class Delimited(Format):
         """A table of text; numbers with decimal commas get a point where semicolons separate columns."""
         with path.open("rb") as file:
             head = file.read(HEAD)
+            head += file.read(LONGEST_HEADER) if b"\n" not in head else b""
             text = decode(head)
             skipped, header = _header(text)
             separator = _separator(header, self.name) or ","
+            refuse_wide(header.count(separator) + 1)
             plain = head[:2] not in (b"\xff\xfe", b"\xfe\xff") and head[1:2] != b"\0"
             source: object = path
             try:
@@ -43,7 +46,7 @@ class Delimited(Format):
             if not plain:
                 source = io.StringIO(decode(head + file.read()))
         frame = _parse(source, separator, skipped, path)
-        if separator != ",":
+        if separator == ";":
             frame = frame.apply(_with_points) if len(frame) else frame
         return Logged(frame)
 

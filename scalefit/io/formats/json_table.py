@@ -51,7 +51,8 @@ def _records(content: Any) -> list[dict[str, Any]]:
     if children and len(children) == len(content):
         if all(_is_column(child, children[0]) for child in children):  # {"params": {"0": 1e8, ...}, ...}
             return [{name: column[row] for name, column in content.items()} for row in children[0]]
-        return [{"run": name} | record for name, record in content.items()]
+        numbered = all(name.isdigit() for name in content)
+        return children if numbered else [{"run": name} | record for name, record in content.items()]
     return [content] if content else []
 
 

@@ -8,7 +8,7 @@ from scalefit.errors import DataError
 from scalefit.io.formats._format import Format, Logged, decode
 from scalefit.io.formats.delimited import Csv
 
-_SERIES = re.compile(r"(?P<run>.+?) - (?P<metric>[^-].*)")
+_SERIES = re.compile(r"(?P<run>.+) - (?P<metric>.+)")
 
 
 @final
