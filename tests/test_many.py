@@ -154,16 +154,28 @@ def test_a_folder_of_the_old_format_is_refused(tmp_path, name):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_law_that_is_a_function_is_refused_before_anything_is_fitted(tmp_path, monkeypatch):
-    law = sf.laws.FunctionLaw(
-        lambda t, x: t["E"] + t["A"] * x["params"] ** -0.3,
+def function_law(exponent=0.3, scale=2.0):
+    """Another object each time, as in another process."""
+    return sf.laws.FunctionLaw(
+        lambda t, x: t["E"] + t["A"] * x["params"] ** -exponent,
         inputs=("params",),
-        priors={"E": sf.Prior.of("LogNormal", loc=0.0, scale=1.0), "A": sf.Prior.of("LogNormal", loc=6.0, scale=2.0)},
+        priors={"E": sf.Prior.of("LogNormal", loc=0.0, scale=1.0), "A": sf.Prior.of("LogNormal", loc=6.0, scale=scale)},
     )
-    assert len(sf.fit_many(tables(2), sf.Model(law), engine=sf.MAP()).failures) == 0
+
+
+def test_fits_of_a_law_that_is_a_function_are_taken_up_again(tmp_path, monkeypatch):
+    """The function is known by what it computes, constants around it included: its name and address say nothing."""
+    kept = {"engine": sf.MAP(), "folder": tmp_path / "fits"}
+    first = sf.fit_many(tables(2), sf.Model(function_law()), **kept)
+    assert not first.failures
     monkeypatch.setattr(sf.MAP, "run_many", None)
-    with pytest.raises(sf.StorageError, match="function"):
-        sf.fit_many(tables(2), sf.Model(law), engine=sf.MAP(), folder=tmp_path)
+    again = sf.fit_many(tables(2), sf.Model(function_law()), **kept)
+    np.testing.assert_array_equal(again[1].draws["A"], first[1].draws["A"])
+    for other in (function_law(exponent=0.31), function_law(scale=2.1), sf.laws.Chinchilla()):
+        with pytest.raises(sf.StorageError, match="law is a function"):
+            sf.fit_many(tables(2), sf.Model(other), **kept)
+    with pytest.raises(sf.StorageError, match="law is a function"):
+        sf.load(tmp_path / "fits")
 
 
 def test_a_folder_opens_without_its_tables(fits, tmp_path):

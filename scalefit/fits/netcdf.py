@@ -1,17 +1,20 @@
 """A fit as one netCDF file and back, and how a model, a table and checks are written; nothing is ever unpickled."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+import jax
 import numpy as np
 
 from scalefit._netcdf import Contents, Group, Variable, from_netcdf, reading, write_file
+from scalefit._precision import precision
 from scalefit._registry import lookup
 from scalefit.diagnostics.checks import SEVERITY, Check, Health
-from scalefit.errors import StorageError
+from scalefit.errors import OptionError, StorageError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.laws import Law, Prior
 from scalefit.model.discrepancy import Discrepancy
@@ -119,10 +122,24 @@ def _fields(contents: Contents) -> dict[str, Any]:
     }
 
 
-def encode_model(model: Model) -> str:
-    """A model as JSON; raises `StorageError` where its law or noise cannot be found by name again."""
+def encode_model(model: Model, by_digest: bool = False) -> str:
+    """A model as JSON, which `decode_model` reads.
+
+    Parameters
+    ----------
+    model
+        Of a law and a noise that are registered by name.
+    by_digest
+        Take any law: of a function there is then a digest, by which the same one is known in another process.
+
+    Raises
+    ------
+    StorageError
+        Its law or noise cannot be found by name again.
+    """
+    unnamed = by_digest and Law.registry.get(model.law.name) is not type(model.law)
     stored = {
-        "law": _by_name(model.law, Law.registry, "a law that is a function"),
+        "law": _digest_of(model.law) if unnamed else _by_name(model.law, Law.registry, "a law that is a function"),
         "noise": _by_name(model.noise, Noise.registry, "this noise"),
         "discrepancy": None if model.discrepancy is None else asdict(model.discrepancy),
         "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in model.priors},
@@ -138,6 +155,11 @@ def encode_model(model: Model) -> str:
 def decode_model(text: str) -> Model:
     """The inverse of `encode_model`; raises any error on a text that it did not write."""
     stored = json.loads(text)
+    if "sha256" in stored["law"]:
+        raise OptionError(
+            "its law is a function, which no file contains. Call fit_many with the same arguments again, or choose "
+            "another folder"
+        )
     if any(abs(v) > LARGEST_OPTION for v in stored["law"]["options"].values() if isinstance(v, int | float)):
         raise StorageError("its law has an option out of range")
     law: Law = lookup(stored["law"]["name"], Law.registry, "law")(**options_of(stored["law"]))
@@ -156,6 +178,17 @@ def _by_name(value: Law | Noise, registry: Mapping[str, type], what: str) -> dic
     if registry.get(value.name) is not type(value):
         raise StorageError(f"{what} cannot be saved. Write it as a file of its own, which registers it by name.")
     return {"name": value.name, "options": dict(vars(value))}
+
+
+def _digest_of(law: Law) -> dict[str, Any]:
+    """Of what a law computes, as lowered for CPU: constants from around its functions are in there."""
+    number = jax.ShapeDtypeStruct((), "float64")
+    theta, x = {p.name: number for p in law.params()}, dict.fromkeys(law.inputs, number)
+    with precision("float64"):
+        digest = hashlib.sha256(repr((type(law).__qualname__, law.inputs, law.params())).encode())
+        for f, inputs in ((law.loss, x), (law.rescale, x | {"loss": number})):
+            digest.update(jax.jit(f).trace(theta, inputs).lower(lowering_platforms=("cpu",)).as_text().encode())
+    return {"sha256": digest.hexdigest()}
 
 
 def encode_checks(checks: Iterable[Check]) -> str:

@@ -75,7 +75,7 @@ class FolderStore:
             reason = getattr(problem, "strerror", None) or problem
             raise StorageError(f"cannot use {shown(folder)}: {reason}. Choose another folder.") from problem
         if there:
-            self._check(_read(self._path(there[0]))[0])
+            self._check(_read(self._path(there[0]), batch)[0])
 
     @classmethod
     def of_folder(cls, folder: str | Path) -> Self:
@@ -100,7 +100,7 @@ class FolderStore:
             return self._last[1]
         if not (path := self._path(number)).exists():
             return None
-        batch, chunk = _read(path)
+        batch, chunk = _read(path, self.batch)
         self._check(batch)
         if (chunk.start, len(chunk.tables)) != (number * self.batch.chunk, len(self.batch.indices(number))):
             raise StorageError(f"{shown(path)} contains other tables than those of its number; {REMEDY}.")
@@ -151,7 +151,7 @@ def _numbers(folder: Path) -> list[int]:
     return sorted(int(name[1]) for name in found if name)
 
 
-def _read(path: Path) -> tuple[Batch, Chunk]:
+def _read(path: Path, known: Batch | None = None) -> tuple[Batch, Chunk]:
     with reading(path, REMEDY) as file:
         contents = from_netcdf(file, FORMAT_VERSION)
-        return Batch.of(contents.attrs), Chunk.decode(contents)
+        return Batch.of(contents.attrs, known), Chunk.decode(contents)

@@ -197,7 +197,7 @@ def fit_many(
         Table i has a seed of its own, `fits[i].seed`, whatever the chunks and devices.
     folder
         Results are streamed there, `chunk` tables a netCDF file. After an interruption, the same call goes on where it
-        stopped; `scalefit.load(folder)` reads the fits again, without the tables.
+        stopped; `scalefit.load(folder)` reads the fits again, without the tables, unless the law is a function.
     chunk
         Tables a file, 256 by default on CPU, more on accelerators.
     progress
@@ -213,8 +213,7 @@ def fit_many(
     OptionError
         There is no such engine, or no such seed or chunk.
     StorageError
-        The folder cannot be written, contains the fits of another model, engine, seed or table, or the model cannot be
-        stored: its law is a function.
+        The folder cannot be written, or contains the fits of another model, engine, seed or table.
 
     Notes
     -----

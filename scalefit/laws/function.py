@@ -15,7 +15,7 @@ class FunctionLaw(Law, listed=False):
     """Any loss, as a function of parameters and one run's inputs, both by name, written in `jax.numpy`.
 
     Two laws are equal if their functions are the same object. Such a fit cannot be saved: write the law as a file
-    for that.
+    for that. A folder of `fit_many` knows it by what it computes, and is taken up again by the same call.
 
     Parameters
     ----------
