@@ -72,3 +72,10 @@ def test_runs_can_be_pickled_and_hold_only_numbers_and_text():
     assert runs["when"].dtype.kind == "U"
     with pytest.raises(sf.DataError, match="type"):
         sf.Runs({**COLUMNS, "loss": ["3", "2.8", "2.6"]})
+
+
+def test_masked_values_are_missing():
+    with pytest.raises(sf.DataError, match="row 2: tokens.*missing"):
+        sf.Runs({**COLUMNS, "tokens": np.ma.masked_array([1, 2, 3], [False, True, False])})
+    with pytest.raises(sf.DataError, match="type"):
+        sf.Runs({**COLUMNS, "tokens": np.array([1, 2, 3], "timedelta64[s]")})

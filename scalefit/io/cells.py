@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from scalefit._bad_cells import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.errors import DataError, OptionError, quoted, shortened
 from scalefit.io.columns import Chosen
-from scalefit.runs import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._bad_cells import refuse
 from scalefit.counting import refuse_mix
 from scalefit.errors import DataError, DataWarning, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES
@@ -17,7 +18,7 @@ from scalefit.io.history import check_history
 from scalefit.io.join import one_table
 from scalefit.io.rows import finished_rows
 from scalefit.io.sources import open_table
-from scalefit.runs import Runs, refuse
+from scalefit.runs import Runs
 
 if TYPE_CHECKING:
     import pandas as pd
