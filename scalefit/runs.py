@@ -208,7 +208,8 @@ class Runs(Result):
 def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:
     """A read-only column of floats, or of texts where its values are not numbers."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.filled(np.nan) if values.dtype.kind == "f" else values.astype(object).filled(np.nan)
+        kind = float if values.dtype.kind in "fiub" else object
+        values = np.ma.filled(values.astype(kind), np.nan)
     array = np.array(values)
     if array.ndim != 1:
         raise DataError(f"column {name!r} has shape {array.shape}. Give one value for every run.")
