@@ -43,7 +43,7 @@ def test_the_240_runs_mix_well(chinchilla_fit):
     table = chinchilla_fit.summary(budgets=[1e21, 5.76e23])
     law_only = table[table["posterior"] == "law only"]
     assert law_only[["ess_bulk", "ess_tail"]].min().min() >= 400
-    assert law_only["r_hat"].max() <= 1.01
+    assert law_only["r_hat"].isna().all()  # parts of one weighted sample cannot disagree
     assert set(table.loc[["N_opt[1e21]", "loss[5.76e23]"], "posterior"]) == {"with discrepancy"}
     assert chinchilla_fit.stats["pareto_k"].max() < 0.7
 

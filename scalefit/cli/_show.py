@@ -75,6 +75,8 @@ def print_quantities(
     """Print a table of quantities, one a row, each in its unit: that of `units`, or that of its name."""
     from scalefit._quantities import quantity
 
+    if "r_hat" in table and table["r_hat"].isna().all():
+        table = table.drop(columns="r_hat")  # there is none of one weighted sample
     rows = []
     for row, values in table.iterrows():
         unit = quantity(str(row), units.get(str(row))).unit

@@ -15,7 +15,8 @@ from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit._tables import INTERVAL
-from scalefit.diagnostics.checks import Draws
+from scalefit.diagnostics.checks import Draws, Stats
+from scalefit.numerics.effective import effective_draws
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +25,16 @@ FIGURES = ("r_hat", "ess_bulk", "ess_tail", "mcse_median")
 ONE_SD_BELOW, ONE_SD_ABOVE = 0.1586553, 0.8413447  # of a normal distribution, in probability
 
 
-def convergence(quantities: Draws) -> dict[str, dict[str, float]]:
+def convergence(quantities: Draws, stats: Stats | None = None) -> dict[str, dict[str, float]]:
     """Rank-normalised split R-hat, bulk and tail ESS, and the standard error of the median.
 
     Parameters
     ----------
     quantities
         Quantity -> draws (chain, draw).
+    stats
+        The sampler's own numbers. Where they say that the draws are resampled from one weighted sample, the ESS is that
+        of the weights, and there is no R-hat: parts of one sample cannot disagree.
 
     Returns
     -------
@@ -42,8 +46,31 @@ def convergence(quantities: Draws) -> dict[str, dict[str, float]]:
     figures = np.full((len(FIGURES), len(names)), np.nan)
     moving = np.ptp(draws, axis=(0, 1)) > 0
     if draws.shape[1] >= 4 and moving.any():
-        figures[:, moving] = _figures(draws[..., moving])
+        moved = draws[..., moving]
+        figures[:, moving] = _weighted_figures(moved, stats) if stats and is_weighted(stats) else _figures(moved)
     return {name: dict(zip(FIGURES, map(float, figures[:, i]), strict=True)) for i, name in enumerate(names)}
+
+
+def is_weighted(stats: Stats) -> bool:
+    """Whether draws with these statistics are resampled from one weighted sample."""
+    return "pareto_k" in stats
+
+
+def _weighted_figures(
+    draws: Float[np.ndarray, "chain draw quantity"], stats: Stats
+) -> Float[np.ndarray, "figure quantity"]:
+    if "log_weight" not in stats:
+        return np.concatenate([np.full((1, draws.shape[-1]), np.nan), _figures(draws)[1:]])
+    flat = draws.reshape(-1, draws.shape[-1])
+    ordered = np.sort(flat, axis=0)
+    log_weight, k = np.ravel(stats["log_weight"]).astype(float), float(np.ravel(stats["pareto_k"])[0])
+
+    def ess_below(prob: float) -> np.ndarray:
+        return effective_draws((flat <= np.quantile(ordered, prob, axis=0)).astype(float), log_weight, k)
+
+    bulk = effective_draws(_normal_scores(draws).reshape(flat.shape), log_weight, k)
+    tail = np.minimum(ess_below(0.05), ess_below(0.95))
+    return np.stack([np.full(len(bulk), np.nan), bulk, tail, _median_error(ordered, ess_below(0.5))])
 
 
 def _figures(draws: Float[np.ndarray, "chain draw quantity"]) -> Float[np.ndarray, "figure quantity"]:
@@ -90,7 +117,7 @@ def _median_error(
     return np.where(np.isnan(ess), np.nan, (high - low) / 2)
 
 
-def chain_table(draws: Draws, prob: float = 0.9) -> "pd.DataFrame":
+def chain_table(draws: Draws, prob: float = 0.9, stats: Stats | None = None) -> "pd.DataFrame":
     """Intervals of quantities, and how well the chains mixed.
 
     Parameters
@@ -99,15 +126,18 @@ def chain_table(draws: Draws, prob: float = 0.9) -> "pd.DataFrame":
         Quantity -> draws (chain, draw).
     prob
         Probability of every interval, equal-tailed.
+    stats
+        The sampler's own numbers, as for `convergence`.
 
     Returns
     -------
     pandas.DataFrame
-        Rows: quantities. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
+        Rows: quantities. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat (NaN for one weighted sample),
+        mcse_median.
     """
     import pandas as pd
 
-    rows = convergence(draws)
+    rows = convergence(draws, stats)
     for name, values in draws.items():
         rows[name] |= dict(zip(INTERVAL, interval(values, prob, axis=(0, 1)), strict=True))
     columns = [*INTERVAL, "ess_bulk", "ess_tail", "r_hat", "mcse_median"]

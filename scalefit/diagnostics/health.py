@@ -1,14 +1,19 @@
-"""Can these draws, and this model, be trusted? A number, a verdict and a sentence for each check."""
+"""Can these draws, and this model, be trusted? A number, a verdict and a sentence for each check.
+
+Checks of the table come first, then those of the model on it, then those of the draws: causes before what they cause.
+"""
 
 from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
 from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
+from scalefit.diagnostics.misfit import check_misfit
+from scalefit.diagnostics.rows import check_rows
 from scalefit.diagnostics.sampler import check_chains, check_sampler, check_search
 from scalefit.model.model import BoundModel
 
 
 def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: str = "posterior") -> Health:
-    """Make every check that these draws allow; chains and priors are checked for a posterior alone.
+    """Make every check that table, model and draws allow; chains and priors are checked for a posterior alone.
 
     Parameters
     ----------
@@ -28,15 +33,15 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
     Health
         The checks and their verdict.
     """
-    design = (*check_search(stats, kind), *check_design(bound))
+    table = (*check_design(bound), *check_rows(bound.runs), *check_misfit(bound, draws), *check_search(stats, kind))
     if kind != "posterior":
-        return Health(design)
+        return Health(table)
     learned = (
         *check_learning(bound, draws, derived),
         *check_tails(draws),
         *check_discrepancy_prior(bound.model, draws),
     )
-    return Health((*check_chains({**draws, **derived}, stats), *check_sampler(stats), *design, *learned))
+    return Health((*table, *learned, *check_chains({**draws, **derived}, stats), *check_sampler(stats)))
 
 
 def assess_chains(draws: Draws, stats: Stats) -> Health:

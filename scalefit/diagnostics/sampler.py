@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalefit.diagnostics.checks import Check, Draws, Stats, grade
-from scalefit.diagnostics.convergence import convergence
+from scalefit.diagnostics.convergence import convergence, is_weighted
 from scalefit.numerics.importance import PARETO_K
 
 MOST_R_HAT, FAIL_R_HAT = 1.01, 1.05
@@ -39,21 +39,27 @@ def check_chains(draws: Draws, stats: Stats) -> Iterable[Check]:
     Yields
     ------
     Check
-        "R-hat", "bulk ESS" and "tail ESS", each for the quantity where it is worst.
+        "R-hat", "bulk ESS" and "tail ESS", each for the quantity where it is worst; no R-hat of a weighted sample,
+        whose parts cannot disagree.
     """
-    found = convergence(draws)
-    worst = max(found, key=lambda name: np.nan_to_num(found[name]["r_hat"], nan=np.inf))
-    r_hat = found[worst]["r_hat"]
-    sentence = f"R-hat is {r_hat:.3f} at most, for {worst}."
-    if not r_hat <= MOST_R_HAT:
-        sentence = f"the chains disagree, with an R-hat of {r_hat:.3f} for {worst}. Run longer, or look for two modes."
-    yield Check("R-hat", grade(r_hat, r_hat <= MOST_R_HAT, r_hat <= FAIL_R_HAT), r_hat, sentence)
+    found = convergence(draws, stats)
+    if not is_weighted(stats):
+        yield _r_hat({name: figures["r_hat"] for name, figures in found.items()})
     for kind in ("bulk", "tail"):
         least = min(found, key=lambda name: np.nan_to_num(found[name][f"ess_{kind}"], nan=-1.0))
         ess = found[least][f"ess_{kind}"]
         sentence = f"{least} has the fewest effective draws, {ess:.0f}"
         sentence += "." if ess >= LEAST_ESS else ", so that intervals show Monte Carlo error. Take more draws."
         yield Check(f"{kind} ESS", grade(ess, ess >= LEAST_ESS, ess >= FAIL_ESS), ess, sentence)
+
+
+def _r_hat(found: dict[str, float]) -> Check:
+    worst = max(found, key=lambda name: np.nan_to_num(found[name], nan=np.inf))
+    r_hat = found[worst]
+    sentence = f"R-hat is {r_hat:.3f} at most, for {worst}."
+    if not r_hat <= MOST_R_HAT:
+        sentence = f"the chains disagree, with an R-hat of {r_hat:.3f} for {worst}. Run longer, or look for two modes."
+    return Check("R-hat", grade(r_hat, r_hat <= MOST_R_HAT, r_hat <= FAIL_R_HAT), r_hat, sentence)
 
 
 def check_sampler(stats: Stats) -> Iterable[Check]:

@@ -84,14 +84,14 @@ class Fit(Draws, Result):
         """
         import pandas as pd
 
-        law_only = chain_table({**self.draws, **self.law_derived}, prob)
+        law_only = chain_table({**self.draws, **self.law_derived}, prob, self.stats)
         law_only["posterior"] = posterior_name(False)
         if not trades(self.model.law):
             return law_only
         as_usual = budgets is None and discrepancy is None and not fixed
         discrepancy = self.resolve(discrepancy)
         optima = self._largest if as_usual else self.optima(budgets, discrepancy, **fixed)
-        answers = chain_table(optima, prob)
+        answers = chain_table(optima, prob, {"pareto_k": np.zeros(1)} if discrepancy else self.stats)
         return pd.concat([law_only, answers.assign(posterior=posterior_name(discrepancy))])
 
     @cached_property

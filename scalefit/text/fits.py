@@ -9,6 +9,10 @@ from scalefit.text.phrases import ratio
 from scalefit.units import format_flops
 
 FEW = 0.02  # of the draws
+OF_DRAWS = (
+    "engine", "convergence of the search", "learning", "R-hat", "bulk ESS", "tail ESS", "Pareto k", "modes",
+    "divergences", "E-BFMI", "tree depth",
+)  # fmt: skip
 LAW_ONLY_COVERAGE = (
     "On public sweeps held out, nominal 90% intervals of the law alone contained about a third of the losses of larger "
     "runs."
@@ -18,14 +22,15 @@ LAW_ONLY_COVERAGE = (
 def health_sentence(health: Health) -> str:
     """The verdict that is not ok and the reason for it, without the advice; empty where all is well.
 
-    Of several the last: checks of the table, which come after those of the draws, are the cause of theirs.
+    Of several the first that is about the table or the model: what the draws show is their effect.
     """
     if not health.doubts:
         return ""
-    *_, worst = (check for check in health.doubts if check.verdict == health.verdict)
-    advice = "Do not rely on this answer" if worst.verdict == "fail" else "Rely on this answer with care"
-    reason = worst.sentence.split(". ")[0].rstrip(".")
-    return f"The fit's health is {worst.verdict}. {advice}. The check of {worst.name} reports: {reason}."
+    worst = [check for check in health.doubts if check.verdict == health.verdict]
+    first = min(worst, key=lambda check: check.name in OF_DRAWS)
+    advice = "Do not rely on this answer" if first.verdict == "fail" else "Rely on this answer with care"
+    reason = first.sentence.split(". ")[0].rstrip(".")
+    return f"The fit's health is {first.verdict}. {advice}. The check of {first.name} reports: {reason}."
 
 
 def search_sentence(unconverged: float) -> str:
