@@ -370,11 +370,11 @@ def test_what_nobody_foresaw_is_still_one_sentence(run, monkeypatch):
 
 
 def test_bad_rows_reach_the_user(run, tmp_path):
-    (tmp_path / "bad.csv").write_text("N,D,loss\n1e8,2e9,3\n1e8,x,2.9\n3e8,1e9,nan\n")
+    (tmp_path / "bad.csv").write_text("N,D,loss\n1e8,2e9,3\n1e8,x,2.9\n3e8,1e9,y\n")
     code, _, err = run("fit", tmp_path / "bad.csv")
     assert code == 2
     assert "row 2: tokens" in err
-    assert "row 3: loss" in run("fit", tmp_path / "bad.csv", "--keep-unfinished")[2]
+    assert "row 3: loss" in err
 
 
 # Streams and signals

@@ -27,7 +27,7 @@ Format = Annotated[
     typer.Option(metavar="NAME", help=f"Format of the files, else by content: {', '.join(_choices.Format)}."),
 ]
 KeepUnfinished = Annotated[
-    bool, typer.Option("--keep-unfinished", help="Keep rows of runs that have not finished; each needs a loss.")
+    bool, typer.Option("--keep-unfinished", help="Keep runs that have a loss but have not finished.")
 ]
 FitArgument = Annotated[
     str, typer.Argument(metavar="FIT|RUNS", help="A file of `scalefit fit RUNS -o FIT`, or a table to fit first.")

@@ -61,7 +61,8 @@ def read_runs(
         What becomes of a log with a row for each step: "last" keeps each run's last loss, "minimum" its smallest, "all"
         keeps every row. By default logs give the last; a table that has tokens in each row is kept as it is.
     keep_unfinished
-        Whether rows are kept whose state is not finished, or that have no loss. A row without a loss is an error then.
+        Whether runs that have a loss are kept although their state is not finished. Rows without one are always left
+        out, and counted in a note.
 
     Returns
     -------
@@ -100,9 +101,8 @@ def read_runs(
         )
     notes += column_notes(whole, chosen)
     frame = rename(whole, chosen)
-    if not keep_unfinished:
-        frame, left_out = finished_rows(frame, chosen, table)
-        notes += left_out
+    frame, left_out = finished_rows(frame, chosen, keep_unfinished, table)
+    notes += left_out
     values, more = _values(frame, chosen, table)
     doubts = find_repeats(values)
     for doubt in doubts:

@@ -1,4 +1,4 @@
-"""Which rows are runs: those that are not finished, diverged or have no loss are left out and counted."""
+"""Which rows are runs: those that have no loss, diverged or have not finished are left out and counted."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ _UNFINISHED = frozenset({
 _NO, _YES = frozenset({"false", "no", "0", "0.0"}), frozenset({"true", "yes", "1", "1.0"})
 
 
-def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["pd.DataFrame", list[str]]:
-    """Leave out rows that are no finished run.
+def finished_rows(
+    frame: "pd.DataFrame", chosen: Chosen, keep_unfinished: bool, table: str
+) -> tuple["pd.DataFrame", list[str]]:
+    """Leave out rows that are no finished run with a loss.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["p
         The table under canonical names, plain.
     chosen
         Its columns.
+    keep_unfinished
+        Whether runs that have a loss are kept although they have not finished, or are marked as diverged.
     table
         What the table is called.
 
@@ -45,14 +49,15 @@ def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["p
     DataError
         No row is left.
     """
-    unfinished = _unfinished(frame, chosen)
+    none = np.zeros(len(frame), dtype=bool)
+    unfinished = none if keep_unfinished else _unfinished(frame, chosen)
     loss = frame["loss"].to_numpy()
     if loss.dtype.kind == "f":
         missing, diverged = np.isnan(loss), np.isinf(loss)
     else:
         missing = np.array([is_missing(value) for value in loss], dtype=bool)
         diverged = np.array([is_diverged(value) for value in loss], dtype=bool)
-    diverged = diverged | _marked(frame, "diverged")
+    diverged = diverged | (none if keep_unfinished else _marked(frame, "diverged"))
     reasons = {
         "not finished": unfinished,
         "without a loss": missing & ~unfinished,
@@ -68,8 +73,8 @@ def finished_rows(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple["p
             f"{table}: the table has no runs that finished with a loss ({said}). Add one, or keep these with "
             "keep_unfinished=True (--keep-unfinished)."
         )
-    left_out = len(frame) - int(keep.sum())
-    return frame[keep], [f"{left_out} row(s) are left out: {said}; keep_unfinished=True (--keep-unfinished) keeps them"]
+    remedy = "; keep_unfinished=True (--keep-unfinished) keeps runs with a loss" if unfinished.any() else ""
+    return frame[keep], [f"{len(frame) - int(keep.sum())} row(s) are left out: {said}{remedy}"]
 
 
 def _unfinished(frame: "pd.DataFrame", chosen: Chosen) -> Bool[np.ndarray, " run"]:

@@ -17,6 +17,7 @@ from scalefit.io.history import one_size
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xlsm", ".db", ".sqlite",
            ".sqlite3")  # fmt: skip
 MOST_FILES = 20_000
+NO_TABLES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "args.json")
 GENERIC = ("metrics", "trainer_state", "tracker_metrics", "results", "log", "logs", "history", "train", "eval", "data")
 
 
@@ -64,16 +65,17 @@ def open_table(source: Any, format: str | None = None) -> Opened:
     if isinstance(source, os.PathLike):
         source = Path(source)
     if isinstance(source, list | tuple) and source and all(isinstance(each, str | os.PathLike) for each in source):
-        files = [file for each in source for file in _files(Path(each))]
-        return _of_files(files, f"{len(files)} files", format)
+        found = [_files(Path(each)) for each in source]
+        files = [file for some, _ in found for file in some]
+        return _of_files(files, f"{len(files)} files", format, [note for _, notes in found for note in notes])
     if not isinstance(source, str | Path):
         return Opened((Logged(of_object(source)),), "the table")
     path = Path(source)
-    files = _files(path)
+    files, notes = _files(path)
     if files == [path]:
         logged = read_file(path, format)
         return Opened((_named(_plain(logged, path), path, lone=True),), path.name)
-    return _of_files(files, path.name or str(path), format)
+    return _of_files(files, path.name or str(path), format, notes)
 
 
 def is_table(path: Path) -> bool:
@@ -81,7 +83,7 @@ def is_table(path: Path) -> bool:
     if not _exists(path):
         return bool(path.suffix.lower() in ENDINGS or glob.has_magic(str(path)))
     if path.is_dir():
-        return bool(_folder(path))
+        return bool(_folder(path)[0])
     return path.suffix.lower() in ENDINGS or recognise_format(path) is not None
 
 
@@ -92,33 +94,39 @@ def _exists(path: Path) -> bool:
         raise DataError(f"cannot open {quoted(path)}: {problem.strerror}. Correct the path.") from None
 
 
-def _files(path: Path) -> list[Path]:
-    """The files of a path: itself, those in a folder, those of a pattern."""
+def _files(path: Path) -> tuple[list[Path], list[str]]:
+    """The files of a path: itself, those in a folder, those of a pattern; and what is left out."""
     if _exists(path):
-        if path.is_dir() and not (found := _folder(path)):
+        if not path.is_dir():
+            return [path], []
+        files, others = _folder(path)
+        if not files:
             raise DataError(f"the folder {quoted(path)} has no table in it. Name one with {listed(ENDINGS)} files.")
-        return found if path.is_dir() else [path]
+        left_out = f"{len(others)} other file(s) in {path.name} are left out: {listed([p.name for p in others], 3)}"
+        return files, [left_out] if others else []
     if glob.has_magic(str(path)):
-        matches = [Path(name) for name in islice(glob.iglob(str(path), recursive=True), MOST_FILES)]
-        if matches := _latest_states(sorted(matches)):
-            return matches
+        matches = sorted(Path(name) for name in islice(glob.iglob(str(path), recursive=True), MOST_FILES))
+        matches = [file for match in matches for file in (_folder(match)[0] if match.is_dir() else [match])]
+        if matches := _latest_states(matches):
+            return matches, []
         raise DataError(f"no file matches {quoted(path)}. Correct the pattern.")
     raise DataError(
         f"there is no file {quoted(path, 200)}. Correct the path, or choose a shipped table from `scalefit data`."
     )
 
 
-def _folder(path: Path) -> list[Path]:
-    """The tables in a folder: trainer states, run folders of W&B, else its files, or those below it."""
+def _folder(path: Path) -> tuple[list[Path], list[Path]]:
+    """The tables in a folder: trainer states, run folders of W&B, else its files, or those below it; and the others."""
     if FORMATS["wandb"].recognises(path, b""):
-        return [path]
+        return [path], []
     below = sorted(islice((p for p in path.rglob("*") if not _hidden(p, path)), MOST_FILES))
+    files = [p for p in below if p.suffix.lower() in ENDINGS and p.is_file() and p.name not in NO_TABLES]
+    top = [p for p in files if p.parent == path]
     if states := _latest_states([p for p in below if p.name == "trainer_state.json"]):
-        return states
+        return states, [p for p in top if p not in states]
     if summaries := [p for p in below if p.name == SUMMARY]:
-        return sorted({p.parents[2] if p.parent.name == "files" else p.parent for p in summaries})
-    files = [p for p in below if p.suffix.lower() in ENDINGS and p.is_file() and p.name != "config.json"]
-    return [p for p in files if p.parent == path] or files
+        return sorted({p.parents[2] if p.parent.name == "files" else p.parent for p in summaries}), top
+    return (top, []) if top else (files, [])
 
 
 def _hidden(path: Path, top: Path) -> bool:
@@ -142,7 +150,7 @@ def _latest_states(files: list[Path]) -> list[Path]:
     return [*others, *(file for _, file in latest.values())]
 
 
-def _of_files(files: list[Path], name: str, format: str | None) -> Opened:
+def _of_files(files: list[Path], name: str, format: str | None, notes: list[str]) -> Opened:
     parts, unknown = [], []
     for file in files:
         if format is None and file.is_file() and recognise_format(file) is None:
@@ -151,7 +159,7 @@ def _of_files(files: list[Path], name: str, format: str | None) -> Opened:
             parts.append(_named(_plain(read_file(file, format), file), file, lone=False))
     if not parts:
         raise DataError(f"none of the files {listed(unknown)} is a table. Give {', '.join(FORMATS)}.")
-    notes = [f"{len(unknown)} file(s) that are no tables are left out: {listed(unknown, 3)}"] if unknown else []
+    notes += [f"{len(unknown)} file(s) that are no tables are left out: {listed(unknown, 3)}"] if unknown else []
     notes += [f"{len(parts)} files were joined"] if len(parts) > 1 else []
     parts[0] = replace(parts[0], notes=(*notes, *parts[0].notes))
     return Opened(tuple(parts), name)
