@@ -1,5 +1,7 @@
 """Names of columns as trackers, papers and courses write them; units in names; what follows from other columns."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,12 +99,23 @@ def test_held_out_losses_come_before_training_losses():
 
 
 def test_a_column_that_looks_like_a_quantity_is_named_once():
-    runs = sf.read_runs(
-        {"N": N, "D": D, "loss": LOSS, "gpu_compute_used": C, "lm_eval_loss": LOSS, "note": ["a", "b", "c"]}
-    )
+    runs = sf.read_runs({"N": N, "D": D, "loss": LOSS, "my_tokens": D, "aux_loss": LOSS, "note": ["a", "b", "c"]})
     (note,) = (note for note in runs.notes if "not used" in note)
-    assert "'gpu_compute_used' (flops)" in note
-    assert "'lm_eval_loss' (loss)" in note
+    assert "'my_tokens' (tokens)" in note
+    assert "'aux_loss' (loss)" in note
+
+
+def test_compute_under_any_name_is_used():
+    runs = sf.read_runs({"N": N, "D": D, "loss": LOSS, "gpu_flops_used": 1.3 * C})
+    np.testing.assert_allclose(runs.flops, 1.3 * C)
+    assert said(runs, "flops: column 'gpu_flops_used'")
+    two = sf.read_runs({"N": N, "D": D, "loss": LOSS, "gpu_flops_used": 1.3 * C, "our_flops_counted": C})
+    assert said(two, "not used", "'gpu_flops_used'", "'our_flops_counted'")
+
+
+def test_a_perplexity_is_no_loss_and_is_named():
+    with pytest.raises(sf.DataError, match="'val_ppl' is a perplexity.*logarithm"):
+        sf.read_runs({"N": N, "D": D, "val_ppl": np.exp(LOSS)})
 
 
 def test_a_column_of_rates_is_no_compute_and_says_so():
@@ -148,13 +161,14 @@ def test_params_from_a_shape_an_architecture_or_a_size():
         ({"params": N, "tokens": D / 1e9, "loss": LOSS}, "tokens"),
         ({"params": N, "tokens": D * 1e9, "loss": LOSS}, "tokens"),
         ({"params": N, "Compute": C / 1e18, "loss": LOSS}, "tokens"),
+        ({"params": N, "tokens": D, "flops": C / 1e18, "loss": LOSS}, "flops"),
     ],
 )
 def test_counts_in_another_unit_are_refused_by_name(columns, name):
     mapping = {"params": "size"} if "size" in columns else {}
     with pytest.raises(sf.DataError, match=name) as refusal:
         sf.read_runs(columns, **mapping)
-    assert "unit" in str(refusal.value)
+    assert re.search("unit|millions", str(refusal.value))
 
 
 def test_log_likelihoods_are_named():

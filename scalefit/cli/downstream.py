@@ -14,7 +14,7 @@ from scalefit.cli._show import console, health_json, print_grid, print_json, pri
 
 @app.command()
 def downstream(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet file, one row a model.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A table in a file, one row a model.")],
     loss: Annotated[str, typer.Option(metavar="COL", help="Column of the loss on the task, any unit.")],
     accuracy: Annotated[str, typer.Option(metavar="COL", help="Column of accuracies, shares.")],
     at: Annotated[

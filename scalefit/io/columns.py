@@ -93,6 +93,9 @@ def choose(
         if own := _only(found, canonical, table):
             sources[canonical] = own
     _refuse_twice(sources, table)
+    if "flops" in wanted - set(sources) and {"params", "tokens"} <= set(sources):
+        likely = [column for column in free if looks_like(column) == "flops"]
+        sources |= {"flops": likely[0]} if len(likely) == 1 else {}
     if "params" in wanted and "active_params" not in sources:
         active = [column for column, kind in telling.items() if kind == "active" and column not in sources.values()]
         sources |= {"active_params": active[0]} if len(active) == 1 else {}
@@ -163,6 +166,19 @@ def _refuse_twice(sources: Mapping[str, str], table: str) -> None:
         seen[own] = canonical
 
 
+def no_loss(columns: list[str], table: str) -> str:
+    """That no column is a loss, and which may be made one."""
+    if likely := [column for column in columns if re.search("(^|_)(ppl|perplexity)(_|$)", read_name(column).leaf)]:
+        return (
+            f"{table}: no column is a loss, and {quoted(likely[0])} is a perplexity. "
+            "Add a column with its logarithm, which is the loss in nats."
+        )
+    return (
+        f"{table}: none of the columns {listed(columns, 20)} is a loss. "
+        "Name it, as in loss='final_loss' (--loss on the command line)."
+    )
+
+
 def rename(frame: "pd.DataFrame", chosen: Chosen) -> "pd.DataFrame":
     """The frame with the chosen columns under their canonical names.
 
@@ -175,7 +191,7 @@ def rename(frame: "pd.DataFrame", chosen: Chosen) -> "pd.DataFrame":
 
 def _is_indirect(own: str) -> bool:
     found = recognise(own)
-    return found is not None and (found[1] > 0 or len(read_name(own).pieces) > 1)
+    return stated_convention(own) is None and (found is None or found[1] > 0 or len(read_name(own).pieces) > 1)
 
 
 def _is_number(column: Any) -> bool:
@@ -204,7 +220,7 @@ def column_notes(frame: "pd.DataFrame", chosen: Chosen) -> list[str]:
     derived = {
         name: own
         for name, own in chosen.sources.items()
-        if name not in chosen.given and name not in chosen.factors and _is_indirect(own)
+        if name in COMMON_NAMES and name not in {*chosen.given, *chosen.factors} and _is_indirect(own)
     }
     if derived:
         notes.append("; ".join(f"{name}: column {quoted(own)}" for name, own in derived.items()))

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Int
 
+from scalefit.counting import flops_6nd
 from scalefit.errors import DataError
 from scalefit.io.columns import Chosen
 from scalefit.io.derive import rows_listed
 
 SMALLEST_PARAMS, SMALLEST_TOKENS = 1e4, 1e3
 TOKENS_PER_PARAM = (0.01, 1e6)  # of the median run
+OVER_6ND = (1e-3, 1e3)  # compute over 6 N D of the median run
 USUAL_PARAMS = 1e5
 _UNITS = "Write 70M or 7e7, or state the unit in the name, as in 'params (M)'"
 
@@ -30,7 +32,8 @@ def refuse_implausible(columns: Mapping[str, np.ndarray], chosen: Chosen, table:
     Raises
     ------
     DataError
-        All N lie below 1e4, all D below 1e3, or the median run's tokens per parameter outside [0.01, 1e6].
+        All N lie below 1e4, all D below 1e3, the median run's tokens per parameter outside [0.01, 1e6], or its compute
+        outside [1e-3, 1e3] times 6 N D.
     """
     for name, smallest in (("params", SMALLEST_PARAMS), ("tokens", SMALLEST_TOKENS)):
         if name in columns and columns[name].max() < smallest:
@@ -46,6 +49,13 @@ def refuse_implausible(columns: Mapping[str, np.ndarray], chosen: Chosen, table:
             raise DataError(
                 f"{table}: the median is {ratio:.3g} tokens per parameter, so {chosen.column(off)} are in another unit "
                 f"than {chosen.column(other)}. {_UNITS}."
+            )
+    if {"params", "tokens", "flops"} <= set(columns):
+        ratio = float(np.median(columns["flops"] / flops_6nd(columns["params"], columns["tokens"])))
+        if not OVER_6ND[0] <= ratio <= OVER_6ND[1]:
+            raise DataError(
+                f"{table}: the median is {ratio:.3g} times 6 N D, so {chosen.column('flops')} are in another unit. "
+                "State it in the name, as in 'compute (EFLOP)', or leave the column out."
             )
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from scalefit._bad_cells import refuse
-from scalefit.counting import refuse_mix
+from scalefit.counting import flops_6nd, refuse_mix
 from scalefit.errors import DataError, DataWarning, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES
 from scalefit.io.cells import parse_columns
-from scalefit.io.columns import Chosen, choose, column_notes, rename
+from scalefit.io.columns import Chosen, choose, column_notes, no_loss, rename
 from scalefit.io.derive import complete_6nd, from_other_columns
 from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
 from scalefit.io.history import check_history
@@ -95,10 +95,7 @@ def read_runs(
     if whole.empty:
         raise DataError(f"{table}: the table has no runs. Give a table with a row for every run.")
     if "loss" not in chosen.sources:
-        raise DataError(
-            f"{table}: none of the columns {listed(whole.columns, 20)} is a loss. "
-            "Name it, as in loss='final_loss' (--loss on the command line)."
-        )
+        raise DataError(no_loss(list(whole.columns), table))
     notes += column_notes(whole, chosen)
     frame = rename(whole, chosen)
     frame, left_out = finished_rows(frame, chosen, keep_unfinished, table)
@@ -119,8 +116,8 @@ def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str
     refuse(bad, table)
     found, notes = from_other_columns(frame, values)
     values |= found
-    refuse_implausible(values, chosen, table)
     values, dropped = _without_rates(values, chosen)
+    refuse_implausible(values, chosen, table)
     derived, more = complete_6nd(values)
     values |= derived
     refuse_implausible(values, chosen, table)
@@ -132,7 +129,7 @@ def _without_rates(values: dict[str, Any], chosen: Chosen) -> tuple[dict[str, An
     own = chosen.sources.get("flops", "")
     if "flops" in chosen.given or not {"params", "tokens", "flops"} <= set(values) or own == "flops":
         return values, []
-    ratio = values["flops"] / (6.0 * values["params"] * values["tokens"])
+    ratio = values["flops"] / flops_6nd(values["params"], values["tokens"])
     if not ((ratio < 0.02) | (ratio > 50)).all():
         return values, []
     note = (

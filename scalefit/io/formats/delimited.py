@@ -110,6 +110,8 @@ def _parse(source: object, separator: str, skipped: int, path: Path) -> "pd.Data
     counts = Counter(name for name in header if name != "nan")
     if repeated := sorted(name[:60] for name, count in counts.items() if count > 1):
         raise DataError(f"{path.name}: the header repeats {', '.join(repeated[:10])}. Rename one of the columns.")
+    if all(re.fullmatch(_NUMBER, name.strip()) for name in header):
+        raise DataError(f"{path.name}: the first line has numbers and no names. Put the names of the columns there.")
     if isinstance(source, io.StringIO):
         source.seek(0)
     if marked:
