@@ -1,5 +1,8 @@
 """Atomic writes: files that are complete or absent."""
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path
-        Where the file shall be.
+        Where the file shall be. A link is followed; a file there gives the new one its mode.
 
     Yields
     ------
@@ -25,12 +28,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The file cannot be written or moved.
+        The file cannot be written or moved, is read-only, or is a device or a pipe.
     """
+    path = Path(os.path.realpath(path))
+    mode = _mode_of(path)
     unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
     _interrupt.unfinished.add(unfinished)
     try:
         unfinished.touch()
+        if mode is not None:
+            unfinished.chmod(mode)
         yield unfinished
         unfinished.replace(path)
     finally:
@@ -55,3 +62,16 @@ def atomic_write(path: Path, content: bytes | bytearray | memoryview) -> None:
     """
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Of a file that may be replaced, which the system would do to any; None where there is none."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    if not mode & 0o222:
+        raise OSError(errno.EACCES, "it is read-only", str(path))
+    return stat.S_IMODE(mode)

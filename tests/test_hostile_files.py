@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 
 import h5py
@@ -218,6 +220,32 @@ def virtual(file):
 def test_a_hostile_file_is_refused(saved, change):
     sealed(saved, change[1])
     refused(saved)
+
+
+LIMITED = """
+import resource, sys
+import scalefit as sf
+sf.load(sys.argv[1])
+used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
+for path in sys.argv[2:]:
+    try:
+        sf.load(path)
+    except sf.StorageError as refusal:
+        print("MemoryError" in str(refusal))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="not Linux")
+def test_hostile_files_are_refused_under_a_memory_limit(saved, tmp_path):
+    """Of HDF5's own memory too: 200 MB beyond what reading an honest file took."""
+    paths = []
+    for change in (grow, unwritten, virtual, attribute("kind", "x" * 60_000)):
+        paths.append(tmp_path / f"{len(paths)}.nc")
+        paths[-1].write_bytes(saved.read_bytes())
+        sealed(paths[-1], change)
+    done = subprocess.run([sys.executable, "-c", LIMITED, saved, *paths], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["False"] * len(paths), done.stderr
 
 
 def test_a_small_file_of_gigabytes_is_small(saved):

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from scalefit import _interrupt, _program_files
-from scalefit.cli._streams import standard_streams
+from scalefit.cli._streams import OutputError, standard_streams
 from scalefit.errors import DataWarning, FitWarning, ScalefitError
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name of its own
@@ -94,10 +94,11 @@ def _sentence(problem: Exception) -> str:
         return " ".join(str(problem).splitlines())
     if isinstance(problem, USAGE_ERROR):
         return _usage_sentence(problem)
+    if isinstance(problem, OutputError):
+        return f"cannot write to standard output: {problem}. Redirect it elsewhere."
     if isinstance(problem, OSError):
-        if problem.filename is None:
-            return f"cannot write to standard output: {problem.strerror or problem}. Redirect it elsewhere."
-        return f"cannot use {shorten(str(problem.filename))}: {problem.strerror}. Choose another path."
+        where = os.curdir if problem.filename is None else shorten(str(problem.filename))
+        return f"cannot use {where}: {problem.strerror or problem}. Choose another path."
     if _without_devices():
         platforms = os.environ["JAX_PLATFORMS"]
         return f"JAX cannot start JAX_PLATFORMS={platforms} on this machine. Unset it, or name a platform that is here."

@@ -82,6 +82,8 @@ def check_target(path: Path | None, source: str = "") -> None:
         raise StorageError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
     if path.is_dir():
         raise StorageError(f"cannot write {path}: it is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise StorageError(f"cannot write {path}: it is not a file. Name another.")
     if not os.access(folder, os.W_OK) or (path.exists() and not path.stat().st_mode & 0o222):
         raise StorageError(f"cannot write {path}: it is read-only. Name another file.")
     if source and path.exists() and Path(source).exists() and path.samefile(source):

@@ -24,11 +24,23 @@ PLAIN = {
 }
 
 
-class Output:
-    """A stream that goes on in silence when its reader has left: `scalefit fit RUNS | head -1` is no failure."""
+class OutputError(Exception):
+    """Standard output takes nothing more: a full disk, a closed descriptor."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+
+class Output:
+    """A stream that goes on in silence when its reader has left: `scalefit fit RUNS | head -1` is no failure.
+
+    Parameters
+    ----------
+    stream
+        Where to.
+    needed
+        Raise `OutputError` where it takes nothing more for another reason; else that is silence too.
+    """
+
+    def __init__(self, stream: Any, needed: bool) -> None:
+        self._stream, self._needed = stream, needed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -47,9 +59,10 @@ class Output:
             call()
         except BrokenPipeError:
             self._end()
-        except OSError:
+        except OSError as problem:
             self._end()  # or Python tries again when it exits, and ends with a status of its own
-            raise
+            if self._needed:
+                raise OutputError(problem.strerror or str(problem)) from problem
 
     def _end(self) -> None:
         """Point the descriptor to nowhere, so that what is buffered, and whatever follows, is no error either."""
@@ -69,8 +82,9 @@ def standard_streams() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if sys.stderr is None:
             sys.stderr = stack.enter_context(Path(os.devnull).open("w"))
+        sys.stderr = Output(sys.stderr, needed=False)
         if sys.stdout is not None:
-            sys.stdout = Output(sys.stdout)
+            sys.stdout = Output(sys.stdout, needed=True)
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ from scalefit.cli import _options as options
 from scalefit.cli._app import compare
 from scalefit.cli._decisions import end, further_inputs, machines_of, show, show_json
 from scalefit.cli._files import open_fit
+from scalefit.errors import QuestionError
 
 
 @compare.command("runs")
@@ -39,6 +40,9 @@ def compare_runs(
     asked: Any = first if fit_b is None else (first, open_fit(fit_b, quiet=as_json))
     shared = {"discrepancy": False if law_only else None, **further_inputs(given, first.model.law)}
     found = sf.compare_runs(asked, a, b, gains=(gain_a, gain_b), machines=machines, **shared)  # type: ignore[arg-type]
+    one, other = ((each.params, each.tokens, each.gain) for each in (found.a, found.b))
+    if one == other and fit_b is None:
+        raise QuestionError(f"A and B are the same run, {found.a.name}. Name two different runs.")
     caution = caution_about([(each.params, each.tokens) for each in (found.a, found.b)], found.assumptions)
     shown = caution, [run_comparison_paragraph(found, prob)], found.summary(prob)
     if as_json:
