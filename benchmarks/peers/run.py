@@ -78,6 +78,8 @@ def _attempt(peer: str, method: str, resamples: int, timeout: float) -> Document
         return document | {"seconds": document["seconds"] | {"whole": whole}}
     except subprocess.CalledProcessError as problem:
         return {"error": _last_line(problem.stderr)}
+    except (ValueError, IndexError) as problem:
+        return {"error": f"printed no document: {problem}"}
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {timeout:.0f} s"}
 
@@ -173,14 +175,14 @@ def _rows(documents: list[Document], row) -> list[list]:
 def _posterior(document: Document, ours: Document | None, best: np.ndarray) -> list:
     """ESS, R-hat, distance from the reference, seconds."""
     ess, r_hat = _convergence(document)
-    price, our_price = _price(document), _price(ours) if ours else None
-    ratio = price / our_price if our_price else "-"
+    price = _price(document)
+    ratio = _ratio(price, _price(ours) if ours else 0.0)
     return [ess, f"{r_hat:.4f}" if r_hat else "-", _distance(document), *_seconds(document), price, ratio]
 
 
 def _point(document: Document, ours: Document | None, best: np.ndarray) -> list:
     """Objective, distance from the reference, seconds."""
-    ratio = _run(document) / _run(ours) if ours else "-"
+    ratio = _ratio(_run(document), _run(ours) if ours else 0.0)
     return [f"{document['objective']:.6e}", _distance(document), *_seconds(document), ratio]
 
 
@@ -190,9 +192,14 @@ def _bootstrap(document: Document, ours: Document | None, best: np.ndarray) -> l
     excess = found["objectives"] - best[:n]
     errors = " ".join(f"{name} {found[name].std(ddof=1):.3g}" for name in LAW)
     per_resample = _run(document) / n
-    ratio = per_resample * ours["resamples"] / _run(ours) if ours else "-"
+    ratio = _ratio(per_resample, _run(ours) / ours["resamples"] if ours else 0.0)
     worse = f"{int((excess > 1e-8).sum())}"
     return [n, errors, worse, excess.max(), *_seconds(document), per_resample * WANTED_RESAMPLES, ratio]
+
+
+def _ratio(seconds: float, ours: float) -> float | str:
+    """To scalefit's seconds; a dash where there are none, or too few for the clock."""
+    return seconds / ours if ours > 0 else "-"
 
 
 SECONDS = ["setup CPU s", "run CPU s", "run wall s", "whole process CPU s"]
