@@ -131,7 +131,7 @@ def test_questions_that_are_none(small_fit):
 def test_a_loss_no_size_reaches_asks_for_no_cap_that_was_not_given(point_fit):
     fit = point_fit()
     draws = {name: np.repeat(values, 10, axis=1) for name, values in fit.draws.items()}
-    draws["A"] = draws["A"] * np.repeat([1, 20], [8, 2])
+    draws["A"] = draws["A"] * np.repeat([1, 1e4], [8, 2])
     with pytest.raises(sf.ScalefitError, match=r"no size reaches .* Use a higher loss or less confidence\.$"):
         sf.target(replace(fit, draws=draws), draws["E"][0, 0] + 0.2)
 

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -19,9 +18,10 @@ from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN, tokens_for
+from scalefit.counting import tokens_for
 from scalefit.counting.compute import SAME_COMPUTE
-from scalefit.frontier.optimum import check_optimum, draw_axes, log_loss_of, optimal_log_params, planning_draws
+from scalefit.frontier.budget_lines import best_of_law, best_on_lines
+from scalefit.frontier.optimum import PATHS, check_optimum, draw_axes, planning_draws
 from scalefit.laws import Law
 from scalefit.units import format_count, format_flops
 
@@ -38,13 +38,8 @@ def optima(
     law: Law, theta: dict[str, Any], log_flops: Float[Array, " budget"]
 ) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]:
     """The optimum of every draw of `planning_draws` at every budget: ln N, the loss, and whether it was found."""
-
-    def one(draw: dict[str, Any], log_c: Float[Array, ""]) -> tuple[Array, Array, Array]:
-        loss = log_loss_of(law, draw)
-        log_n, converged = optimal_log_params(loss, log_c)
-        return log_n, loss(log_n, log_c - jnp.log(FLOPS_PER_PARAM_TOKEN) - log_n), converged
-
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(draw_axes(theta), None))(theta, log_flops)
+    one = best_of_law if PATHS not in theta else best_on_lines
+    return jax.vmap(partial(one, law), in_axes=(draw_axes(theta), None))(theta, log_flops)
 
 
 COLUMNS = ("params", "tokens", "tokens_per_param", "loss")

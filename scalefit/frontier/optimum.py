@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,10 @@ LogLoss = Callable[[Scalar, Scalar], Scalar]
 """(ln N, ln D) -> loss, scalars."""
 TRADED = {"params", "tokens"}
 PATHS = "paths"
-# A discrepancy may move an optimum by a factor of e^3 either way; along a budget its length is 1.5, a step .43.
-REACH, GRID = 3.0, 15
+# ln D/N is searched within this of the optimum of the law, in steps of a fifth of a discrepancy's length.
+RATIOS = np.linspace(-12.0, 12.0, 41)
+STENCIL = 7  # points of the polynomial through a discrepancy: an error of 1e-6 of its standard deviation
+TO_POWERS = np.linalg.inv(np.vander(np.arange(STENCIL) - STENCIL // 2.0))
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
 LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 
@@ -71,9 +73,9 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Scalar], Scalar], high:
     along C = 6 N D the two sides are straight lines in ln N, once in logarithms: Newton's method needs a step or two.
     """
     if isinstance(loss, WithDiscrepancy):
-        start = optimum_along(loss.law, tokens_along, high)
-        found = _optimum_near(lambda u: loss(u, tokens_along(u)), start.x)
-        return Root(found.x, found.converged & start.converged)
+        from_law = optimum_along(loss.law, tokens_along, high)
+        found = best_along(loss, tokens_along, from_law.x, (0 * high, high))
+        return Root(found.x, found.converged & from_law.converged)
     tiny = jnp.finfo(high.dtype).tiny
 
     def gap(log_n: Scalar) -> Scalar:
@@ -88,15 +90,62 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Scalar], Scalar], high:
     return find_root(gap_and_slope, jnp.zeros_like(high), high, high / 2)
 
 
-def _optimum_near(loss: Callable[[Scalar], Scalar], start: Scalar) -> Root:
-    """Where a smooth loss is least within `REACH` of `start`: the best of a grid, then the root of its slope there."""
-    grid = start + jnp.linspace(-REACH, REACH, GRID)
-    row = jnp.argmin(jax.vmap(loss)(grid))
-    best, step = grid[row], 2 * REACH / (GRID - 1)
-    downhill = lambda u: -jax.jvp(loss, (u,), (jnp.ones_like(u),))[1]
-    found = find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), best - step, best + step, best, CLOSE)
-    inside = jnp.abs(found.x - start) < REACH + step - 1e-3
-    return Root(found.x, found.converged & inside)
+def best_along(
+    loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], start: Scalar, ends: tuple[Scalar, Scalar]
+) -> Root:
+    """ln N between two ends that minimises a loss with discrepancy along any line, sought around `start`."""
+    ratios = tokens_along(start) - start + RATIOS
+    log_n = jax.vmap(lambda ratio: _size_at(tokens_along, ratio, ends))(ratios)
+    errors = jax.vmap(loss.discrepancy)(log_n, log_n + ratios)
+    return best_on_line(loss, tokens_along, Line(ratios, log_n, errors))[0]
+
+
+class Line(NamedTuple):
+    """A budget's line on a grid.
+
+    Parameters
+    ----------
+    ratios
+        ln D/N, evenly spaced.
+    log_n
+        ln N there.
+    errors
+        The discrepancy at ln N and ln N + ratio.
+    """
+
+    ratios: Float[Array, " ratio"]
+    log_n: Float[Array, " ratio"]
+    errors: Float[Array, " ratio"]
+
+
+def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], line: Line) -> tuple[Root, Scalar]:
+    """ln N of the least loss with discrepancy along a line, and that loss: the best of the grid, refined.
+
+    Between points the discrepancy is a polynomial through the nearest `STENCIL`, the law is itself.
+    """
+    ratios, log_n, errors = line
+    log_d = jax.vmap(tokens_along)(log_n)
+    on_line = jnp.abs(log_d - log_n - ratios) < 1e-3  # not where less than a parameter or a token is left
+    values = jnp.where(on_line, loss.joined(jax.vmap(loss.law)(log_n, log_n + ratios), errors), jnp.inf)
+    row = jnp.argmin(values)
+    first = jnp.clip(row - STENCIL // 2, 0, len(ratios) - STENCIL)
+    powers = (jnp.asarray(TO_POWERS, errors.dtype) * jax.lax.dynamic_slice(errors, (first,), (STENCIL,))).sum(axis=1)
+    middle, step = ratios[first + STENCIL // 2], ratios[1] - ratios[0]
+
+    def along(u: Scalar) -> Scalar:
+        log_d = tokens_along(u)
+        return loss.joined(loss.law(u, log_d), jnp.polyval(powers, (log_d - u - middle) / step))
+
+    downhill = lambda u: -jax.jvp(along, (u,), (jnp.ones_like(u),))[1]
+    low, high = log_n[jnp.minimum(row + 1, len(ratios) - 1)], log_n[jnp.maximum(row - 1, 0)]
+    found = find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), low, high, log_n[row], CLOSE)
+    return Root(found.x, found.converged & (row > 0) & (row < len(ratios) - 1)), along(found.x)
+
+
+def _size_at(tokens_along: Callable[[Scalar], Scalar], ratio: Scalar, ends: tuple[Scalar, Scalar]) -> Scalar:
+    """ln N at which a line has exp(ratio) tokens per parameter; the end that is nearest to it where it has not."""
+    gap = lambda u: tokens_along(u) - u - ratio
+    return find_root(lambda u: jax.jvp(gap, (u,), (jnp.ones_like(u),)), *ends, 0.5 * (ends[0] + ends[1])).x
 
 
 @dataclass(frozen=True)
@@ -108,7 +157,11 @@ class WithDiscrepancy:
 
     def __call__(self, log_n: Scalar, log_d: Scalar) -> Scalar:
         """Loss in nats per token."""
-        return self.law(log_n, log_d) * jnp.exp(self.discrepancy(log_n, log_d))
+        return self.joined(self.law(log_n, log_d), self.discrepancy(log_n, log_d))
+
+    def joined(self, law: Array, error: Array) -> Array:
+        """Loss in nats per token, of the law's and of the discrepancy, elementwise."""
+        return law * jnp.exp(error)
 
 
 def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:

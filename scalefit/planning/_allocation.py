@@ -13,13 +13,14 @@ from scalefit.costs.cost import Cost
 from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import LossPosterior
-from scalefit.planning._regret import Optimum, bayes_log_params, cvar, losses, optima, outcomes
-from scalefit.planning._solve import minimise
+from scalefit.planning._regret import Regret, cvar
+from scalefit.planning._solve import POINTS, minimise
 from scalefit.planning.constraints import Constraints
 from scalefit.units import format_flops
 
 NEAR_OPTIMAL = 0.01  # of the budget
 SEARCH = np.log(1e3)  # the near-optimal range is sought within this factor of the plan
+ROUNDS = 4  # of grids that close in on its ends, to 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +56,13 @@ class AllocationProblem:
         return min(float(self.tokens(params)), self.posterior.most_useful_tokens)
 
     @cached_property
-    def optimum(self) -> Optimum:
-        """The optimum of every draw."""
-        return optima(self.posterior, self.cost, self.log_budget)
+    def regret(self) -> Regret:
+        """What not knowing the optimum of the budget costs."""
+        return Regret(self.posterior, self.cost, float(self.log_budget))
 
     def outcome(self, log_n: float) -> dict[str, Shaped[np.ndarray, " draw"]]:
-        """`outcomes` of a size, with the N_opt of every draw."""
-        at = jnp.asarray(log_n, dtype=float)
-        found = outcomes(self.posterior, self.cost, self.optimum, at, self.log_budget)
-        return {name: np.asarray(values) for name, values in found.items()} | {"N_opt": np.exp(self.optimum.log_n)}
+        """`Regret.outcome` of a size, with the N_opt of every draw."""
+        return self.regret.outcome(log_n) | {"N_opt": np.exp(self.regret.optimum.log_n)}
 
     def decide(self, risk: float | None) -> tuple[float, float]:
         """Choose the size.
@@ -83,7 +82,7 @@ class AllocationProblem:
         QuestionError
             The search did not converge, or the budget is too small for the constraints.
         """
-        found = bayes_log_params(self.posterior, self.cost, self.log_budget)
+        found = self.regret.best_log_params()
         free = float(found.x)
         if not (np.isfinite(free) and found.converged):
             raise QuestionError(
@@ -93,11 +92,10 @@ class AllocationProblem:
         low, high = self.constraints.bounds(free, self.cost, self.budget)
         if risk is None or low == high:
             return free, float(np.clip(free, low, high))
-        best = np.asarray(self.optimum.loss)
+        best = self.regret.optimum.loss
 
         def tail(points: np.ndarray) -> np.ndarray:
-            found = np.asarray(losses(self.posterior, self.cost, jnp.asarray(points), self.log_budget))
-            return np.array([cvar(regret, risk) for regret in found - best])
+            return np.array([cvar(found - best, risk) for found in self.regret.losses(points).T])
 
         return free, minimise(tail, max(low, free - SEARCH), min(high, free + SEARCH))
 
@@ -105,31 +103,26 @@ class AllocationProblem:
         """From another loss posterior to ln N of its plan for the same budget and constraints."""
         return lambda other: jnp.asarray(replace(self, posterior=other).decide(risk)[1], dtype=float)
 
-    def near(self, best: float, waste: float) -> tuple[float, float]:
-        """The N on each side of the plan at which expected waste is `NEAR_OPTIMAL` more than at the plan.
+    def near(self, best: float) -> tuple[float, float]:
+        """The first N on each side of the plan at which expected waste is `NEAR_OPTIMAL` more than at the plan.
 
         Parameters
         ----------
         best
             ln N of the plan.
-        waste
-            Its expected share of wasted compute.
         """
-        from scipy.optimize import brentq
-
-        def excess(log_n: float) -> float:
-            return float(self.outcome(log_n)["wasted_compute"].mean()) - waste - NEAR_OPTIMAL
-
-        def end(sign: float, furthest: float) -> float:
-            inner, reach = best, 0.25
-            while excess(outer := float(np.clip(best + sign * reach, low, high))) < 0:
-                if outer == furthest or reach > SEARCH:
-                    return outer
-                inner, reach = outer, 2 * reach
-            return outer if inner == outer else float(brentq(excess, inner, outer, xtol=1e-4))
-
         low, high = self.constraints.bounds(best, self.cost, self.budget)
-        return float(np.exp(end(-1.0, low))), float(np.exp(end(1.0, high)))
+        most = float(self.regret.expected_waste(np.array([best]))[0]) + NEAR_OPTIMAL
+        ends = [[best, best - min(best - low, SEARCH)], [best, best + min(high - best, SEARCH)]]
+        shares = np.linspace(0.0, 1.0, POINTS // 2) ** 2  # the nearer, the denser
+        for _ in range(ROUNDS):
+            points = np.array([inner + shares * (outer - inner) for inner, outer in ends])
+            beyond = self.regret.expected_waste(points.ravel()).reshape(points.shape) > most
+            for side in (0, 1):
+                last = int(beyond[side].argmax()) if beyond[side].any() else len(shares) - 1
+                ends[side] = [points[side][max(last - 1, 0)], points[side][last]]
+            shares = np.linspace(0.0, 1.0, POINTS // 2)
+        return float(np.exp(ends[0][1])), float(np.exp(ends[1][1]))
 
     def check_outcome(self, draws: dict[str, np.ndarray]) -> float:
         """`check_optimum` of an `outcome`; raises `QuestionError` as that does, and where a number is not finite."""

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from scalefit.costs.uncertain import draws_of
 from scalefit.fits.fit import Fit
-from scalefit.frontier.optimum import PATHS, LogLoss, draw_axes, log_loss_of, planning_draws
+from scalefit.frontier.optimum import PATHS, LogLoss, WithDiscrepancy, draw_axes, log_loss_of, planning_draws
 from scalefit.laws import Law
 
 ENDLESS = 1e18  # unique tokens: more than anyone has
@@ -54,6 +54,13 @@ class LossPosterior:
         return replace(self, draws={name: value for name, value in self.draws.items() if name != PATHS})
 
     @property
+    def with_discrepancy(self) -> WithDiscrepancy:
+        """`fresh_loss` of a draw that has a discrepancy."""
+        loss = self.fresh_loss
+        assert isinstance(loss, WithDiscrepancy), "asked of draws without discrepancy"
+        return loss
+
+    @property
     def fresh_loss(self) -> LogLoss:
         """(ln N, ln D) -> loss in nats per token, of one draw, before any hard wall."""
         return log_loss_of(self.law, self.draws)
@@ -90,11 +97,11 @@ class LossPosterior:
         return np.inf if self.wall is None else float(np.asarray(self.wall).max())
 
     def with_unique(self, times: float | None) -> Self:
-        """The same with `times` as many unique tokens, or with more than anyone has for None."""
+        """The same with `times` as many unique tokens, or for None with more than anyone has and no wall."""
         unique = jnp.full_like(self.unique, ENDLESS) if times is None else times * self.unique
         if self.wall is None:
             return replace(self, draws={**self.draws, "unique_tokens": unique})
-        return replace(self, wall=unique)
+        return replace(self, wall=None if times is None else unique)
 
 
 def loss_posterior(

@@ -10,13 +10,14 @@ from jaxtyping import Array, Bool, Float
 from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
 from scalefit.errors import OptionError, QuestionError
+from scalefit.frontier.optimum import elasticities
 from scalefit.io.published_models import read_model
+from scalefit.planning._grid import FEWEST, MOST, first_log_tokens, first_log_tokens_around
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import (
     FURTHEST,
     POINTS,
     balanced_log_tokens,
-    first_log_tokens_for,
     least_log_budget,
     log_tokens_for,
     loss_at,
@@ -26,21 +27,25 @@ from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import format_count, parse_quantity, percent
 
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
+ROUNDS = 4  # of grids that close in: to 1e-4
+NEARBY = 17  # sizes of the second grid of a draw's own, .04 apart: within .0002 of the least cost
 MOST_MISSED = 0.1  # share of the draws in which a size may miss the quality
 
 
-def quality_of(posterior: LossPosterior, quality: Any) -> tuple[Float[Array, " draw"], float | None]:
+def quality_of(posterior: LossPosterior, quality: Any) -> tuple[Float[np.ndarray, " draw"], float | None]:
     """The loss to be reached in each draw, and the size that the question names, if it does."""
     try:
         value = parse_quantity(quality)
     except OptionError:
         model = read_model(quality)
-        log_n, log_d = jnp.log(model.params), jnp.log(model.tokens)
-        return loss_at(posterior, log_n, log_d), model.params
+        return _losses_of(posterior, np.log(model.params), np.log(model.tokens)), model.params
     if value < LARGEST_PLAUSIBLE_LOSS:
-        return jnp.full(posterior.count, value), None
-    log_n = jnp.log(jnp.asarray(value, dtype=float))
-    return loss_at(posterior, log_n, _balanced(posterior, log_n)), value
+        return np.full(posterior.count, value), None
+    return _losses_of(posterior, np.log(value), _balanced(posterior, np.log(value))), value
+
+
+def _losses_of(posterior: LossPosterior, log_n: float, log_d: float) -> Float[np.ndarray, " draw"]:
+    return np.asarray(loss_at(posterior, *(jnp.asarray(value, dtype=float) for value in (log_n, log_d))))
 
 
 def cost_or_fallback(cost: Cost, params: Any, tokens: np.ndarray, fallback: np.ndarray | float) -> np.ndarray:
@@ -54,7 +59,7 @@ def cost_or_fallback(cost: Cost, params: Any, tokens: np.ndarray, fallback: np.n
 def decide(
     posterior: LossPosterior,
     cost: Cost,
-    level: Float[Array, "*draw"],
+    level: Float[np.ndarray, " draw"],
     about: float,
     cap: float = np.inf,
     fallback: np.ndarray | float = np.inf,
@@ -66,7 +71,7 @@ def decide(
     posterior, cost
         Of the loss, and what is paid for.
     level
-        The loss to be reached, one for all draws or one a draw.
+        The loss to be reached, one a draw.
     about
         A size near which others are sought.
     cap
@@ -81,12 +86,12 @@ def decide(
     """
 
     def expected(log_n: np.ndarray) -> np.ndarray:
-        needed = np.exp(np.asarray(tokens_needed(posterior, jnp.asarray(log_n), level)))
+        needed = np.exp(tokens_needed(posterior, log_n, level))
         total = cost_or_fallback(cost, np.exp(log_n)[:, None], needed, fallback).mean(axis=1)
         return np.log(np.where(np.mean(~np.isfinite(needed), axis=1) > MOST_MISSED, np.inf, total))
 
     middle = min(float(np.log(about)), cap)
-    best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap))
+    best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap), ROUNDS)
     if not np.isfinite(expected(np.full(POINTS, best))[0]):
         capped, remedy = "", "Use"
         if np.isfinite(cap):
@@ -98,30 +103,77 @@ def decide(
     return best
 
 
-@cached_jit()
 def tokens_needed(
-    posterior: LossPosterior, log_n: Float[Array, " point"], level: Float[Array, "*draw"]
-) -> Float[Array, "point draw"]:
-    """ln of the tokens with which exp(log_n) parameters reach a loss, one for all draws or one a draw."""
-    levels = jnp.broadcast_to(level, (posterior.count,))
+    posterior: LossPosterior, log_n: Float[np.ndarray, " point"], level: Float[np.ndarray, " draw"]
+) -> Float[np.ndarray, "point draw"]:
+    """ln of the tokens with which exp(log_n) parameters reach a loss in each draw."""
     if posterior.law_only is not posterior:
-        return jax.lax.map(lambda n: first_log_tokens_for(posterior.losses, n, levels), log_n)
-    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target).x, (posterior.axes, None, 0))
-    return jax.vmap(over_draws, (None, 0, None))(posterior, log_n, levels)
+        return first_log_tokens(posterior, log_n, level)
+    return np.asarray(_law_tokens_needed(posterior, jnp.asarray(log_n), jnp.asarray(level)))
 
 
 @cached_jit()
-def _balanced(posterior: LossPosterior, log_n: Float[Array, ""]) -> Float[Array, ""]:
+def _law_tokens_needed(
+    posterior: LossPosterior, log_n: Float[Array, " point"], level: Float[Array, " draw"]
+) -> Float[Array, "point draw"]:
+    over_draws = jax.vmap(lambda draw, n, target: log_tokens_for(draw.loss, n, target).x, (posterior.axes, None, 0))
+    return jax.vmap(over_draws, (None, 0, None))(posterior, log_n, level)
+
+
+def _balanced(posterior: LossPosterior, log_n: float) -> float:
     """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
+    if posterior.law_only is posterior:
+        return float(_law_balanced(posterior, jnp.asarray(log_n, dtype=float)))
+    low, high = log_n + FEWEST, log_n + MOST
+    for _ in range(ROUNDS):
+        points = np.linspace(low, high, POINTS)
+        gain = np.asarray(_gain_of_tokens(posterior, jnp.asarray(log_n, dtype=float), jnp.asarray(points)))
+        last = max(1, int(np.argmax(gain < 0)))
+        low, high = points[last - 1], points[last]
+    return float(0.5 * (low + high))
+
+
+@cached_jit()
+def _law_balanced(posterior: LossPosterior, log_n: Float[Array, ""]) -> Float[Array, ""]:
     return balanced_log_tokens(posterior.expected_loss, log_n).x
 
 
 @cached_jit()
+def _gain_of_tokens(
+    posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " point"]
+) -> Float[Array, " point"]:
+    """What an e-fold of tokens gains more than one of parameters, in nats of expected loss."""
+
+    def one(log_d: Float[Array, ""]) -> Float[Array, ""]:
+        e_n, e_d = elasticities(posterior.expected_loss, log_n, log_d)
+        return e_d - e_n
+
+    return jax.lax.map(one, log_d)
+
+
 def least_costs(
+    posterior: LossPosterior, cost: Cost, level: Float[np.ndarray, " draw"], about: float
+) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"]]:
+    """ln of each draw's least cost of the quality, and whether the search for it converged.
+
+    With discrepancy the least over sizes near `about`, on two grids, the second of each draw's own.
+    """
+    if posterior.law_only is posterior:
+        return tuple(map(np.asarray, _law_least_costs(posterior, cost, jnp.asarray(level))))  # type: ignore[return-value]
+    log_n = np.linspace(about - SEARCH, about + SEARCH, POINTS)
+    log_d = first_log_tokens(posterior, log_n, level)
+    best, draws = cost.total(np.exp(log_n)[:, None], np.exp(log_d)).argmin(axis=0), np.arange(posterior.count)
+    step, least = log_n[1] - log_n[0], log_d[best, draws]
+    inside = np.isfinite(least) & (best > 0) & (best < POINTS - 1)
+    nearby = log_n[best] + step * np.linspace(-1.0, 1.0, NEARBY)[:, None]
+    log_d = first_log_tokens_around(posterior, nearby, np.where(inside, least, nearby[0]), level)
+    return np.log(cost.total(np.exp(nearby), np.exp(log_d)).min(axis=0)), inside
+
+
+@cached_jit()
+def _law_least_costs(
     posterior: LossPosterior, cost: Cost, level: Float[Array, " draw"]
 ) -> tuple[Float[Array, " draw"], Bool[Array, " draw"]]:
-    """ln of each draw's least cost of the quality, and whether the search for it converged."""
-
     def one(draw: LossPosterior, cost: Cost, target: Array) -> tuple[Array, Array]:
         start = jnp.log(cost.total(jnp.full_like(target, 1e10), 2e11))
         found = least_log_budget(draw, cost, target, start, start + FURTHEST)

@@ -1,128 +1,139 @@
 """What it costs not to know the optimum: regret, wasted compute and tail risk of any size, draw by draw.
 
 Let L_s(N) be the loss of draw s at N and the tokens that the budget C leaves, L*_s its optimum, and C'_s the least
-budget that reaches L_s(N) when spent at that draw's optimum. Then regret is L_s(N) - L*_s(C) in nats, and the wasted
-share of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
-m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is solved for numerically, so that any law and cost will do.
+budget that reaches L_s(N) along that draw's own frontier. Then regret is L_s(N) - L*_s(C) in nats, and the wasted share
+of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
+m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is found numerically, so that any law and cost will do.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from scalefit._aot import cached_jit
+from scalefit._batching import padded_rows
 from scalefit._roots import Root
-from scalefit.costs.cost import Cost
+from scalefit.costs.cost import Cost, SixND
+from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import OptionError
-from scalefit.frontier.optimum import optimum_along
+from scalefit.frontier.optimum import PATHS, optimum_along
+from scalefit.frontier.product_grid import discrepancy_at_sums, line_coordinates
+from scalefit.planning._envelope import LeastBudgets, Optima, optima_at
 from scalefit.planning._loss_posterior import LossPosterior
-from scalefit.planning._solve import LARGEST, best_log_params, least_log_budget, tokens_along
+from scalefit.planning._solve import LARGEST, POINTS, minimise, tokens_along
 
 Scalar = Float[Array, ""]
+FURTHEST_BELOW, NEAR = 30.0, 3.0  # of a table of least budgets, in ln of the budget: two `BLOCK`s
+MARGIN = 4.0  # beyond the smallest and the largest optimum of the law alone, in ln N
 
 
-def bayes_log_params(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> Root:
-    """ln N that minimises the mean over draws of the loss at a budget."""
-    return Root(*_bayes_log_params(posterior, cost, log_budget))
+@dataclass(frozen=True, eq=False)
+class Regret:
+    """One budget in every draw; for use inside `precision()`. Sizes are ln N.
+
+    Parameters
+    ----------
+    posterior, cost
+        Of the loss, and what the budget pays for.
+    log_budget
+        Its logarithm.
+    """
+
+    posterior: LossPosterior
+    cost: Cost
+    log_budget: float
+
+    @cached_property
+    def least_budgets(self) -> LeastBudgets:
+        """For any loss that the budget reaches."""
+        low, near = self.log_budget - FURTHEST_BELOW, NEAR
+        return LeastBudgets(self.posterior, self.cost, self.log_budget, low, self.log_budget, near)
+
+    @cached_property
+    def optimum(self) -> Optima:
+        """The optimum of every draw, each (draw,)."""
+        if self.posterior.law_only is self.posterior:
+            found = optima_at(self.posterior, self.cost, np.array([self.log_budget]))
+        else:
+            found = self.least_budgets.envelope
+        return Optima(*(values[:, -1] for values in found))
+
+    def losses(self, log_n: Float[np.ndarray, " point"]) -> Float[np.ndarray, "draw point"]:
+        """Loss at each size and the tokens that the budget leaves it."""
+        rows = padded_rows(len(log_n), POINTS)
+        parts = rows.reshape(-1, POINTS)
+        found = [_losses(self.posterior, self.cost, jnp.asarray(log_n[part]), self._jax_budget) for part in parts]
+        return np.concatenate([np.asarray(part, dtype=float) for part in found], axis=1)[:, : len(log_n)]
+
+    def outcome(self, log_n: float) -> dict[str, Shaped[np.ndarray, " draw"]]:
+        """What a size costs.
+
+        Returns
+        -------
+        dict
+            Name -> (draw,): loss and regret, nats per token; wasted_compute, the share of the budget that the optimum
+            would save; converged, whether the searches for that optimum and that share did.
+        """
+        loss = self.losses(np.array([log_n]))[:, 0]
+        least, converged = self.least_budgets(loss)
+        wasted = np.maximum(-np.expm1(least - self.log_budget), 0.0)
+        found = {"loss": loss, "regret": np.maximum(loss - self.optimum.loss, 0.0), "wasted_compute": wasted}
+        return found | {"converged": converged & self.optimum.converged}
+
+    def expected_waste(self, log_n: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
+        """Mean over draws of the wasted share, from a table."""
+        least = self.least_budgets.tabulated(self.losses(log_n))
+        return np.maximum(-np.expm1(least - self.log_budget), 0.0).mean(axis=0)
+
+    def best_log_params(self) -> Root:
+        """ln N that minimises the mean over draws of the loss."""
+        if self.posterior.law_only is self.posterior:
+            return Root(*_best_log_params(self.posterior, self.cost, self._jax_budget))
+        sizes = optima_at(self.posterior.law_only, self.cost, np.array([self.log_budget])).log_n
+        low, high = np.nanmin(sizes) - MARGIN, np.nanmax(sizes) + MARGIN
+        best = minimise(lambda log_n: self.losses(log_n).mean(axis=0), low, high)
+        return Root(jnp.asarray(best), jnp.asarray(True))
+
+    @property
+    def _jax_budget(self) -> Scalar:
+        return jnp.asarray(self.log_budget, dtype=float)
 
 
 @cached_jit()
-def _bayes_log_params(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> tuple[Scalar, Bool[Array, ""]]:
+def _best_log_params(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> tuple[Scalar, Bool[Array, ""]]:
     high = jnp.full_like(log_budget, LARGEST)
     found = optimum_along(posterior.expected_loss, tokens_along(cost, log_budget), high)
     return found.x, found.converged
 
 
-class Optimum(NamedTuple):
-    """The optimum of one draw at a budget, or of all draws.
-
-    Parameters
-    ----------
-    log_n, loss
-        ln N, and the loss there.
-    law_loss
-        The least loss of the law without discrepancy.
-    converged
-        Whether the searches for both did.
-    """
-
-    log_n: Float[Array, "*draw"]
-    loss: Float[Array, "*draw"]
-    law_loss: Float[Array, "*draw"]
-    converged: Bool[Array, "*draw"]
-
-
-def optimum_of(draw: LossPosterior, cost: Cost, log_budget: Scalar) -> Optimum:
-    """The optimum of one draw."""
-    along, law = tokens_along(cost, log_budget), draw.law_only
-    best = best_log_params(draw, cost, log_budget)
-    own = best if law is draw else best_log_params(law, cost, log_budget)
-    converged = best.converged & own.converged
-    return Optimum(best.x, draw.loss(best.x, along(best.x)), law.loss(own.x, along(own.x)), converged)
-
-
-def optima(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> Optimum:
-    """The optimum of every draw."""
-    return Optimum(*_optima(posterior, cost, log_budget))
-
-
 @cached_jit()
-def _optima(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> tuple[Array, ...]:
-    return tuple(jax.vmap(lambda draw: optimum_of(draw, cost, log_budget), (posterior.axes,))(posterior))
-
-
-@cached_jit()
-def outcomes(
-    posterior: LossPosterior, cost: Cost, optimum: Optimum, log_n: Scalar, log_budget: Scalar
-) -> dict[str, Array]:
-    """What a size costs in every draw.
-
-    Parameters
-    ----------
-    posterior, cost, log_budget
-        The loss, and the budget.
-    optimum
-        Of every draw.
-    log_n
-        The size.
-
-    Returns
-    -------
-    dict
-        Name -> (draw,): loss and regret, nats per token; wasted_compute, the share of the budget that the optimum would
-        save; converged, whether the searches for that optimum and that share did.
-    """
-    log_d = tokens_along(cost, log_budget)(log_n)
-
-    def one(draw: LossPosterior, best: Optimum) -> dict[str, Array]:
-        here = draw.loss(log_n, log_d)
-        wasted, converged = wasted_share(draw, cost, best, here, log_budget)
-        found = {"loss": here, "regret": jnp.maximum(here - best.loss, 0.0), "wasted_compute": wasted}
-        return found | {"converged": converged & best.converged}
-
-    return jax.vmap(one, (posterior.axes, 0))(posterior, optimum)
-
-
-def wasted_share(draw: LossPosterior, cost: Cost, optimum: Optimum, loss: Scalar, log_budget: Scalar) -> Root:
-    """The share of a budget that the optimum of one draw would save at a loss.
-
-    By the law without discrepancy, most of which is the same for every size that a budget allows.
-    """
-    reached = loss / optimum.loss * optimum.law_loss
-    saved = least_log_budget(draw.law_only, cost, reached, log_budget, log_budget)
-    return saved._replace(x=-jnp.expm1(saved.x - log_budget))
-
-
-@cached_jit()
-def losses(
+def _losses(
     posterior: LossPosterior, cost: Cost, log_n: Float[Array, " point"], log_budget: Scalar
-) -> Float[Array, "point draw"]:
+) -> Float[Array, "draw point"]:
     """Loss at each of exp(log_n) parameters and the tokens that a budget leaves."""
     log_d = tokens_along(cost, log_budget)(log_n)
-    return jax.vmap(posterior.losses)(log_n, log_d)
+    if not isinstance(cost, SixND) or posterior.law_only is posterior:
+        return jax.vmap(posterior.losses)(log_n, log_d).T
+    log_c = log_budget - jnp.log(cost.active)
+
+    def one(draw: LossPosterior) -> Float[Array, " point"]:
+        loss, path = draw.with_discrepancy, draw.draws[PATHS]
+        along = line_coordinates(log_c, jnp.zeros_like(log_c)), line_coordinates(jnp.zeros_like(log_c), log_d - log_n)
+        errors = discrepancy_at_sums(path, along[0][None], along[1])[0]
+        found = loss.joined(jax.vmap(loss.law)(log_n, log_d), errors)
+        if draw.wall is None:
+            return found
+        log_wall = jnp.log(draw.wall)
+        row = line_coordinates(log_wall, log_wall)[None]
+        errors = discrepancy_at_sums(path, row, line_coordinates(jnp.log(FLOPS_PER_PARAM_TOKEN) + log_n, -log_n))[0]
+        at_wall = loss.joined(jax.vmap(lambda u: loss.law(u, log_wall))(log_n), errors)
+        return jnp.where(log_d < log_wall, found, at_wall)
+
+    return jax.vmap(one, (posterior.axes,))(posterior)
 
 
 def cvar(values: Float[np.ndarray, " draw"], level: float = 0.95) -> float:

@@ -11,14 +11,12 @@ from scalefit._aot import cached_jit
 from scalefit._roots import Root, find_root
 from scalefit.costs.cost import Cost
 from scalefit.errors import QuestionError
-from scalefit.frontier.optimum import LogLoss, WithDiscrepancy, elasticities, optimum_along
+from scalefit.frontier.optimum import LogLoss, best_along, elasticities, optimum_along
 from scalefit.planning._loss_posterior import LossPosterior
 
 FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
 LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
-CLOSE = 1e-4  # in ln of a budget, where a discrepancy leaves few digits to be had and each step is dear
 POINTS = 33  # of one round of a search
-TOKEN_RATIOS = (-2.5, 14.0, 331)  # ln D/N from .08 to a million, in steps of .05
 Scalar = Float[Array, ""]
 
 
@@ -38,18 +36,28 @@ def best_log_params(draw: LossPosterior, cost: Cost, log_budget: Scalar) -> Root
 
     Beyond a hard data wall, the budget left after training on every unique token goes into parameters.
     """
-    high = jnp.full_like(log_budget, LARGEST)
-    free = optimum_along(draw.fresh_loss, tokens_along(cost, log_budget), high)
+    high, along = jnp.full_like(log_budget, LARGEST), tokens_along(cost, log_budget)
     if draw.wall is None:
-        return free
-    at_wall = _root(lambda log_n: log_budget - jnp.log(cost.total(jnp.exp(log_n), draw.wall)), 0 * high, high, free.x)
-    return Root(jnp.maximum(free.x, at_wall.x), free.converged & at_wall.converged)
+        return optimum_along(draw.fresh_loss, along, high)
+    law = optimum_along(draw.law_only.fresh_loss, along, high)
+    spent = lambda log_n: log_budget - jnp.log(cost.total(jnp.exp(log_n), draw.wall))
+    at_wall = _root(spent, 0 * high, high, law.x)
+    if draw.law_only is draw:
+        return Root(jnp.maximum(law.x, at_wall.x), law.converged & at_wall.converged)
+    # More parameters on fewer tokens than there are; or fewer, on all of them, than the budget pays for.
+    loss, all_tokens = draw.with_discrepancy, jnp.log(draw.wall)
+    fewer, ok_fewer = best_along(loss, lambda log_n: all_tokens + 0 * log_n, at_wall.x, (0 * high, at_wall.x))
+    more, ok_more = best_along(loss, along, jnp.maximum(law.x, at_wall.x), (at_wall.x, high))
+    least = [draw.loss(log_n, along(log_n)) for log_n in (fewer, more)]
+    better = least[0] < least[1]
+    found, converged = jnp.where(better, fewer, more), jnp.where(better, ok_fewer, ok_more)
+    return Root(found, converged & law.converged & at_wall.converged)
 
 
 def least_log_budget(
     draw: LossPosterior, cost: Cost, target: Scalar, start: Scalar, high: Scalar, low: Scalar | None = None
 ) -> Root:
-    """ln of the least budget that reaches a loss when spent at the optimum of one draw.
+    """ln of the least budget that reaches a loss when spent at the optimum of one draw by the law alone.
 
     Parameters
     ----------
@@ -78,8 +86,7 @@ def least_log_budget(
         share = jax.grad(lambda n: jnp.log(cost.total(jnp.exp(n), jnp.exp(log_d))))(log_n)
         return draw.loss(log_n, log_d) - target, -elasticities(draw.loss, log_n, log_d)[0] / share
 
-    close = CLOSE if isinstance(draw.fresh_loss, WithDiscrepancy) else 0.0
-    return find_root(excess_and_slope, start - 30.0 if low is None else low, high, start, close)
+    return find_root(excess_and_slope, start - 30.0 if low is None else low, high, start)
 
 
 def log_tokens_for(loss: LogLoss, log_n: Scalar, target: Scalar) -> Root:
@@ -87,36 +94,6 @@ def log_tokens_for(loss: LogLoss, log_n: Scalar, target: Scalar) -> Root:
     high = jnp.full_like(target, LARGEST)
     found = _root(lambda log_d: loss(log_n, log_d) - target, jnp.zeros_like(high), high, 0.35 * high)
     return found._replace(x=jnp.where(loss(log_n, high) > target, jnp.inf, found.x))
-
-
-def first_log_tokens_for(losses: LogLoss, log_n: Scalar, level: Float[Array, " draw"]) -> Float[Array, " draw"]:
-    """ln D at which exp(log_n) parameters first reach a loss in every draw with discrepancy.
-
-    Such a loss need not fall everywhere. It is looked at on a grid of tokens per parameter that all draws share, and
-    taken as straight between two points.
-
-    Parameters
-    ----------
-    losses
-        (ln N, ln D) -> the loss of every draw.
-    log_n
-        The size.
-    level
-        The loss to be reached, nats per token.
-
-    Returns
-    -------
-    array (draw,)
-        Infinite where a draw never reaches it.
-    """
-    grid = log_n + jnp.linspace(*TOKEN_RATIOS)
-    found = jax.vmap(lambda log_d: losses(log_n, log_d))(grid)
-    reached = found <= level
-    last = jnp.argmax(reached, axis=0)
-    first = jnp.maximum(last - 1, 0)
-    before, after = (jnp.take_along_axis(found, at[None], axis=0)[0] for at in (first, last))
-    share = jnp.where(last > 0, (before - level) / (before - after), 0.0)
-    return jnp.where(reached.any(axis=0), grid[first] + share * (grid[last] - grid[first]), jnp.inf)
 
 
 def balanced_log_tokens(loss: LogLoss, log_n: Scalar) -> Root:

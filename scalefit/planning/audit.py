@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from scalefit._aot import cached_jit
-from scalefit._batching import by_groups, padded_rows
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
@@ -19,19 +15,15 @@ from scalefit._tables import Table, interval_columns
 from scalefit.costs.cost import SixND
 from scalefit.counting import flops_6nd
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import check_optimum, elasticities
+from scalefit.frontier.optimum import check_optimum
 from scalefit.io.published_models import TrainedModel, published_models, read_model
-from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
-from scalefit.planning._regret import optimum_of, wasted_share
-from scalefit.planning._solve import balanced_log_tokens, tokens_along
+from scalefit.planning._audit_draws import audit_draws
+from scalefit.planning._loss_posterior import loss_posterior
 from scalefit.planning.assumptions import Assumptions
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-
-SHARED = 4  # audits of up to so many models, and of as many more, share a program
 
 
 SHOWN = ("wasted_compute", "given_up", "N_opt", "D_opt", "overtraining", "served")
@@ -49,8 +41,8 @@ class Audit(Result):
         Name -> (draw, model): N_opt and D_opt of the model's own budget; loss and given_up (loss above the optimum's),
         nats per token, had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
         parameter over those of the optimum of the same compute; token_ratio, tokens over those that make the size
-        compute-optimal; served, the inference tokens that justify the size (negative: none do). The last two are slopes
-        at a point, of the law only.
+        compute-optimal; served, the inference tokens that justify the size (negative: none do): those with which it is
+        the cheapest of its quality by 6 N D + 2 N T.
     assumptions
         The data, the model and the conventions behind the answer.
     """
@@ -157,44 +149,12 @@ def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fi
         one = isinstance(models, str | TrainedModel) or isinstance(models[0], float | int)  # a pair of numbers is one
         chosen = tuple(map(read_model, [models] if one else models))
     discrepancy = fit.resolve(discrepancy)
-    rows = padded_rows(len(chosen), SHARED)
+    params, tokens = (np.array([getattr(model, name) for model in chosen]) for name in ("params", "tokens"))
     with precision():
-        log_n, log_d = (jnp.log(jnp.asarray([getattr(chosen[i], name) for i in rows])) for name in ("params", "tokens"))
-        judged = _judge(loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), log_n, log_d)
-    draws = {name: np.asarray(values)[:, : len(chosen)] for name, values in judged.items()}
+        draws = audit_draws(loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), params, tokens)
     columns = zip(chosen, draws["N_opt"].T, draws["D_opt"].T, draws.pop("converged").T, strict=True)
     lost = [
         check_optimum(*each, what=f"the budget of {model.name}", remedy="Give a larger model")
         for model, *each in columns
     ]
     return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy, unconverged=max(lost)))
-
-
-@cached_jit()
-def _judge(posterior: LossPosterior, log_n: Float[Array, " model"], log_d: Float[Array, " model"]) -> dict[str, Array]:
-    """The draws of an `Audit`, name -> (draw, model)."""
-    cost = SixND()
-
-    def one(draw: LossPosterior, log_n: Array, log_d: Array) -> dict[str, Array]:
-        log_c = jnp.log(cost.total(jnp.exp(log_n), jnp.exp(log_d)))
-        optimum = optimum_of(draw, cost, log_c)
-        best = optimum.log_n
-        best_d = tokens_along(cost, log_c)(best)
-        here = draw.loss(log_n, log_d)
-        law = draw.law_only.loss
-        e_n, e_d = elasticities(law, log_n, log_d)
-        wasted, balanced = wasted_share(draw, cost, optimum, here, log_c), balanced_log_tokens(law, log_n)
-        return {
-            "N_opt": jnp.exp(best),
-            "D_opt": jnp.exp(best_d),
-            "loss": here,
-            "given_up": jnp.maximum(here - optimum.loss, 0.0),
-            "wasted_compute": wasted.x,
-            "overtraining": jnp.exp(log_d - log_n - best_d + best),
-            "token_ratio": jnp.exp(log_d - balanced.x),
-            # Sardana et al. 2024 (arXiv 2401.00448): at the optimum of 6 N D + 2 N T, e_N / e_D = 1 + T / (3 D).
-            "served": 3.0 * jnp.exp(log_d) * (e_n / e_d - 1.0),
-            "converged": optimum.converged & wasted.converged & balanced.converged,
-        }
-
-    return by_groups(jax.vmap(one, (None, 0, 0)), (posterior.axes, None, None))(posterior, log_n, log_d)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from scalefit._aot import cached_jit
-from scalefit._batching import by_groups
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
@@ -25,9 +23,10 @@ from scalefit.diagnostics.checks import Health
 from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.io.published_models import TrainedModel, read_model
+from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
-from scalefit.planning._regret import bayes_log_params
-from scalefit.planning._solve import FURTHEST, least_log_budget, loss_at
+from scalefit.planning._regret import Regret
+from scalefit.planning._solve import FURTHEST, loss_at
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import chance, format_flops, percent
 
@@ -232,8 +231,7 @@ def _planned(question: Question, fit: Fit, budget: Any) -> Candidate:
     """A budget at the allocation of least expected loss."""
     flops = read_budget(budget, question.machines).flops
     with precision():
-        log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        n = float(np.exp(bayes_log_params(question.posterior(fit), SixND(), log_c).x))
+        n = float(np.exp(Regret(question.posterior(fit), SixND(), float(np.log(flops))).best_log_params().x))
     return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
 
 
@@ -247,8 +245,10 @@ def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candid
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
             pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(posterior.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
-        found = _speedup(posterior, jnp.log(a.flops), jnp.asarray(loss_a), jnp.asarray(loss_b))
-        speedup, converged = (np.asarray(values) for values in found)
+        log_c = float(np.log(a.flops))
+        least = LeastBudgets(posterior, SixND(), log_c, log_c - FURTHEST, log_c + FURTHEST)
+        (for_a, found_a), (for_b, found_b) = least(loss_a), least(loss_b)
+        speedup, converged = np.exp(for_b - for_a), found_a & found_b
     assumptions = Assumptions.of(
         fit_a, SixND(), discrepancy=question.discrepancy, unconverged=1 - float(converged.mean())
     )
@@ -266,18 +266,3 @@ def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candid
 def _loss(posterior: LossPosterior, candidate: Candidate) -> Float[np.ndarray, " draw"]:
     log_n, log_d = (jnp.log(jnp.asarray(value, dtype=float)) for value in (candidate.params, candidate.tokens))
     return np.asarray(loss_at(posterior, log_n, log_d)) * (1 - candidate.gain)
-
-
-@cached_jit()
-def _speedup(
-    posterior: LossPosterior, log_c: Float[Array, ""], loss_a: Float[Array, " draw"], loss_b: Float[Array, " draw"]
-) -> tuple[Array, Array]:
-    """Least compute for B's loss over that for A's, and whether the searches converged, each (draw,)."""
-
-    def one(draw: LossPosterior, a: Array, b: Array) -> tuple[Array, Array]:
-        end = log_c + FURTHEST
-        for_a, for_b = (least_log_budget(draw, SixND(), loss, log_c, end) for loss in (a, b))
-        speedup = jnp.where(for_b.x < end - 1e-3, jnp.exp(for_b.x - for_a.x), jnp.inf)
-        return speedup, for_a.converged & for_b.converged
-
-    return by_groups(one, (posterior.axes, 0, 0))(posterior, loss_a, loss_b)

@@ -4,15 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from scalefit._aot import cached_jit
 from scalefit.costs.cost import Cost
 from scalefit.planning._loss_posterior import LossPosterior
-from scalefit.planning._solve import best_log_params, tokens_along
+from scalefit.planning._regret import Regret
 
 MORE = 1.01  # the value of data is that of one percent more
 Decision = Callable[[LossPosterior], Float[Array, ""]]
@@ -58,7 +55,7 @@ class DataWall:
 def data_wall_of(
     posterior: LossPosterior, cost: Cost, log_budget: Any, loss: Float[np.ndarray, " draw"], decide: Decision
 ) -> DataWall:
-    """The data wall at a budget. One compiled program serves all three plans.
+    """The data wall at a budget.
 
     Parameters
     ----------
@@ -72,27 +69,13 @@ def data_wall_of(
         The plan, under whatever constraints there are.
     """
     endless, more = posterior.with_unique(None), posterior.with_unique(MORE)
-    without, wanted, converged = _outcome(endless, cost, decide(endless), log_budget)
-    with_more, *_ = _outcome(more, cost, decide(more), log_budget)
-    unique = np.asarray(posterior.unique)
+    without, with_more = (Regret(each, cost, float(log_budget)) for each in (endless, more))
+    unique, optimum = np.asarray(posterior.unique), without.optimum
+    loss_of = lambda regret, decided: regret.losses(np.array([float(decided)]))[:, 0]
     return DataWall(
         unique_tokens=unique,
-        binds=np.asarray(wanted) > unique,
-        penalty=loss - np.asarray(without),
-        value=float(loss.mean() - np.mean(with_more)),
-        unconverged=1 - float(np.mean(converged)),
+        binds=np.asarray(cost.tokens_for(np.exp(float(log_budget)), np.exp(optimum.log_n))) > unique,
+        penalty=loss - loss_of(without, decide(endless)),
+        value=float(loss.mean() - loss_of(with_more, decide(more)).mean()),
+        unconverged=1 - float(np.mean(optimum.converged)),
     )
-
-
-@cached_jit()
-def _outcome(
-    posterior: LossPosterior, cost: Cost, log_n: Float[Array, ""], log_budget: Float[Array, ""]
-) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
-    """Loss at exp(log_n) parameters, the tokens of each draw's own optimum, and whether its search converged."""
-
-    def one(draw: LossPosterior) -> tuple[Array, Array, Array]:
-        along = tokens_along(cost, log_budget)
-        best, converged = best_log_params(draw, cost, log_budget)
-        return draw.loss(log_n, along(log_n)), jnp.exp(along(best)), converged
-
-    return jax.vmap(one, (posterior.axes,))(posterior)

@@ -8,7 +8,6 @@ then the size for which the expected total is least.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -199,18 +198,19 @@ def lifetime(
         life = cost.sampled(posterior.count, fit.seed)
         level, size = quality_of(posterior, quality)
         cheapest = decide(posterior, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
-        tokens_of = lambda log_n: np.exp(np.asarray(tokens_needed(posterior, jnp.asarray(log_n), level)))
-        fallback = life.total(np.exp(cheapest), tokens_of([cheapest])[0])
+        tokens_of = lambda log_n: np.exp(tokens_needed(posterior, log_n, level))
+        sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
+        needed = tokens_of(np.log(sizes))
+        at_reference = needed[-1]
+        before = life.total(np.exp(cheapest), at_reference)
         if params is None:
             cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
-            best = decide(posterior, life, level, np.exp(cheapest), cap, fallback)
+            best = decide(posterior, life, level, np.exp(cheapest), cap, before)
         else:
             best = float(np.log(parse_quantity(params)))
-        sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
-        needed = tokens_of(np.log([*sizes, np.exp(best)]))
-        log_least, converged = (np.asarray(found) for found in least_costs(posterior, life, level))
-    n, tokens, at_reference = float(np.exp(best)), needed[-1], needed[-2]
-    before = life.total(np.exp(cheapest), at_reference)
+        tokens = tokens_of(np.array([best]))[0]
+        log_least, converged = least_costs(posterior, life, level, best)
+    n = float(np.exp(best))
     total = cost_or_fallback(life, n, tokens, before)
     reached = np.isfinite(tokens)
     missed = float(np.mean(~reached))
@@ -222,13 +222,13 @@ def lifetime(
     tokens = np.where(reached, tokens, life.tokens_for(before, n))
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + np.zeros(len(tokens))}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - np.exp(log_least) / total}
-    kept = np.isfinite(needed[:-1]).all(axis=1)
+    kept = np.isfinite(needed).all(axis=1)
     return LifetimePlan(
         params=n,
         draws=draws,
         reference=(float(np.exp(cheapest)), float(at_reference[np.isfinite(at_reference)].mean())),
         sizes=sizes[kept],
-        size_tokens=needed[:-1][kept].T,
+        size_tokens=needed[kept].T,
         cost=cost,
         machines=machines or Machines(),
         assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=1 - float(np.mean(converged))),

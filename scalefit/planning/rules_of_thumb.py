@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from scalefit._intervals import interval
@@ -21,7 +20,7 @@ from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._loss_posterior import loss_posterior
-from scalefit.planning._regret import optima, outcomes
+from scalefit.planning._regret import Regret
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import format_flops
 
@@ -179,13 +178,10 @@ def rules_of_thumb(
         raise QuestionError(f"{too_large[0]} leaves less than one token for {what}. Use a larger budget.")
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        log_c = jnp.log(jnp.asarray(flops, dtype=float))
-        best = optima(posterior, cost, log_c)
-        sizes = {name: jnp.log(jnp.asarray(n, dtype=float)) for name, n in params.items()}
-        found = {name: outcomes(posterior, cost, best, log_n, log_c) for name, log_n in sizes.items()}
-    draws = {name: {key: np.asarray(values) for key, values in each.items()} for name, each in found.items()}
+        regret = Regret(posterior, cost, float(np.log(flops)))
+        draws = {name: regret.outcome(float(np.log(n))) for name, n in params.items()}
     converged = np.all([each.pop("converged") for each in draws.values()], axis=0)
-    n = np.exp(np.asarray(best.log_n))
+    n = np.exp(regret.optimum.log_n)
     lost = check_optimum(n, tokens_for(flops, n), converged, what=what, remedy="Use a larger budget")
     return RulesOfThumb(
         budget=flops,

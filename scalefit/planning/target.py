@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from scalefit._aot import cached_jit
-from scalefit._batching import by_groups
 from scalefit._intervals import check_prob, interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
@@ -23,8 +20,10 @@ from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
+from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
-from scalefit.planning._solve import FURTHEST, LARGEST, best_log_params, least_log_budget, loss_at, minimise
+from scalefit.planning._solve import FURTHEST, POINTS, loss_at
+from scalefit.planning._sure_tokens import tokens_to_be_sure
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import parse_quantity, percent
 
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-SEARCH = np.log(100.0)  # sizes are sought within this factor of the median optimum
-HALVINGS = 24  # of ln D in a search for tokens: to 5e-6
+SEARCH = np.log(1000.0)  # sizes are sought within this factor of the median optimum
 PARTS = ("params", "tokens", "cost")
 
 
@@ -186,10 +184,10 @@ def target(
     discrepancy = fit.resolve(discrepancy)
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        found = _least_budgets(posterior, cost, jnp.asarray(wanted, dtype=float))
-        draws = {name: np.asarray(found[name]) for name in ("budget", "N_opt", "D_opt")}
+        draws = _least_budgets(posterior, cost, wanted)
+        converged = draws.pop("converged")
         reachable = float(np.isfinite(draws["budget"]).mean())
-        optima = (np.asarray(found[name]) for name in ("N_opt", "D_opt", "converged"))
+        optima = draws["N_opt"], draws["D_opt"], converged
         unconverged = check_optimum(*optima, what=f"a loss of {wanted:g}", remedy="Use a lower loss")
         if reachable < max(confidence, 0.5):
             raise QuestionError(
@@ -197,7 +195,12 @@ def target(
                 "the budget: the irreducible loss is above it. Use a higher loss or less confidence."
             )
         one_run = partial(fit.add_noise, discrepancy=discrepancy)
-        even, sure = (_cheapest(posterior, cost, wanted, p, draws["N_opt"], cap, one_run) for p in (0.5, confidence))
+        sizes = _sizes(draws["N_opt"], cap)
+        tokens = tokens_to_be_sure(posterior, sizes, wanted, (0.5, confidence))
+        even, sure = (
+            _cheapest(posterior, cost, wanted, prob, sizes, first, cap, one_run)
+            for prob, first in zip((0.5, confidence), tokens, strict=True)
+        )
     return Target(
         loss=wanted,
         confidence=confidence,
@@ -211,24 +214,28 @@ def target(
     )
 
 
+def _sizes(optima: Float[np.ndarray, " draw"], cap: float) -> Float[np.ndarray, " size"]:
+    """ln N of the sizes that are tried first."""
+    middle = float(np.log(np.median(optima[np.isfinite(optima)])))
+    return np.linspace(min(middle, cap) - SEARCH, min(middle + SEARCH, cap), 2 * POINTS)
+
+
 def _cheapest(
     posterior: LossPosterior,
     cost: Cost,
     wanted: float,
     prob: float,
-    optima: Float[np.ndarray, " draw"],
+    log_n: Float[np.ndarray, " size"],
+    log_d: Float[np.ndarray, " size"],
     cap: float,
     add_noise: Callable[..., Any],
 ) -> Allocation:
-    """The least cost over sizes, each with the tokens that suffice in a share `prob` of the draws."""
-
-    def tokens(log_n: np.ndarray) -> np.ndarray:
-        return np.exp(np.asarray(_tokens_to_be_sure(posterior, jnp.asarray(log_n), jnp.asarray([wanted, prob]))))
-
-    middle = float(np.log(np.median(optima[np.isfinite(optima)])))
-    spent = lambda log_n: np.log(cost.total(np.exp(log_n), tokens(log_n)))
-    best = minimise(spent, min(middle, cap) - SEARCH, min(middle + SEARCH, cap), rounds=3)
-    n, d = float(np.exp(best)), float(tokens(np.array([best]))[0])
+    """The least cost over sizes, each with the tokens that suffice in a share of the draws, log_d of the first."""
+    best = _least(cost, log_n, log_d)
+    log_n = np.linspace(log_n[max(best - 1, 0)], log_n[min(best + 1, len(log_n) - 1)], POINTS)
+    log_d = tokens_to_be_sure(posterior, log_n, wanted, (prob,))[0]
+    best = _least(cost, log_n, log_d)
+    n, d = float(np.exp(log_n[best])), float(np.exp(log_d[best]))
     if not np.isfinite(d):
         capped, less = " within the cap" if np.isfinite(cap) else "", " or less confidence" if prob > 0.5 else ""
         raise QuestionError(
@@ -236,7 +243,8 @@ def _cheapest(
             f"{'Raise the cap, or use' if capped else 'Use'} a higher loss{less}."
         )
     expected = np.asarray(loss_at(posterior, jnp.log(n), jnp.log(d)))
-    reached = wanted * (1 + 1e-9)  # the draw that sets the tokens reaches the target to rounding
+    # The draw that sets the tokens reaches the target to rounding, or to that of a cubic.
+    reached = wanted * (1 + (1e-9 if posterior.law_only is posterior else 1e-6))
     return Allocation(
         params=n,
         tokens=d,
@@ -246,43 +254,17 @@ def _cheapest(
     )
 
 
-@cached_jit()
-def _least_budgets(posterior: LossPosterior, cost: Cost, level: Float[Array, ""]) -> dict[str, Array]:
+def _least(cost: Cost, log_n: Float[np.ndarray, " size"], log_d: Float[np.ndarray, " size"]) -> int:
+    """Index of the cheapest size."""
+    return int(np.argmin(cost.total(np.exp(log_n), np.exp(log_d))))
+
+
+def _least_budgets(posterior: LossPosterior, cost: Cost, level: float) -> dict[str, np.ndarray]:
     """The least budget of each draw, its optimum there, and whether the searches converged, name -> (draw,)."""
-    least, start = (jnp.log(cost.total(jnp.full_like(level, n), d)) for n, d in ((1.0, 1.0), (1e10, 2e11)))
-
-    def one(draw: LossPosterior) -> dict[str, Array]:
-        log_c, reached = least_log_budget(draw, cost, level, start, start + FURTHEST, least)
-        log_n, converged = best_log_params(draw, cost, log_c)
-        tokens = cost.tokens_for(jnp.exp(log_c), jnp.exp(log_n))
-        found = {"budget": jnp.exp(log_c), "N_opt": jnp.exp(log_n), "D_opt": tokens}
-        found = {name: jnp.where(log_c < start + FURTHEST - 1e-3, value, jnp.inf) for name, value in found.items()}
-        return found | {"converged": reached & converged}
-
-    return by_groups(one, (posterior.axes,))(posterior)
-
-
-@cached_jit()
-def _tokens_to_be_sure(
-    posterior: LossPosterior, log_n: Float[Array, " point"], target: Float[Array, "2"]
-) -> Float[Array, " point"]:
-    """ln of the fewest tokens with which exp(log_n) parameters reach a loss in a share of the draws.
-
-    Of `target`, that loss and that share. By bisection, for a loss with discrepancy need not fall everywhere.
-    """
-    level, prob = target
-
-    def enough(log_n: Array, log_d: Array) -> Array:
-        return jnp.mean(loss_at(posterior, log_n, log_d) <= level) >= prob
-
-    def one(log_n: Array) -> Array:
-        def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-            middle = 0.5 * (ends[0] + ends[1])
-            found = enough(log_n, middle)
-            return jnp.where(found, ends[0], middle), jnp.where(found, middle, ends[1])
-
-        most = jnp.full_like(log_n, LARGEST)
-        fewest = jax.lax.fori_loop(0, HALVINGS, halve, (jnp.zeros_like(log_n), most))[1]
-        return jnp.where(enough(log_n, most), fewest, jnp.inf)
-
-    return jax.vmap(one)(log_n)
+    least, start = (float(np.log(cost.total(n, d))) for n, d in ((1.0, 1.0), (1e10, 2e11)))
+    budgets = LeastBudgets(posterior, cost, start, least, start + FURTHEST)
+    log_c, log_n, converged = budgets.with_optimum(np.full(posterior.count, level))
+    found = {"budget": np.exp(log_c), "N_opt": np.exp(log_n), "D_opt": np.full(len(log_c), np.inf)}
+    finite = np.isfinite(log_c)
+    found["D_opt"][finite] = cost.tokens_for(found["budget"][finite], found["N_opt"][finite])
+    return found | {"converged": converged}

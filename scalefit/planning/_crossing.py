@@ -1,0 +1,109 @@
+"""Where losses on a grid first fall to a level: of smooth functions that need not fall everywhere.
+
+Between points they are cubics through the nearest four.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+STEPS = 8  # Newton's, or halvings where they leave the cell
+HALVINGS = 30
+
+
+def first_crossing(
+    x: Float[np.ndarray, " point"], values: Float[np.ndarray, "*lane point"], level: Float[np.ndarray, "*any"] | float
+) -> Float[np.ndarray, "*lane"]:
+    """The least x at which each of many functions falls to its level.
+
+    Parameters
+    ----------
+    x
+        Ascending, four at least.
+    values
+        Of the functions.
+    level
+        One for all or one for each.
+
+    Returns
+    -------
+    array
+        The first x where a function is at its level there already, infinite where it never is.
+    """
+    level = np.broadcast_to(level, values.shape[:-1])
+    row = _first_true(values <= level[..., None])
+    at = _nearest_four(row, len(x))
+    nodes, near = np.moveaxis(x[at], -1, 0), np.moveaxis(np.take_along_axis(values, at, -1), -1, 0)
+    differences = _divided(nodes, near)
+    low, high = x[np.maximum(row - 1, 0)], x[np.minimum(row, len(x) - 1)]
+    found = 0.5 * (low + high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(STEPS):
+            value, slope = _cubic(nodes, differences, found)
+            above = value > level
+            low, high = np.where(above, found, low), np.where(above, high, found)
+            newton = found - (value - level) / slope
+            found = np.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
+    return np.where(row == 0, x[0], np.where(row < len(x), found, np.inf))
+
+
+def first_agreement(
+    x: Float[np.ndarray, " point"],
+    values: Float[np.ndarray, "draw *lane point"],
+    agree: Callable[[np.ndarray], np.ndarray],
+) -> Float[np.ndarray, "*lane"]:
+    """The least x at which the draws of many functions together fulfil a condition.
+
+    Parameters
+    ----------
+    x
+        Ascending, four at least.
+    values
+        Of the functions, draw by draw.
+    agree
+        From values (draw, ...) to whether they do: that a share of them reaches a level, say.
+
+    Returns
+    -------
+    array
+        As `first_crossing` does.
+    """
+    row = _first_true(agree(values))
+    at = _nearest_four(row, len(x))
+    nodes, near = np.moveaxis(x[at], -1, 0), np.moveaxis(np.take_along_axis(values, at[None], -1), -1, 0)
+    differences = _divided(nodes[:, None], near)
+    low, high = x[np.maximum(row - 1, 0)], x[np.minimum(row, len(x) - 1)]
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        reached = agree(_cubic(nodes[:, None], differences, middle)[0])
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.where(row == 0, x[0], np.where(row < len(x), high, np.inf))
+
+
+def _first_true(reached: Bool[np.ndarray, "*lane point"]) -> Int[np.ndarray, "*lane"]:
+    """Index of the first that is marked; their number where none is."""
+    return np.where(reached.any(axis=-1), reached.argmax(axis=-1), reached.shape[-1])
+
+
+def _nearest_four(row: Int[np.ndarray, "*lane"], count: int) -> Int[np.ndarray, "*lane 4"]:
+    """Indices around the cell that ends at `row`."""
+    return np.clip(row - 2, 0, count - 4)[..., None] + np.arange(4)
+
+
+def _divided(nodes: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+    """Newton's divided differences of a cubic, the nodes along the first axis."""
+    parts, found = values, [values[0]]
+    for order in range(1, 4):
+        parts = (parts[1:] - parts[:-1]) / (nodes[order:] - nodes[:-order])
+        found.append(parts[0])
+    return found
+
+
+def _cubic(nodes: np.ndarray, differences: list[np.ndarray], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Value and slope."""
+    value, slope = differences[3], np.zeros_like(x)
+    for order in (2, 1, 0):
+        slope = value + (x - nodes[order]) * slope
+        value = differences[order] + (x - nodes[order]) * value
+    return value, slope

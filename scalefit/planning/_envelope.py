@@ -1,0 +1,195 @@
+"""The least budget that reaches a loss, draw by draw, along each draw's own frontier.
+
+By the law alone the optimal loss falls with the budget, and the least budget is a root. With the discrepancy it need
+not fall everywhere: it is tabulated, and the least budget is where it first reaches the loss.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from scalefit._aot import cached_jit
+from scalefit._batching import by_groups, in_chunks
+from scalefit.costs.cost import Cost, SixND
+from scalefit.frontier.budget_lines import best_on_lines
+from scalefit.frontier.frontier import BLOCK, optima
+from scalefit.planning._crossing import first_crossing
+from scalefit.planning._loss_posterior import LossPosterior
+from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
+
+STEP = 0.6  # of ln budget: cubics between points are exact to 1e-5 of a budget
+CORRECTIONS, HALVINGS = 6, 8  # of a step of the table
+Draws = Float[np.ndarray, " draw"]
+Found = tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]
+
+
+class Optima(NamedTuple):
+    """The optimum of every draw at budgets.
+
+    Parameters
+    ----------
+    log_n, loss
+        ln N, and the loss there.
+    converged
+        Whether the search for it did.
+    """
+
+    log_n: Float[np.ndarray, "draw budget"]
+    loss: Float[np.ndarray, "draw budget"]
+    converged: Bool[np.ndarray, "draw budget"]
+
+
+def optima_at(posterior: LossPosterior, cost: Cost, log_budgets: Float[np.ndarray, " budget"]) -> Optima:
+    """The optimum of every draw at budgets, given as logarithms."""
+    if isinstance(cost, SixND):
+        log_budgets = log_budgets - np.log(cost.active)
+        cost = SixND()
+    if isinstance(cost, SixND) and posterior.wall is None:
+        program: Any = partial(optima, posterior.law, posterior.draws)
+    elif isinstance(cost, SixND) and posterior.law_only is not posterior:
+        program = partial(_optima_at_wall, posterior)
+    else:
+        program = partial(_optima_along, posterior, cost)
+    return Optima(*map(np.asarray, in_chunks(program, log_budgets, BLOCK, axis=1)))
+
+
+@cached_jit()
+def _optima_at_wall(posterior: LossPosterior, log_flops: Float[Array, " budget"]) -> Found:
+    one = lambda draw: best_on_lines(draw.law, draw.draws, log_flops, jnp.log(draw.wall))
+    return jax.vmap(one, (posterior.axes,))(posterior)
+
+
+@cached_jit()
+def _optima_along(posterior: LossPosterior, cost: Cost, log_budgets: Float[Array, " budget"]) -> Found:
+    def one(draw: LossPosterior, log_budget: Array) -> tuple[Array, Array, Array]:
+        log_n, converged = best_log_params(draw, cost, log_budget)
+        return log_n, draw.loss(log_n, tokens_along(cost, log_budget)(log_n)), converged
+
+    return jax.vmap(jax.vmap(one, (None, 0)), (posterior.axes, None))(posterior, log_budgets)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastBudgets:
+    """The least budget for any loss, in every draw; for use inside `precision()`.
+
+    Parameters
+    ----------
+    posterior, cost
+        Of the loss, and what a budget pays for.
+    around, low, high
+        ln of a budget, and of the smallest and the largest.
+    near
+        Points of the table are `STEP` apart up to that many e-folds from `around`, and ever further from there.
+    """
+
+    posterior: LossPosterior
+    cost: Cost
+    around: float
+    low: float
+    high: float
+    near: float = 6.0
+
+    @cached_property
+    def log_budgets(self) -> Float[np.ndarray, " budget"]:
+        """Of the table."""
+        below, above = (self._away(far) for far in (self.around - self.low, self.high - self.around))
+        return self.around + np.concatenate([-below[:0:-1], above])
+
+    def _away(self, far: float) -> Float[np.ndarray, " point"]:
+        last = np.arcsinh(far / self.near)
+        return self.near * np.sinh(np.linspace(0.0, last, int(np.ceil(last * self.near / STEP)) + 1))
+
+    @cached_property
+    def envelope(self) -> Optima:
+        """The optimum of every draw at `log_budgets`."""
+        return optima_at(self.posterior, self.cost, self.log_budgets)
+
+    def __call__(self, level: Draws) -> tuple[Draws, Bool[np.ndarray, " draw"]]:
+        """ln of the least budget for a loss in every draw, and whether the searches converged.
+
+        That is `low` where a smaller one suffices, and infinite where none up to `high` does.
+        """
+        log_c, _, converged = self.with_optimum(level)
+        return log_c, converged
+
+    def with_optimum(self, level: Draws) -> tuple[Draws, Draws, Bool[np.ndarray, " draw"]]:
+        """The same, with ln N of the optimum at the least budget in its middle; infinite where that is."""
+        if self.posterior.law_only is self.posterior:
+            return self._law_roots(level)
+        first, loss, draws = self.tabulated(level), self.envelope.loss, np.arange(len(level))
+        last = np.clip(np.searchsorted(self.log_budgets, first), 1, len(self.log_budgets) - 1)
+        # Illinois' method from the table's cubic, which is not exact where an optimum jumps from one size to another.
+        ends = [self.log_budgets[last - 1], self.log_budgets[last]]
+        excess = [loss[draws, last - 1] - level, loss[draws, last] - level]
+        log_c, side = np.clip(first, *ends), np.zeros(len(level), dtype=int)
+        for _ in range(CORRECTIONS):
+            log_n, found, converged = map(np.asarray, _optima_of_own(self.posterior, self.cost, jnp.asarray(log_c)))
+            above = found > level
+            ends = [np.where(above, log_c, ends[0]), np.where(above, ends[1], log_c)]
+            kept = [np.where(side < 0, 0.5, 1.0) * excess[0], np.where(side > 0, 0.5, 1.0) * excess[1]]
+            excess = [np.where(above, found - level, kept[0]), np.where(above, kept[1], found - level)]
+            side = np.where(above, 1, -1)
+            share = excess[0] / np.maximum(excess[0] - excess[1], np.finfo(float).tiny)
+            log_c = ends[0] + np.clip(share, 0.0, 1.0) * (ends[1] - ends[0])
+        log_c = np.where(first <= self.low, self.low, log_c)
+        return np.where(np.isinf(first), np.inf, log_c), np.where(np.isinf(first), np.inf, log_n), converged
+
+    def first_with_size(self, log_n: float) -> Draws:
+        """ln of the least budget whose optimum has at least exp(log_n) parameters, infinite where none up to `high`."""
+        sizes = self.envelope.log_n
+        reached = sizes >= log_n
+        last = np.clip(reached.argmax(axis=1), 1, len(self.log_budgets) - 1)
+        low, high = self.log_budgets[last - 1], self.log_budgets[last]
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            enough = np.asarray(_optima_of_own(self.posterior, self.cost, jnp.asarray(middle))[0]) >= log_n
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return np.where(reached[:, 0], self.low, np.where(reached.any(axis=1), 0.5 * (low + high), np.inf))
+
+    def _law_roots(self, level: Draws) -> tuple[Draws, Draws, Bool[np.ndarray, " draw"]]:
+        ends = jnp.asarray([self.around, self.low, self.high])
+        log_c, log_n, converged = map(np.asarray, _roots(self.posterior, self.cost, jnp.asarray(level), ends))
+        beyond = log_c > self.high - 1e-3
+        return np.where(beyond, np.inf, log_c), np.where(beyond, np.inf, log_n), converged
+
+    def tabulated(self, level: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """ln of the least budget from the table alone, for any number of losses a draw, (draw, ...)."""
+        table = self.envelope.loss
+        lanes = np.broadcast_to(table.reshape(len(table), *[1] * (level.ndim - 1), -1), (*level.shape, table.shape[1]))
+        return first_crossing(self.log_budgets, lanes, level)
+
+
+@cached_jit()
+def _roots(
+    posterior: LossPosterior, cost: Cost, level: Float[Array, " draw"], ends: Float[Array, "3"]
+) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
+    around, low, high = ends
+
+    def one(draw: LossPosterior, level: Array) -> tuple[Array, Array, Array]:
+        found = least_log_budget(draw, cost, level, around, high, low)
+        best = best_log_params(draw, cost, found.x)
+        return found.x, best.x, found.converged & best.converged
+
+    return by_groups(one, (posterior.axes, 0))(posterior, level)
+
+
+@cached_jit()
+def _optima_of_own(
+    posterior: LossPosterior, cost: Cost, log_budget: Float[Array, " draw"]
+) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
+    """ln N and loss of the optimum of every draw with discrepancy at a budget of its own."""
+
+    def one(draw: LossPosterior, log_budget: Array) -> tuple[Array, Array, Array]:
+        if isinstance(cost, SixND):
+            log_wall = None if draw.wall is None else jnp.log(draw.wall)
+            found = best_on_lines(draw.law, draw.draws, (log_budget - jnp.log(cost.active))[None], log_wall)
+            return tuple(part[0] for part in found)  # type: ignore[return-value]
+        log_n, converged = best_log_params(draw, cost, log_budget)
+        return log_n, draw.loss(log_n, tokens_along(cost, log_budget)(log_n)), converged
+
+    return jax.vmap(one, (posterior.axes, 0))(posterior, log_budget)
