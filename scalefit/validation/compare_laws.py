@@ -1,8 +1,8 @@
 """Which law? Laws side by side on one table, weighed by how well they predict runs larger than those they saw.
 
 How well a law fits the runs it was given says little about how it extrapolates. Simulated from Kaplan's law, which
-has no irreducible loss, runs up to 1e21 FLOP put Chinchilla's E at 1.92 [1.84, 1.99] (90 %), with the draws of a
-good sampler; larger runs go below that from 3e22 FLOP on. PSIS-LOO is shown beside, and is about new runs like those in the table.
+has no irreducible loss, runs up to 1e21 FLOP put Chinchilla's E at 1.92 [1.84, 1.99] (90 %), and larger runs go
+below that from 3e22 FLOP on. PSIS-LOO is shown beside, and is about new runs like those in the table.
 """
 
 from collections.abc import Mapping, Sequence
