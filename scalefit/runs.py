@@ -187,8 +187,9 @@ class Runs(Result):
         return f"{self.name}: {len(self)} runs; {self._ranges()}"
 
     def headline(self, prob: float = PROB) -> str:
-        """How many runs, and the range of each count and of the loss."""
-        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token)."
+        """How many runs, the range of each count and of the loss, and the notes."""
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
+        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token).{notes}"
 
     def _table(self, prob: float) -> Table:
         return Table("run", range(1, len(self) + 1), self.columns)
