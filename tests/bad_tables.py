@@ -1,6 +1,6 @@
 """Tables that are as a law says, and tables that are not, each kind as people have them; made from a seed.
 
-`GOOD` are drawn from the model itself: the law alone, and the law with a discrepancy as large as it was learned.
+`GOOD` are drawn from the model itself: the law alone, and the law with a discrepancy of the default model.
 `BAD` name what went wrong with tables of the same designs.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 import scalefit as sf
-
-SCALES = ((0.01, 2.0), (0.015, 3.0), (0.025, 4.0))  # of the discrepancy along compute, and its length
+from scalefit.diagnostics.explained import components_of
+from scalefit.model.discrepancy import coordinates, kernel
 
 
 def design(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -50,12 +50,12 @@ class Sweep:
         return np.log(self.rng.uniform(1.4, 2.0) + a * n**-alpha + b * d**-beta)
 
     def _discrepancy(self) -> np.ndarray:
-        compute, length = SCALES[self.rng.integers(len(SCALES))]
-        allocation = self.rng.choice([0.007, 0.015])
-        c, r = np.log(self.flops), np.log(self.tokens / self.params)
-        c, r = (c[:, None] - c) ** 2, (r[:, None] - r) ** 2
-        covariance = compute**2 * np.exp(-0.5 * c / length**2) + allocation**2 * np.exp(-0.5 * (c / 16 + r / 9))
-        return np.linalg.cholesky(covariance + 1e-10 * np.eye(len(c))) @ self.rng.standard_normal(len(c))
+        components = components_of(sf.Model())
+        weights = np.array([weight for _, weight in components])
+        scales, _ = components[self.rng.choice(len(components), p=weights / weights.sum())]
+        at = coordinates({"params": self.params, "tokens": self.tokens})
+        covariance = kernel(scales, at[:, None], at[None]) + 1e-10 * np.eye(len(at))
+        return np.linalg.cholesky(covariance) @ self.rng.standard_normal(len(at))
 
     def place(self, values: np.ndarray) -> np.ndarray:
         """Where the logarithm of values lies between its least, 0, and its greatest, 1."""

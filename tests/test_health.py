@@ -232,7 +232,7 @@ def test_checks_are_of_law_and_discrepancy():
     law_only = [alarms(table("law and discrepancy", seed), sf.Model(discrepancy=None)) for seed in range(10)]
     assert sum(map(bool, law_only)) >= 5
     loose = sf.Model(discrepancy=sf.Discrepancy(compute=0.2, compute_length=0.3))
-    assert sum("level" in alarms(table("level shift with compute", seed), loose) for seed in range(5)) <= 1
+    assert sum("level" in alarms(table("level shift with compute", seed), loose) for seed in range(5)) <= 2
 
 
 def test_the_240_runs_need_their_discrepancy(chinchilla, chinchilla_fit):

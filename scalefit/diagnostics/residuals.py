@@ -19,7 +19,7 @@ from scalefit.runs import Runs
 
 NU = 4.0  # of the noise, for the weights of IRLS
 MANY = 4000  # runs beyond which some are looked at
-POLISH = 3  # steps towards the mode of the law
+POLISH, LEAST_GAIN = 8, 0.99  # steps towards the mode of the law, and by how much residuals shrink at least in each
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,10 @@ def _polished(
         slopes = slopes * width
         off = log_loss - log_mean
         size = max(1.4826 * float(np.median(np.abs(off))), 1e-9)
-        if best and not (size < best[0] and np.isfinite(slopes).all()):
+        if best and not (size < LEAST_GAIN * best[0] and np.isfinite(slopes).all()):
             break
         best = size, z, log_mean, slopes
-        weight = irls_weight(off / size)
-        weighted = slopes * weight[:, None]
+        weighted = slopes * irls_weight(off / size)[:, None]
         gram = weighted.T @ slopes + size**2 * np.eye(len(z))
         z = z + width * np.linalg.solve(gram, weighted.T @ off)
     return best[1:]
