@@ -369,6 +369,38 @@ def test_what_nobody_foresaw_is_still_one_sentence(run, monkeypatch):
     assert len(err.strip().splitlines()) == 1
 
 
+def test_options_of_reading_reach_the_table(run, monkeypatch, tmp_path):
+    seen = []
+
+    def stop(runs, *_, **__):
+        seen.append(runs)
+        raise sf.FitError("enough")
+
+    monkeypatch.setattr(sf, "fit", stop)
+    rows = ["1e8,2e9,3,finished", "2e8,4e9,2.8,running", "4e8,8e9,2.6,finished"]
+    (tmp_path / "sweep.txt").write_text("\n".join(["N,D,loss,State", *rows]))
+    (tmp_path / "logs").mkdir()
+    for name in "ab":
+        lines = [json.dumps({"step": s, "n_params": 1e8, "tokens": 1e9 * s, "loss": 3 + abs(s - 2)}) for s in (1, 2, 3)]
+        (tmp_path / "logs" / f"{name}.jsonl").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    for arguments, size in (
+        (["sweep.txt"], 2),
+        (["sweep.txt", "--keep-unfinished"], 3),
+        (["sweep.txt", "--format", "csv"], 2),
+        (["logs"], 2),
+        (["logs/*.jsonl"], 2),
+        (["logs", "--history", "all"], 6),
+    ):
+        assert run("fit", *arguments)[0] == 2
+        assert len(seen[-1]) == size
+    run("fit", "logs", "--history", "minimum")
+    assert seen[-1].tokens.tolist() == [2e9, 2e9]
+    err = run("plan", "sweep.txt", "--budget", "1e21")[2]
+    assert "1 not finished" in err
+    assert "--format is for files" in run("fit", "chinchilla", "--format", "csv")[2]
+
+
 def test_bad_rows_reach_the_user(run, tmp_path):
     (tmp_path / "bad.csv").write_text("N,D,loss\n1e8,2e9,3\n1e8,x,2.9\n3e8,1e9,y\n")
     code, _, err = run("fit", tmp_path / "bad.csv")
@@ -541,6 +573,7 @@ def test_choices_are_the_registries():
     from scalefit.downstream.links import LINKS
     from scalefit.infer import Engine
     from scalefit.io.formats import FORMATS
+    from scalefit.io.history import HOW
     from scalefit.laws import Law
     from scalefit.model.noise import Noise
 
@@ -551,6 +584,7 @@ def test_choices_are_the_registries():
         (_choices.Family, families()),
         (_choices.Link, LINKS),
         (_choices.Format, FORMATS),
+        (_choices.History, HOW),
     ):
         assert {choice.value for choice in choices} == set(known)
     assert set(_choices.LAWS) == set(Law.registry)

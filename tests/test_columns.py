@@ -52,7 +52,7 @@ def test_names_of_trackers_and_courses(source, names):
     [("Params (M)", 1e6), ("params_m", 1e6), ("num_params [millions]", 1e6), ("Parameters (in B)", 1e9)]
     + [("N (1e6)", 1e6), ("Tokens (B)", 1e9), ("tokens_1e9", 1e9), ("training_tokens(T)", 1e12)]
     + [("tokens in billions", 1e9), ("total petaflops", 1e15), ("flops_1e18", 1e18), ("eflops", 1e18)]
-    + [("total_gflops", 1e9), ("exaFLOPs", 1e18)]
+    + [("total_gflops", 1e9), ("exaFLOPs", 1e18), ("FLOPs (E)", 1e18)]
     + [("Compute (PF-days)", 8.64e19), ("compute_pf_days", 8.64e19), ("training compute (ZFLOP)", 1e21)]
     + [("FLOPs (×10^18)", 1e18), ("throughput/total_training_Gflops", 1e9)],
 )  # fmt: skip
@@ -63,6 +63,15 @@ def test_a_unit_in_a_name_is_applied_and_said(name, factor):
                         | {name: columns[quantity] / factor})  # fmt: skip
     np.testing.assert_allclose(runs[quantity], columns[quantity])
     assert said(runs, repr(name), f"{factor:g}")
+
+
+def test_remarks_in_brackets_count():
+    assert stated_convention("Params (non-embedding)") == "non_embedding"
+    assert stated_convention("Params (M, non-embedding)") == "non_embedding"
+    assert read_name("Params (M, non-embedding)").factor == 1e6
+    columns = {"N": N, "D": D, "Loss (train)": LOSS - 1, "Loss (val)": LOSS}
+    assert sf.read_runs(columns).loss.tolist() == LOSS.tolist()
+    assert recognise("n_t") is None
 
 
 def test_a_unit_of_a_cell_is_its_own():

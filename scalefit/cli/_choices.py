@@ -46,6 +46,14 @@ class Format(StrEnum):
     TRACKIO = "trackio"
 
 
+class History(StrEnum):
+    """What becomes of a log with a row for each step."""
+
+    LAST = "last"
+    MINIMUM = "minimum"
+    ALL = "all"
+
+
 class Link(StrEnum):
     """Curves from a task loss to accuracy."""
 

@@ -25,7 +25,7 @@ def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
         raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")
     if on_disk:
         return sf.read_runs(runs, **given)
-    if of_files := sorted({"format", "keep_unfinished"} & set(given)):
+    if of_files := sorted({"format", "history", "keep_unfinished"} & set(given)):
         raise OptionError(f"--{of_files[0].replace('_', '-')} is for files, and {runs} is none. Correct the path.")
     return sf.datasets.load(runs, outliers or "drop", **given)
 

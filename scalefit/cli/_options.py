@@ -26,6 +26,10 @@ Format = Annotated[
     _choices.Format | None,
     typer.Option(metavar="NAME", help=f"Format of the files, else by content: {', '.join(_choices.Format)}."),
 ]
+History = Annotated[
+    _choices.History | None,
+    typer.Option(help="Of a log: each run's last loss (the default), its minimum, or all rows."),
+]
 KeepUnfinished = Annotated[
     bool, typer.Option("--keep-unfinished", help="Keep runs that have a loss but have not finished.")
 ]

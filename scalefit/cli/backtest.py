@@ -21,6 +21,7 @@ def backtest(
     flops: options.Flops = None,
     loss: options.Loss = None,
     format: options.Format = None,
+    history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     seed: options.Seed = 0,
@@ -39,7 +40,7 @@ def backtest(
 
     check_picture(plot, runs)
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = read(runs, outliers, format=format, keep_unfinished=keep_unfinished, **columns)
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     cuts = sf.above_compute(parse_budgets(above))
     found = sf.backtest(table, holdout=cuts, seed=seed, progress=False if as_json else None)

@@ -27,6 +27,7 @@ def compare_laws(
     flops: options.Flops = None,
     loss: options.Loss = None,
     format: options.Format = None,
+    history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     law_only: options.LawOnly = False,
@@ -43,7 +44,7 @@ def compare_laws(
     from scalefit.units import parse_budgets
 
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = read(runs, outliers, format=format, keep_unfinished=keep_unfinished, **columns)
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]
     cuts = None if above is None else sf.above_compute(parse_budgets(above))

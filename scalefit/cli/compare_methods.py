@@ -23,6 +23,7 @@ def compare_methods(
     flops: options.Flops = None,
     loss: options.Loss = None,
     format: options.Format = None,
+    history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     budget: Annotated[str | None, typer.Option(metavar="C", help="FLOP; the largest run's by default.")] = None,
@@ -43,7 +44,7 @@ def compare_methods(
 
     check_prob(prob)
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = read(runs, outliers, format=format, keep_unfinished=keep_unfinished, **columns)
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     wanted: dict[str, Any] = {"budget": budget, "discrepancy": False if law_only else None, "seed": seed}
     found = sf.compare_methods(table, progress=False if as_json else None, **wanted)

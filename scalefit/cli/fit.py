@@ -27,6 +27,7 @@ def fit(
     flops: options.Flops = None,
     loss: options.Loss = None,
     format: options.Format = None,
+    history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
     outliers: options.Outliers = None,
     discrepancy: Annotated[
@@ -64,7 +65,7 @@ def fit(
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = read(runs, outliers, format=format, keep_unfinished=keep_unfinished, **columns)
+    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     fitted = sf.fit(table, model, engine=engine.value, seed=seed, progress=False if as_json else None)
     save_fit(fitted, output)
     question: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}

@@ -26,6 +26,7 @@ def learn_discrepancy(
     flops: options.Flops = None,
     loss: options.Loss = None,
     format: options.Format = None,
+    history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
     law: options.LawName = "chinchilla",
     output: Annotated[
@@ -45,7 +46,7 @@ def learn_discrepancy(
 
     check_target(output, tables[0])
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    how = {"format": format, "keep_unfinished": keep_unfinished}
+    how = {"format": format, "history": history, "keep_unfinished": keep_unfinished}
     studies = {Path(name).stem: read(name, None, **how, **columns) for name in tables}
     for study in studies.values():
         say_notes(study, as_json)

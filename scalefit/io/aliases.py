@@ -91,7 +91,20 @@ ROLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What else is looked for -> its names, the first that is there."""
 _SYNONYMS = {
-    "non_embedding": ("non_embedding", "non_emb", "nonembedding", "nonemb", "non_embed", "no_embedding", "no_emb"),
+    "non_embedding": (
+        "non_embedding",
+        "non_emb",
+        "nonembedding",
+        "nonemb",
+        "non_embed",
+        "no_embedding",
+        "no_emb",
+        "without_embedding",
+        "without_embeddings",
+        "excl_embedding",
+        "excl_embeddings",
+        "non_embeddings",
+    ),
     "active": ("active", "activated"),
     "total": ("total",),
 }

@@ -54,7 +54,8 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
         frames.append(frame)
     if len(frames) == 1:
         return frames[0], notes
-    facts, frames = _facts(frames, mapping)
+    facts, frames, unused = _facts(frames, mapping)
+    notes += [f"{unused} table(s) without a loss or names of runs are left out"] if unused else []
     whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     for fact in facts:
         whole, note = _with_facts(whole, fact)
@@ -64,15 +65,21 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
 
 def _facts(
     frames: list["pd.DataFrame"], mapping: Mapping[str, str]
-) -> tuple[list["pd.DataFrame"], list["pd.DataFrame"]]:
-    """Tables without a loss that name runs, and all other tables."""
+) -> tuple[list["pd.DataFrame"], list["pd.DataFrame"], int]:
+    """Tables without a loss that name runs, tables with a loss, and how many are neither; all where none has a loss."""
     facts: list[pd.DataFrame] = []
     others: list[pd.DataFrame] = []
+    unused = 0
     for frame in frames:
         columns = list(frame.columns)
         has_loss = mapping.get("loss") in columns or any((r := recognise(c)) and r[0] == "loss" for c in columns)
-        (others if has_loss or with_role(columns, "run") is None else facts).append(frame)
-    return (facts, others) if others else ([], frames)
+        if has_loss:
+            others.append(frame)
+        elif with_role(columns, "run") is not None:
+            facts.append(frame)
+        else:
+            unused += 1
+    return (facts, others, unused) if others else ([], frames, 0)
 
 
 def _with_facts(whole: "pd.DataFrame", facts: "pd.DataFrame") -> tuple["pd.DataFrame", str]:

@@ -25,6 +25,9 @@ _FLOP = re.compile(r"(|k|m|g|t|p|e|z|y|kilo|mega|giga|tera|peta|exa|zetta|yotta)
 _POWER = re.compile(r"(?:1e|10\^)\+?(\d{1,2})")
 _PF_DAY = re.compile(r"(?<![a-z])(?:pf|pflops?|petaflops?)[\s_/-]*(?:s[\s_/-]*)?days?(?![a-z])")
 _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
+_COMPUTE = re.compile(r"flop|flos|compute|^c$|^\s*c\s*$")
+_KEPT = frozenset({"train", "training", "val", "valid", "validation", "eval", "test", "embedding", "emb", "active",
+                   "total", "embeddings", "nonembedding"})  # fmt: skip
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A unit of time or work after a quantity makes a rate; "eval/loss" is a path.
 _RATE = re.compile(
@@ -84,16 +87,24 @@ def read_name(column: str) -> Name:
 
 
 def _bracketed_unit(text: str) -> tuple[float, str]:
-    """The factor that brackets state, and the name without them: `Params (M)`; other remarks are dropped."""
-    factor, pf_day = 1.0, _PF_DAY.search(text.lower())
-    if pf_day:
+    """The factor that brackets state, and the name without them: `Params (M)`.
+
+    What brackets say of a loss or of parameters stays, `Loss (val)`; other remarks are dropped.
+    """
+    if pf_day := _PF_DAY.search(text.lower()):
         rest = text[: pf_day.start()] + " " + text[pf_day.end() :]
         return PF_DAY, (_BRACKETS.sub(" ", rest) if rest.strip(" ()[]{}/_-") else "compute")
-    for inside in _BRACKETS.findall(text):
+    factor, kept = 1.0, []
+    is_compute = _COMPUTE.search(_BRACKETS.sub(" ", text).lower()) is not None
+    for inside in re.split("[,;]", ",".join(_BRACKETS.findall(text))):
         words, scale = _without_unit(inside.lower(), bare=True)
-        if scale != 1.0 and all(word in ("in", "of", "x", "flop", "flops", "params", "tokens") for word in words):
+        if is_compute and len(words) == 1 and words[0] in _SI:
+            factor *= _SI[words[0]]
+        elif scale != 1.0 and set(words) <= {"in", "of", "x", "flop", "flops", "params", "tokens"}:
             factor *= scale
-    return factor, _BRACKETS.sub(" ", text)
+        elif set(words) & _KEPT:
+            kept.append("_".join(words))
+    return factor, " ".join([_BRACKETS.sub(" ", text).strip(), *kept])
 
 
 def _without_unit(piece: str, bare: bool = False) -> tuple[list[str], float]:
@@ -104,7 +115,7 @@ def _without_unit(piece: str, bare: bool = False) -> tuple[list[str], float]:
         scale = 1.0
         if power := _POWER.fullmatch(last):
             scale = 10.0 ** int(power[1])
-        elif last in SCALES and not (len(last) == 1 and is_flop):
+        elif last in SCALES and not (len(last) == 1 and (is_flop or (words[:-1] and len(words[-2]) == 1))):
             scale = SCALES[last]
         elif is_flop and len(last) > 2:
             scale = _SI.get(last, 1.0)

@@ -120,7 +120,7 @@ def _folder(path: Path) -> tuple[list[Path], list[Path]]:
     if FORMATS["wandb"].recognises(path, b""):
         return [path], []
     below = sorted(islice((p for p in path.rglob("*") if not _hidden(p, path)), MOST_FILES))
-    files = [p for p in below if p.suffix.lower() in ENDINGS and p.is_file() and p.name not in NO_TABLES]
+    files = [p for p in below if p.suffix.lower() in ENDINGS and p.suffix != ".txt" and p.name not in NO_TABLES]
     top = [p for p in files if p.parent == path]
     if states := _latest_states([p for p in below if p.name == "trainer_state.json"]):
         return states, [p for p in top if p not in states]
