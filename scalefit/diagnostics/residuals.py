@@ -1,7 +1,6 @@
 """Residuals of a law at its mode, and its slopes there."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -68,8 +67,7 @@ def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
         data = bound.data
         z = {name: np.asarray(value) for name, value in model.law_space.unconstrain(middle).items()}
         start = np.array([z[name] for name in names])
-        width = _prior_width(model)
-        mode, log_mean, slopes = _polished(model, data, start, width, count)
+        mode, log_mean, slopes, width = _polished(model, data, start, count)
     off = np.asarray(data.log_loss, dtype=float)[:count] - log_mean
     rows = np.arange(count)
     if count > MANY:
@@ -91,28 +89,18 @@ def irls_weight(scaled: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
     return np.clip((NU + 1) / (NU + scaled**2), 0.02, 1.25)
 
 
-@lru_cache(maxsize=64)
-def _prior_width(model: Model) -> Float[np.ndarray, " param"]:
-    """Standard deviation of each parameter's prior, on the whole real line, from its quartiles."""
-    quartiles = {p.name: p.prior.quantile(np.array([0.25, 0.75])) for p in model.law_space.params}
-    ends = model.law_space.unconstrain(quartiles)
-    return np.array([float(np.ptp(np.asarray(ends[name]))) / 1.349 for name in model.law_space.names])
-
-
-def _polished(
-    model: Model, data: Data, z: Float[np.ndarray, " param"], width: Float[np.ndarray, " param"], count: int
-) -> tuple[Float[np.ndarray, " param"], Float[np.ndarray, " run"], Float[np.ndarray, "run param"]]:
-    """The mode a few IRLS steps from `z`, and the law's ln loss and slopes there."""
+def _polished(model: Model, data: Data, z: Float[np.ndarray, " param"], count: int) -> tuple[Any, ...]:
+    """The mode a few IRLS steps from `z`, and the law's ln loss, slopes and prior widths there."""
     log_loss = np.asarray(data.log_loss, dtype=float)[:count]
     best: tuple[Any, ...] = ()
     for _ in range(POLISH):
-        log_mean, slopes = (np.asarray(each, dtype=float)[:count] for each in law_and_slopes(model, data, z))
-        slopes = slopes * width
+        log_mean, slopes, width = (np.asarray(each, dtype=float) for each in law_and_slopes(model, data, z))
+        log_mean, slopes = log_mean[:count], slopes[:count]
         off = log_loss - log_mean
         size = max(1.4826 * float(np.median(np.abs(off))), 1e-9)
         if best and not (size < LEAST_GAIN * best[0] and np.isfinite(slopes).all()):
             break
-        best = size, z, log_mean, slopes
+        best = size, z, log_mean, slopes, width
         weighted = slopes * irls_weight(off / size)[:, None]
         gram = weighted.T @ slopes + size**2 * np.eye(len(z))
         z = z + width * np.linalg.solve(gram, weighted.T @ off)
@@ -122,12 +110,20 @@ def _polished(
 @cached_jit("model")
 def law_and_slopes(
     model: Model, data: Data, z: Float[Array | np.ndarray, " param"]
-) -> tuple[Float[Array, " run"], Float[Array, "run param"]]:
-    """ln loss of every run by the law with unconstrained parameters `z`, and its derivatives."""
+) -> tuple[Float[Array, " run"], Float[Array, "run param"], Float[Array, " param"]]:
+    """ln loss of every run by the law with unconstrained parameters `z`, its derivatives, and the priors' widths.
+
+    The width is the standard deviation of a normal prior with the same quartiles, on the whole real line; derivatives
+    are by parameters in units of it.
+    """
+    space = model.law_space
 
     def log_mean(z: Array) -> Array:
-        theta: Theta = model.law_space.constrain(model.law_space.unflatten(z))
+        theta: Theta = space.constrain(space.unflatten(z))
         return model.log_mean(theta, data.x)
 
+    quartiles = {p.name: p.prior.quantile(np.array([0.25, 0.75])) for p in space.params}
+    ends = space.flatten(space.unconstrain(quartiles))
     z = jnp.asarray(z, data.log_loss.dtype)
-    return log_mean(z), jax.jacfwd(log_mean)(z)
+    width = ((ends[1] - ends[0]) / 1.349).astype(z.dtype)
+    return log_mean(z), jax.jacfwd(log_mean)(z) * width, width
