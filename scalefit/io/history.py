@@ -120,12 +120,11 @@ def one_row_a_run(frame: "pd.DataFrame", steps: Steps, loss: str | None, how: st
     return picked.reset_index(drop=True)
 
 
-def history_note(rows: int, runs: int, steps: Steps, loss: str | None, how: str) -> str:
-    """What became of the rows of a history."""
+def history_note(steps: Steps, loss: str | None, how: str) -> str:
+    """What the rows of a history were shortened by, the end of a sentence."""
     where = "at its last loss" if how == "last" else "at its smallest loss"
-    of = f" {quoted(loss)}" if loss else ""
     by = f" by {quoted(steps.run)}" if steps.run else ""
-    return f"{rows} logged rows became {runs} run(s){by}, each {where}{of}"
+    return f"{by}, each {where}{f' {quoted(loss)}' if loss else ''}"
 
 
 def _numbers(column: Any) -> np.ndarray:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scalefit.io.aliases import recognise, with_role
 from scalefit.io.columns import choose
 from scalefit.io.history import find_steps, history_note, one_row_a_run
@@ -39,6 +41,7 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
     import pandas as pd
 
     notes: list[str] = []
+    shortened: dict[str, np.ndarray] = {}
     frames = []
     for part in opened.parts:
         notes += part.notes
@@ -50,8 +53,10 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
             loss = choose(list(frame.columns), given, None, {"loss"}, opened.name).sources.get("loss")
             rows, frame = len(frame), one_row_a_run(frame, steps, loss, how or "last")
             if rows > len(frame):
-                notes.append(history_note(rows, len(frame), steps, loss, how or "last"))
+                said = history_note(steps, loss, how or "last")
+                shortened[said] = shortened.get(said, np.zeros(2, int)) + (rows, len(frame))
         frames.append(frame)
+    notes += [f"{rows} logged rows became {runs} run(s){said}" for said, (rows, runs) in shortened.items()]
     if len(frames) == 1:
         return frames[0], notes
     facts, frames, unused = _facts(frames, mapping)
@@ -60,7 +65,7 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
     for fact in facts:
         whole, note = _with_facts(whole, fact)
         notes.append(note)
-    return whole, _once(notes)
+    return whole, list(dict.fromkeys(notes))
 
 
 def _facts(
@@ -93,8 +98,3 @@ def _with_facts(whole: "pd.DataFrame", facts: "pd.DataFrame") -> tuple["pd.DataF
     found = int(matched.isin(facts.index).sum())
     joined = whole.assign(**{column: facts[column].reindex(matched).to_numpy() for column in new})
     return joined, f"{', '.join(map(str, new[:5]))} of {found} run(s) are joined by {key!r}"
-
-
-def _once(notes: list[str]) -> list[str]:
-    """Notes, each once; how many files said the same of their histories is added up."""
-    return list(dict.fromkeys(notes))

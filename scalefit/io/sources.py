@@ -2,6 +2,7 @@
 
 import glob
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from scalefit.errors import DataError, listed, quoted
 from scalefit.io.aliases import with_role
 from scalefit.io.formats import FORMATS, Logged, find_format, read_file, recognise_format
+from scalefit.io.formats._format import decode, flat
+from scalefit.io.formats._yaml import read_mapping
 from scalefit.io.formats.wandb_runs import SUMMARY
 from scalefit.io.frames import of_object, plain
 from scalefit.io.history import one_size
@@ -166,8 +169,13 @@ def _of_files(files: list[Path], name: str, format: str | None, notes: list[str]
 
 
 def _plain(logged: Logged, path: Path) -> Logged:
+    frame = logged.frame
+    if path.suffix.lower() == ".csv" and (beside := path.with_name("hparams.yaml")).is_file():  # Lightning's logger
+        with suppress(OSError):
+            constants = flat(read_mapping(decode(beside.read_bytes())))
+            frame = frame.assign(**{f"hparams.{name}": value for name, value in constants.items()})
     try:
-        return replace(logged, frame=plain(logged.frame))
+        return replace(logged, frame=plain(frame))
     except DataError as problem:
         raise DataError(f"{path.name}: {problem}") from None
 

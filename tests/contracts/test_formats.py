@@ -237,7 +237,7 @@ def test_an_excel_file_without_its_library_says_what_to_install(tmp_path, monkey
 
 
 def test_patterns_folders_and_lists_join_files(tmp_path):
-    """Lightning's logs: a file of steps for each run, sizes in a table beside them."""
+    """Lightning's logs: a file of steps for each run; sizes in a table, or in the file of hyperparameters beside it."""
     for run, _, _, loss in RUNS:
         place = tmp_path / "logs" / run
         place.mkdir(parents=True)
@@ -250,6 +250,13 @@ def test_patterns_folders_and_lists_join_files(tmp_path):
     assert alone.loss.tolist() == [row[3] for row in RUNS]
     for source in ([*files, tmp_path / "sizes.csv"], [str(tmp_path / "logs/*/*.csv"), str(tmp_path / "sizes.csv")]):
         np.testing.assert_allclose(table_of(sf.read_runs(source)), EXPECTED)
+    for run, params, tokens, _ in RUNS:
+        (tmp_path / "logs" / run / "hparams.yaml").write_text(
+            f"n_params: {params:.0f}\ntotal_tokens: {tokens:.0f}\nlr: 3e-4\n"
+        )
+    beside = sf.read_runs(tmp_path / "logs")
+    np.testing.assert_allclose(table_of(beside), EXPECTED)
+    assert any("12 logged rows became 4 run(s)" in note for note in beside.notes)
 
 
 def test_a_history_is_shortened_as_it_is_asked(tmp_path):
