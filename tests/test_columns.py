@@ -53,6 +53,7 @@ def test_names_of_trackers_and_courses(source, names):
     + [("N (1e6)", 1e6), ("Tokens (B)", 1e9), ("tokens_1e9", 1e9), ("training_tokens(T)", 1e12)]
     + [("tokens in billions", 1e9), ("total petaflops", 1e15), ("flops_1e18", 1e18), ("eflops", 1e18)]
     + [("total_gflops", 1e9), ("exaFLOPs", 1e18), ("FLOPs (E)", 1e18)]
+    + [("Model size (M params)", 1e6), ("millions of parameters", 1e6), ("billion tokens", 1e9)]
     + [("Compute (PF-days)", 8.64e19), ("compute_pf_days", 8.64e19), ("training compute (ZFLOP)", 1e21)]
     + [("FLOPs (×10^18)", 1e18), ("throughput/total_training_Gflops", 1e9)],
 )  # fmt: skip

@@ -180,6 +180,11 @@ def test_text_tables_of_every_kind(tmp_path, text, encoding):
     assert sf.read_runs(path).fingerprint == sf.read_runs(TABLE).fingerprint
 
 
+def test_a_header_behind_a_comment_sign_is_one(tmp_path):
+    text = "# a sweep\n#name,params,tokens,loss\na,100M,2B,3.0\nb,200M,4B,2.8\nc,400M,8B,2.6\n"
+    assert sf.read_runs(write(tmp_path, text)).params.tolist() == TABLE["params"]
+
+
 def test_decimal_commas(tmp_path):
     spelled = "Params;Tokens;Loss\n100M;2,0B;3,0\n0,2B;4,0B;2,8\n0,400B;8,000B;2,6\n"
     assert sf.read_runs(write(tmp_path, spelled)).fingerprint == sf.read_runs(TABLE).fingerprint

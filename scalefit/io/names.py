@@ -28,6 +28,7 @@ _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _COMPUTE = re.compile(r"flop|flos|compute|^c$|^\s*c\s*$")
 _KEPT = frozenset({"train", "training", "val", "valid", "validation", "eval", "test", "embedding", "emb", "active",
                    "total", "embeddings", "nonembedding"})  # fmt: skip
+_NOUN = re.compile(r"\b(params?|parameters?|tokens?|of)\b")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A unit of time or work after a quantity makes a rate; "eval/loss" is a path.
 _RATE = re.compile(
@@ -60,7 +61,6 @@ class Name(NamedTuple):
         return self.pieces[-1] if self.pieces else ""
 
 
-@lru_cache(maxsize=16384)
 def read_name(column: str) -> Name:
     """Read the name of a column.
 
@@ -74,7 +74,12 @@ def read_name(column: str) -> Name:
     Name
         Its words and its unit.
     """
-    text = _CAMEL.sub("_", column[:LONGEST].strip())
+    return _read(column[:LONGEST].strip())
+
+
+@lru_cache(maxsize=16384)
+def _read(column: str) -> Name:
+    text = _CAMEL.sub("_", column)
     lower = text.lower().replace("per_", "per ").replace("_per", " per ")
     factor, text = _bracketed_unit(text)
     pieces = []
@@ -97,10 +102,10 @@ def _bracketed_unit(text: str) -> tuple[float, str]:
     factor, kept = 1.0, []
     is_compute = _COMPUTE.search(_BRACKETS.sub(" ", text).lower()) is not None
     for inside in re.split("[,;]", ",".join(_BRACKETS.findall(text))):
-        words, scale = _without_unit(inside.lower(), bare=True)
+        words, scale = _without_unit(_NOUN.sub(" ", inside.lower()), bare=True)
         if is_compute and len(words) == 1 and words[0] in _SI:
             factor *= _SI[words[0]]
-        elif scale != 1.0 and set(words) <= {"in", "of", "x", "flop", "flops", "params", "tokens"}:
+        elif scale != 1.0 and set(words) <= {"in", "x", "flop", "flops"}:
             factor *= scale
         elif set(words) & _KEPT:
             kept.append("_".join(words))
@@ -110,6 +115,8 @@ def _bracketed_unit(text: str) -> tuple[float, str]:
 def _without_unit(piece: str, bare: bool = False) -> tuple[list[str], float]:
     """Words of a part of a name without those that are a unit, and the unit's factor."""
     words, factor = _without_prefixes([word for word in re.split(r"[^0-9a-z^+]+", piece) if word])
+    if len(words) > 1 and len(words[0]) > 2 and words[0] in SCALES:  # million params
+        factor, words = factor * SCALES[words[0]], words[1 + (words[1] == "of") :]
     if words and (len(words) > 1 or bare):
         last, is_flop = words[-1], any(word.startswith("flop") for word in words[:-1])
         scale = 1.0

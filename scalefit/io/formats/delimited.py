@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from scalefit.errors import DataError
+from scalefit.io.aliases import recognise
 from scalefit.io.formats._format import Format, Logged, decode
 from scalefit.io.frames import refuse_wide
 
@@ -77,12 +78,15 @@ def _header(text: str) -> tuple[int, str]:
     while skipped < len(lines) and (not lines[skipped].strip() or lines[skipped].lstrip().startswith("#")):
         skipped += 1
     first = lines[skipped] if skipped < len(lines) else ""
-    cells = [cell.strip() for cell in re.split(r"[,;\t ]+", first.strip())]
-    if skipped and cells and all(re.fullmatch(_NUMBER, cell) for cell in cells):
-        names = lines[skipped - 1].lstrip("# \t")
-        if names and not re.fullmatch(_NUMBER, names):
-            return skipped - 1, names
+    above = lines[skipped - 1].lstrip("# \t") if skipped else ""
+    names, cells = _cells(above), _cells(first)
+    if len(names) == len(cells) and any(map(recognise, names)) and not any(map(recognise, cells)):
+        return skipped - 1, above
     return skipped, first
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"[,;\t|]" if re.search(r"[,;\t|]", line) else r"\s+", line.strip())]
 
 
 def _separator(header: str, name: str) -> str | None:
