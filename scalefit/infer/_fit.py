@@ -8,9 +8,9 @@ import numpy as np
 
 from scalefit._aot import versions
 from scalefit._precision import precision
-from scalefit.diagnostics.checks import Health
+from scalefit.diagnostics.checks import Check, Health
 from scalefit.diagnostics.health import assess
-from scalefit.errors import FitError, OptionError
+from scalefit.errors import FitError, OptionError, QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.infer._contracts import Engine, EngineResult, find_engine, finite_or_reason
 from scalefit.infer._progress import progress_report
@@ -96,5 +96,11 @@ def fit_of(
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     made_by = dict(made_by or versions())
     unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, made_by, Health(()))
-    found = assess(bound, raw, unchecked.law_only_quantities(), stats, engine.kind)
-    return replace(unchecked, health=Health((*result.checks, *found.checks)))
+    checks = result.checks
+    try:
+        quantities = unchecked.law_only_quantities()
+    except QuestionError as problem:
+        quantities = unchecked.law_derived
+        checks = (*checks, Check("optimum", "fail", 0.0, f"no size is best, even at the largest compute: {problem}"))
+    found = assess(bound, raw, quantities, stats, engine.kind)
+    return replace(unchecked, health=Health((*checks, *found.checks)))
