@@ -98,7 +98,7 @@ def test_a_new_benchmark_varies_more_than_the_mean_over_problems():
     assert (np.diff(mean, axis=1) > 0).all()
     np.testing.assert_allclose(mean.mean(axis=0), run.mean(axis=0), atol=0.01)
     assert (run.std(axis=0) > 1.2 * mean.std(axis=0)).all()
-    assert found.summary().loc["a", "r_hat"] < 1.01
+    assert np.isnan(found.summary().loc["a", "r_hat"])  # of one weighted sample
 
 
 def test_the_observed_estimate_is_unbiased():

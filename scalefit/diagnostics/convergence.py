@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit._tables import INTERVAL
-from scalefit.diagnostics.checks import Draws, Stats
+from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.numerics.effective import effective_draws
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ def convergence(quantities: Draws, stats: Stats | None = None) -> dict[str, dict
 def is_weighted(stats: Stats) -> bool:
     """Whether draws with these statistics are resampled from one weighted sample."""
     return "pareto_k" in stats
+
+
+def known_stats(health: Health) -> Stats:
+    """What the health of draws says of their statistics: whether they are resampled from one weighted sample."""
+    weighted = [np.array([check.value]) for check in health.checks if check.name == "Pareto k"]
+    return {"pareto_k": weighted[0]} if weighted else {}
 
 
 def _weighted_figures(

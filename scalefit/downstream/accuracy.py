@@ -13,7 +13,7 @@ from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table, interval_columns
 from scalefit.diagnostics.checks import Health
-from scalefit.diagnostics.convergence import chain_table
+from scalefit.diagnostics.convergence import chain_table, known_stats
 from scalefit.downstream._columns import check_columns
 from scalefit.downstream.curve import Curve, sample_curve
 from scalefit.downstream.links import Link, find_link
@@ -183,7 +183,7 @@ class Downstream(Result):
         pandas.DataFrame
             Rows: parameters. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
         """
-        return chain_table(self.draws, prob)
+        return chain_table(self.draws, prob, known_stats(self.health))
 
     def _paired(
         self, losses: Float[np.ndarray, "draw run"], rng: np.random.Generator

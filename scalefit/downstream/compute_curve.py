@@ -19,7 +19,7 @@ from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.diagnostics.checks import Health
-from scalefit.diagnostics.convergence import chain_table
+from scalefit.diagnostics.convergence import chain_table, known_stats
 from scalefit.downstream._columns import check_columns
 from scalefit.downstream.accuracy import Downstream, fit_curve
 from scalefit.downstream.links import Sigmoid
@@ -101,7 +101,7 @@ class ComputeCurve(Result):
         pandas.DataFrame
             Rows: parameters. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
         """
-        return chain_table(self.draws, prob)
+        return chain_table(self.draws, prob, known_stats(self.health))
 
 
 def fit_accuracy_of_compute(

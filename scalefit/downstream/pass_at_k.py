@@ -20,7 +20,7 @@ from scalefit._quantities import ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.diagnostics.checks import Health
-from scalefit.diagnostics.convergence import chain_table
+from scalefit.diagnostics.convergence import chain_table, known_stats
 from scalefit.diagnostics.health import assess_chains
 from scalefit.downstream._density import sample_density
 from scalefit.downstream.scaled_beta import ScaledBeta, mean_pass_at_k
@@ -119,7 +119,7 @@ class PassAtK(Result):
         pandas.DataFrame
             Rows: parameters. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median.
         """
-        return chain_table(self.draws, prob)
+        return chain_table(self.draws, prob, known_stats(self.health))
 
 
 def fit_pass_at_k(successes: Any, trials: Any, *, scale: float | None = 1.0, seed: int = 0) -> PassAtK:
