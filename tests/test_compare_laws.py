@@ -10,6 +10,9 @@ from conftest import simulated
 from scipy.special import logsumexp
 
 import scalefit as sf
+from scalefit.diagnostics.checks import Check, Health
+from scalefit.infer.many import Fits
+from scalefit.text.validation import laws_paragraph
 from scalefit.validation.stacking import allocated, evenly, mixture_log_density, stacking_weights
 
 LAWS = ("chinchilla", "kaplan")
@@ -79,6 +82,21 @@ def test_the_law_that_made_the_runs_gets_most_weight(found, from_kaplan):
         assert sum(comparison.weights.values()) == pytest.approx(1)
         assert comparison.summary().index[0] == truth
         assert comparison.summary()["lpd_diff"].iloc[1] < -5 * comparison.summary()["lpd_diff_se"].iloc[1]
+
+
+def test_weights_do_not_hang_on_a_samplers_check(monkeypatch, found, quick):
+    """The law with all the weight keeps it where its effective draws fall below a limit; the text says that they do."""
+    few, original = Health((Check("bulk ESS", "fail", 99.0, "few effective draws"),)), Fits.__getitem__
+
+    def failing(fits, i):
+        fit = original(fits, i)
+        return replace(fit, health=few) if fit.model.law.name == "chinchilla" else fit
+
+    monkeypatch.setattr(Fits, "__getitem__", failing)
+    again = sf.compare_laws(simulated(seed=3), LAWS, engine=quick)
+    assert again.weights == found.weights
+    assert again.weights["chinchilla"] > 0.9
+    assert "Health checks fail for chinchilla" in laws_paragraph(again)
 
 
 def test_each_split_weighs_the_same(found):

@@ -8,11 +8,13 @@ from conftest import TRUTH, isoflop_design, simulated
 
 import scalefit as sf
 from scalefit.diagnostics import explained, misfit, residuals
+from scalefit.diagnostics.checks import Check, Health
 from scalefit.diagnostics.convergence import chain_table, convergence
 from scalefit.diagnostics.design import check_ray
 from scalefit.diagnostics.health import assess
 from scalefit.diagnostics.rows import check_rows
 from scalefit.numerics.effective import effective_draws
+from scalefit.text.fits import health_sentence
 
 
 def checks(health):
@@ -103,6 +105,7 @@ def test_a_single_ray_fails_and_says_which_run_would_help(quick):
     assert "not identified" in ray.sentence
     assert "20 tokens per parameter" in ray.sentence
     assert "Add runs" in ray.sentence
+    assert "one ray" in health_sentence(fit.health)
 
 
 def test_a_near_ray_is_reviewed():
@@ -286,3 +289,11 @@ def test_the_covariance_of_residuals_is_that_of_the_kernel():
     basis = explained.discrepancy_basis(scales, at, share, 1e-10)
     exact = sum(w / 4 * explained.kernel(s, at[:, None], at[None]) for s, w in scales) * share[:, None] * share
     np.testing.assert_allclose(basis @ basis.T, exact, atol=1e-9)
+
+
+def test_causes_are_told_before_their_effects():
+    """What the draws show follows from the table and from the model, in this order."""
+    few, shift = Check("bulk ESS", "review", 300, "few draws."), Check("level", "review", 0, "one size is off. Look.")
+    ray = Check("one ray", "review", 1.1, "all runs lie on one path. Add runs.")
+    assert "one size is off" in health_sentence(Health((few, shift)))
+    assert "one path" in health_sentence(Health((ray, shift, few)))

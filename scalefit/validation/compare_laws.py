@@ -221,8 +221,8 @@ def compare_laws(
     -------
     LawComparison
         Its weights are those of a mixture, not probabilities: a poor law keeps some where it alone foresaw a few runs.
-        A law whose fit to the whole table fails its health checks has none, unless all do. A law that cannot be fitted
-        is in `failures`.
+        They do not hang on verdicts of health, which a sampler's check may turn either way: those stand beside them. A
+        law that cannot be fitted is in `failures`.
 
     Raises
     ------
@@ -250,8 +250,7 @@ def compare_laws(
     if not fits:
         raise FitError(f"no law could be fitted: {next(iter(failures.values()))}")
     records = held_out_records(table, splits)
-    sound = [law for law, fitted in fits.items() if fitted.health.verdict != "fail"] or list(fits)
-    weights = dict.fromkeys(fits, 0.0) | _stacked({law: scores[law].lpd for law in sound}, records["share"])
+    weights = _stacked({law: score.lpd for law, score in scores.items()}, records["share"])
     loo_weights = _stacked({law: score.loo for law, score in scores.items()})
     return LawComparison(fits, scores, records, weights, loo_weights, failures, seed)
 
