@@ -326,7 +326,7 @@ def odd_object(rng: Random) -> Callable[[], Any]:
     if kind > 5:
         try:
             source = odd_frame(rng, columns, kind)
-        except Exception:  # pandas and polars refuse it themselves: the dict is left
+        except (Exception, pl.exceptions.PanicException):  # pandas and polars refuse it themselves: the dict is left
             source = columns
     return lambda: sf.read_runs(source)
 

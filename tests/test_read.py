@@ -257,6 +257,17 @@ def test_numbers_of_every_kind_are_read():
         assert sf.read_runs({**TABLE, "tokens": values}).tokens.tolist() == TABLE["tokens"]
 
 
+class PanicException(BaseException):
+    """What objects made in Rust raise: polars' has this name."""
+
+
+class Panics:
+    """A foreign object that panics."""
+
+    def to_pandas(self):
+        raise PanicException("unwrap")
+
+
 class Rude:
     """A foreign object whose methods fail."""
 
@@ -270,7 +281,8 @@ class Rude:
 @pytest.mark.parametrize(
     "source",
     [
-        Rude(), [], [1, 2], (), set(), "", None, 3.5, np.zeros(3), np.zeros((2, 2)), object, type, lambda: 0, iter([]),
+        Rude(), Panics(), [], [1, 2], (), set(), "",
+        None, 3.5, np.zeros(3), np.zeros((2, 2)), object, type, lambda: 0, iter([]),
         {"params": Rude(), "loss": [1.0]}, {**TABLE, "extra": [Rude()] * 3}, {**TABLE, "loss": [[1, 2], [3], 4]},
         {**TABLE, "loss": [10**400] * 3}, {**TABLE, "loss": ["\ud83e"] * 3}, {**TABLE, "loss": [Decimal("sNaN")] * 3},
         {**TABLE, "params": ["x" * 10**6] * 3}, {("a", "b"): [1]}, {"loss": [None]}, {"x" * 10**6: [1]},

@@ -86,7 +86,9 @@ def _guarded(make: Callable[[], "pd.DataFrame"], what: str) -> "pd.DataFrame":
         return make()
     except ScalefitError:
         raise
-    except Exception as problem:  # foreign objects raise what they like
+    except BaseException as problem:  # foreign objects raise what they like, those made in Rust a panic
+        if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
+            raise
         try:
             first = str(problem).strip().splitlines()[0][:200]
         except Exception:
