@@ -57,8 +57,8 @@ def best_on_lines(
     def one(log_k: Scalar, fewest: Scalar, middle: Scalar, errors: Float[Array, " ratio"]) -> tuple[Array, ...]:
         ratios = middle + offsets
         line = Line(ratios, jnp.maximum(0.5 * (log_k - ratios), fewest), errors)
-        found, value = best_on_line(loss, lambda log_n: log_k - log_n, line)
-        return found.x, value, found.converged
+        found = best_on_line(loss, lambda log_n: log_k - log_n, line)
+        return found.x, loss(found.x, jnp.minimum(log_k - found.x, log_k - fewest)), found.converged
 
     rows, columns = line_coordinates(log_flops, middles), line_coordinates(jnp.zeros(()), offsets)
     errors = discrepancy_at_sums(draw[PATHS], rows, columns)

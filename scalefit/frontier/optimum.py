@@ -97,7 +97,7 @@ def best_along(
     ratios = tokens_along(start) - start + RATIOS
     log_n = jax.vmap(lambda ratio: _size_at(tokens_along, ratio, ends))(ratios)
     errors = jax.vmap(loss.discrepancy)(log_n, log_n + ratios)
-    return best_on_line(loss, tokens_along, Line(ratios, log_n, errors))[0]
+    return best_on_line(loss, tokens_along, Line(ratios, log_n, errors))
 
 
 class Line(NamedTuple):
@@ -118,8 +118,8 @@ class Line(NamedTuple):
     errors: Float[Array, " ratio"]
 
 
-def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], line: Line) -> tuple[Root, Scalar]:
-    """ln N of the least loss with discrepancy along a line, and that loss: the best of the grid, refined.
+def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], line: Line) -> Root:
+    """ln N of the least loss with discrepancy along a line: the best of its grid, refined.
 
     Between points the discrepancy is a polynomial through the nearest `STENCIL`, the law is itself.
     """
@@ -139,7 +139,7 @@ def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scala
     downhill = lambda u: -jax.jvp(along, (u,), (jnp.ones_like(u),))[1]
     low, high = log_n[jnp.minimum(row + 1, len(ratios) - 1)], log_n[jnp.maximum(row - 1, 0)]
     found = find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), low, high, log_n[row], CLOSE)
-    return Root(found.x, found.converged & (row > 0) & (row < len(ratios) - 1)), along(found.x)
+    return Root(found.x, found.converged & (row > 0) & (row < len(ratios) - 1))
 
 
 def _size_at(tokens_along: Callable[[Scalar], Scalar], ratio: Scalar, ends: tuple[Scalar, Scalar]) -> Scalar:

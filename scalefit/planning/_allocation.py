@@ -20,7 +20,7 @@ from scalefit.units import format_flops
 
 NEAR_OPTIMAL = 0.01  # of the budget
 SEARCH = np.log(1e3)  # the near-optimal range is sought within this factor of the plan
-ROUNDS = 4  # of grids that close in on its ends, to 1e-4
+ROUNDS = 2  # of grids that close in on its ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +117,15 @@ class AllocationProblem:
         shares = np.linspace(0.0, 1.0, POINTS // 2) ** 2  # the nearer, the denser
         for _ in range(ROUNDS):
             points = np.array([inner + shares * (outer - inner) for inner, outer in ends])
-            beyond = self.regret.expected_waste(points.ravel()).reshape(points.shape) > most
-            for side in (0, 1):
-                last = int(beyond[side].argmax()) if beyond[side].any() else len(shares) - 1
-                ends[side] = [points[side][max(last - 1, 0)], points[side][last]]
+            excess = self.regret.expected_waste(points.ravel()).reshape(points.shape) - most
+            last = [max(1, int(np.argmax(side > 0))) if (side > 0).any() else len(side) - 1 for side in excess]
+            ends = [[each[k - 1], each[k]] for each, k in zip(points, last, strict=True)]
             shares = np.linspace(0.0, 1.0, POINTS // 2)
-        return float(np.exp(ends[0][1])), float(np.exp(ends[1][1]))
+        found = [
+            inner + np.clip(-side[k - 1] / max(side[k] - side[k - 1], np.finfo(float).tiny), 0.0, 1.0) * (outer - inner)
+            for (inner, outer), side, k in zip(ends, excess, last, strict=True)
+        ]
+        return float(np.exp(found[0])), float(np.exp(found[1]))
 
     def check_outcome(self, draws: dict[str, np.ndarray]) -> float:
         """`check_optimum` of an `outcome`; raises `QuestionError` as that does, and where a number is not finite."""

@@ -23,7 +23,7 @@ from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
 
 STEP = 0.6  # of ln budget: cubics between points are exact to 1e-5 of a budget
-CORRECTIONS, HALVINGS = 6, 8  # of a step of the table
+CORRECTIONS, HALVINGS, CLOSE = 8, 8, 1e-5  # of a step of the table
 Draws = Float[np.ndarray, " draw"]
 Found = tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]
 
@@ -128,6 +128,7 @@ class LeastBudgets:
         excess = [loss[draws, last - 1] - level, loss[draws, last] - level]
         log_c, side = np.clip(first, *ends), np.zeros(len(level), dtype=int)
         for _ in range(CORRECTIONS):
+            before = log_c
             log_n, found, converged = map(np.asarray, _optima_of_own(self.posterior, self.cost, jnp.asarray(log_c)))
             above = found > level
             ends = [np.where(above, log_c, ends[0]), np.where(above, ends[1], log_c)]
@@ -136,6 +137,8 @@ class LeastBudgets:
             side = np.where(above, 1, -1)
             share = excess[0] / np.maximum(excess[0] - excess[1], np.finfo(float).tiny)
             log_c = ends[0] + np.clip(share, 0.0, 1.0) * (ends[1] - ends[0])
+            if np.nanmax(np.abs(log_c - before), initial=0.0) < CLOSE:
+                break
         log_c = np.where(first <= self.low, self.low, log_c)
         return np.where(np.isinf(first), np.inf, log_c), np.where(np.isinf(first), np.inf, log_n), converged
 
@@ -153,8 +156,8 @@ class LeastBudgets:
 
     def _law_roots(self, level: Draws) -> tuple[Draws, Draws, Bool[np.ndarray, " draw"]]:
         ends = jnp.asarray([self.around, self.low, self.high])
-        log_c, log_n, converged = map(np.asarray, _roots(self.posterior, self.cost, jnp.asarray(level), ends))
-        beyond = log_c > self.high - 1e-3
+        found = _roots(self.posterior, self.cost, jnp.asarray(level), ends)
+        log_c, log_n, converged, beyond = map(np.asarray, found)
         return np.where(beyond, np.inf, log_c), np.where(beyond, np.inf, log_n), converged
 
     def tabulated(self, level: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -167,13 +170,16 @@ class LeastBudgets:
 @cached_jit()
 def _roots(
     posterior: LossPosterior, cost: Cost, level: Float[Array, " draw"], ends: Float[Array, "3"]
-) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
+) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"], Bool[Array, " draw"]]:
+    """ln of the least budget and of N there, whether both were found, and whether all budgets are too small."""
     around, low, high = ends
 
-    def one(draw: LossPosterior, level: Array) -> tuple[Array, Array, Array]:
+    def one(draw: LossPosterior, level: Array) -> tuple[Array, Array, Array, Array]:
         found = least_log_budget(draw, cost, level, around, high, low)
         best = best_log_params(draw, cost, found.x)
-        return found.x, best.x, found.converged & best.converged
+        reached = draw.loss(best.x, tokens_along(cost, found.x)(best.x))
+        beyond = (found.x > high - 1e-3) & (reached > level * (1 + 1e-6))
+        return found.x, best.x, found.converged & best.converged, beyond
 
     return by_groups(one, (posterior.axes, 0))(posterior, level)
 

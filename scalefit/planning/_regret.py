@@ -28,6 +28,7 @@ from scalefit.planning._solve import LARGEST, POINTS, minimise, tokens_along
 
 Scalar = Float[Array, ""]
 FURTHEST_BELOW, NEAR = 30.0, 3.0  # of a table of least budgets, in ln of the budget: two `BLOCK`s
+ROUNDS = 4  # of grids of sizes that close in, to 1e-5
 MARGIN = 4.0  # beyond the smallest and the largest optimum of the law alone, in ln N
 
 
@@ -95,7 +96,7 @@ class Regret:
             return Root(*_best_log_params(self.posterior, self.cost, self._jax_budget))
         sizes = optima_at(self.posterior.law_only, self.cost, np.array([self.log_budget])).log_n
         low, high = np.nanmin(sizes) - MARGIN, np.nanmax(sizes) + MARGIN
-        best = minimise(lambda log_n: self.losses(log_n).mean(axis=0), low, high)
+        best = minimise(lambda log_n: self.losses(log_n).mean(axis=0), low, high, ROUNDS)
         return Root(jnp.asarray(best), jnp.asarray(True))
 
     @property
