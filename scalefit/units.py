@@ -20,6 +20,7 @@ _QUANTITY = re.compile(
 )
 _TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]+", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"^([+-]?0),(?=\d)")
+MOST_BUDGETS = 10_000  # of a grid: a slip of the keyboard would fill the memory
 LONGEST_QUANTITY = 80  # characters; a longer text is none
 
 
@@ -101,8 +102,10 @@ def parse_budgets(text: str) -> Float[np.ndarray, " budget"]:
     if ":" not in text:
         return positive_budgets(text.split(","))
     parts = text.split(":")
-    if len(parts) != 3 or not parts[2].strip().isdigit() or int(parts[2]) < 1:
+    if len(parts) != 3 or not re.fullmatch(r"\s*0*[1-9]\d*\s*", parts[2]):
         raise OptionError(f"{text!r} is not a grid of budgets. Write lowest:highest:how_many, as in 1e21:1e25:9.")
+    if len(parts[2]) > 20 or int(parts[2]) > MOST_BUDGETS:
+        raise OptionError(f"the grid {text!r} is too long. Ask for at most {MOST_BUDGETS:,} budgets.")
     low, high = positive_budgets(parts[:2])
     return np.geomspace(low, high, int(parts[2]))
 

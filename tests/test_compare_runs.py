@@ -118,11 +118,13 @@ def test_a_loss_no_compute_reaches_is_an_infinite_speedup(point_fit):
     assert np.isinf(found.draws["speedup"]).all()
 
 
-def test_questions_that_are_none(small_fit):
+def test_questions_that_are_none(small_fit, point_fit):
     with pytest.raises(sf.OptionError, match="fit"):
         unwrap(sf.compare_runs)("1e21", "1e22", "1e23")  # the check of types in the test run would come first
     with pytest.raises(sf.QuestionError, match="7B"):
         sf.compare_runs(small_fit, "7B", "1e22")
+    with pytest.raises(sf.QuestionError, match="less than one parameter"):
+        sf.compare_runs(point_fit(), 10.0, "chinchilla")
     for gain in (1.0, "-2%"):
         with pytest.raises(sf.ScalefitError):
             sf.compare_runs(small_fit, "1e21", "1e22", gains=(0, gain))

@@ -72,7 +72,21 @@ def test_budgets_one_list_or_grid():
     np.testing.assert_allclose(positive_budgets(["1e21", 2e21]), [1e21, 2e21])
 
 
-@pytest.mark.parametrize("text", ["1e21:1e25", "1e21:1e25:x", "1e21:1e25:0", "-1e21", "0", "1e999", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e21:1e25",
+        "1e21:1e25:x",
+        "1e21:1e25:0",
+        "1e21:1e25:²",
+        "1:2:99999999",
+        "1:2:" + "9" * 5000,
+        "-1e21",
+        "0",
+        "1e999",
+        "",
+    ],
+)
 def test_bad_budgets_are_refused(text):
     with pytest.raises(OptionError, match="budget|quantity"):
         parse_budgets(text)

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from scalefit import _interrupt, _program_files
 from scalefit.cli._streams import OutputError, standard_streams
-from scalefit.errors import DataWarning, FitWarning, ScalefitError
+from scalefit.errors import DataWarning, FitWarning, ScalefitError, shortened
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name of its own
 LONGEST = 100  # letters of a path in a message
@@ -84,7 +84,7 @@ def _run() -> int:
 
 
 def _stop(sentence: str) -> int:
-    print(f"scalefit: {sentence}", file=sys.stderr)
+    print(f"scalefit: {shortened(sentence)}", file=sys.stderr)
     return 2
 
 

@@ -17,6 +17,8 @@ def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
     import scalefit as sf
     from scalefit.io.sources import is_table
 
+    if not runs.strip():  # which would be this folder
+        raise OptionError("the table has an empty name. Give a file, a folder or a shipped table.")
     given = {name: value for name, value in options.items() if value}
     path = Path(runs)
     shipped = {dataset.name for dataset in sf.datasets.CATALOGUE}

@@ -22,6 +22,7 @@ from scalefit.counting import flops_6nd
 from scalefit.diagnostics.checks import Health
 from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit, check_fit
+from scalefit.frontier.optimum import check_optimum
 from scalefit.io.published_models import TrainedModel, read_model
 from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
@@ -232,7 +233,10 @@ def _planned(question: Question, fit: Fit, budget: Any) -> Candidate:
     flops = read_budget(budget, question.machines).flops
     with precision():
         n = float(np.exp(Regret(question.posterior(fit), SixND(), float(np.log(flops))).best_log_params().x))
-    return Candidate(f"{format_flops(flops)} FLOP", n, float(SixND().tokens_for(flops, n)))
+    tokens = float(SixND().tokens_for(flops, n))
+    what = f"a budget of {format_flops(flops)} FLOP"
+    check_optimum(np.array([n]), np.array([tokens]), np.array([True]), what=what, remedy="Use a larger budget")
+    return Candidate(f"{format_flops(flops)} FLOP", n, tokens)
 
 
 def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> RunComparison:
