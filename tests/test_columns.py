@@ -246,6 +246,9 @@ def test_checkpoints_are_rows_unless_they_are_asked_to_be_runs():
     last = sf.read_runs(table, history="last")
     np.testing.assert_allclose(last.loss, LOSS)
     assert said(last, "9 logged rows", "3 run")
+    nameless = table.drop(columns=["tokens"]).astype({"model": object})
+    nameless.loc[8, "model"] = None
+    assert len(sf.read_runs(nameless)) == 4
     alone = table.drop(columns=["tokens"])
     assert len(sf.read_runs(alone)) == 3
     assert len(sf.read_runs(alone, history="all")) == 9

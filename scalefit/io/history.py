@@ -57,9 +57,9 @@ def find_steps(logged: Logged, asked: bool) -> Steps | None:
     if run is None:
         rises = np.diff(steps[np.isfinite(steps)])
         return Steps(None, step) if (rises >= 0).all() and (rises > 0).any() and one_size(logged.frame) else None
-    names = logged.frame[run].astype(str).to_numpy()
-    order = np.argsort(names, kind="stable")
-    same = names[order][1:] == names[order][:-1]
+    codes = _codes(logged.frame, run)
+    order = np.argsort(codes, kind="stable")
+    same = codes[order][1:] == codes[order][:-1]
     rises = np.diff(steps[order])[same]
     if same.any() and (logged.history or ((rises >= 0).all() and (rises > 0).any())):
         return Steps(run, step)
@@ -91,10 +91,7 @@ def one_row_a_run(frame: "pd.DataFrame", steps: Steps, loss: str | None, how: st
     pandas.DataFrame
         One row a run, in the order in which runs first come.
     """
-    import pandas as pd
-
-    names = frame[steps.run].astype(str).to_numpy() if steps.run else np.zeros(len(frame))
-    codes = pd.factorize(names)[0]
+    codes = _codes(frame, steps.run)
     order = np.lexsort((_numbers(frame[steps.step]), codes))
     ordered, codes = frame.iloc[order], codes[order]
     groups = ordered.groupby(codes, sort=False)
@@ -125,6 +122,13 @@ def history_note(steps: Steps, loss: str | None, how: str) -> str:
     where = "at its last loss" if how == "last" else "at its smallest loss"
     by = f" by {quoted(steps.run)}" if steps.run else ""
     return f"{by}, each {where}{f' {quoted(loss)}' if loss else ''}"
+
+
+def _codes(frame: "pd.DataFrame", run: str | None) -> np.ndarray:
+    """The number of each row's run, in the order in which runs first come; rows without a name are one run."""
+    import pandas as pd
+
+    return pd.factorize(frame[run].map(str))[0] if run else np.zeros(len(frame), dtype=int)
 
 
 def _numbers(column: Any) -> np.ndarray:

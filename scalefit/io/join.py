@@ -92,9 +92,9 @@ def _with_facts(whole: "pd.DataFrame", facts: "pd.DataFrame") -> tuple["pd.DataF
     key, other = with_role(list(whole.columns), "run"), with_role(list(facts.columns), "run")
     if key is None or other is None:
         return whole, "a table without a loss is left out"
-    facts = facts.drop_duplicates(other).set_index(facts[other].drop_duplicates().astype(str))
+    facts = facts.drop_duplicates(other).set_index(facts[other].drop_duplicates().map(str))
     new = [column for column in facts.columns if column not in whole.columns]
-    matched = whole[key].astype(str)
+    matched = whole[key].map(str)
     found = int(matched.isin(facts.index).sum())
     joined = whole.assign(**{column: facts[column].reindex(matched).to_numpy() for column in new})
     return joined, f"{', '.join(map(str, new[:5]))} of {found} run(s) are joined by {key!r}"
