@@ -197,7 +197,7 @@ def alarms(runs: sf.Runs, model: sf.Model | None = None) -> list[str]:
 
 
 def test_good_tables_raise_no_alarm():
-    """Forty tables of the model itself: at most one; of 700, one in a hundred did."""
+    """Forty tables of the model itself: at most one; of 400, one in a hundred did."""
     assert sum(bool(alarms(table(kind, seed))) for kind in GOOD for seed in range(20)) <= 1
 
 

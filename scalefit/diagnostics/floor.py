@@ -10,7 +10,7 @@ from scalefit.diagnostics.explained import Explained
 from scalefit.model.model import BoundModel
 
 MOST_COMPUTE = 1 / 3  # of the runs, that are left out
-HALF_90, SURE = 1.645, 2.33  # standard deviations: half a 90 % interval, and one case in a hundred
+HALF_90, SURE = 1.645, 2.58  # standard deviations: half a 90 % interval, and one case in two hundred
 
 
 def check_floor(bound: BoundModel, found: Explained) -> Iterator[Check]:
