@@ -1,7 +1,5 @@
 """Losses of every draw on a grid of sizes and tokens, and the fewest tokens with which each size reaches a level."""
 
-from collections.abc import Callable, Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,7 @@ from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
 from scalefit.frontier.optimum import PATHS
 from scalefit.frontier.product_grid import discrepancy_on_grid
-from scalefit.planning._crossing import first_agreement, first_crossing
+from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import POINTS
 
@@ -73,14 +71,3 @@ def first_log_tokens_around(
     tokens = np.linspace(-AROUND, AROUND, POINTS)
     losses = _losses_around(posterior, jnp.asarray(log_n), jnp.asarray(tokens[:, None] + log_d))
     return log_d + first_crossing(tokens, np.asarray(losses, dtype=float), level[:, None]).T
-
-
-def log_tokens_to_agree(
-    posterior: LossPosterior,
-    log_n: Float[np.ndarray, " size"],
-    conditions: Sequence[Callable[[np.ndarray], np.ndarray]],
-) -> list[Float[np.ndarray, " size"]]:
-    """ln of the fewest tokens with which the draws of each size fulfil conditions on their losses (draw, ...)."""
-    log_d = log_tokens(log_n)
-    losses = losses_on_grid(posterior, log_n, log_d)
-    return [first_agreement(log_d, losses, condition) for condition in conditions]

@@ -1,5 +1,8 @@
 """The cheapest way to a quality: the tokens that each size needs for it, and the size of the least expected cost."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -27,8 +30,8 @@ from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import format_count, parse_quantity, percent
 
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
-ROUNDS = 4  # of grids that close in: to 1e-4
-NEARBY = 17  # sizes of the second grid of a draw's own, .04 apart: within .0002 of the least cost
+ROUNDS = 4  # of grids that close in, to 1e-4; with discrepancy the table's steps are .3 and a last grid's .02
+NEARBY = 9  # sizes of the second grid of a draw's own, .04 apart: within .0002 of the least cost
 MOST_MISSED = 0.1  # share of the draws in which a size may miss the quality
 
 
@@ -56,24 +59,15 @@ def cost_or_fallback(cost: Cost, params: Any, tokens: np.ndarray, fallback: np.n
     return np.where(np.isfinite(tokens), cost.total(params, tokens), 2 * fallback)
 
 
-def decide(
-    posterior: LossPosterior,
-    cost: Cost,
-    level: Float[np.ndarray, " draw"],
-    about: float,
-    cap: float = np.inf,
-    fallback: np.ndarray | float = np.inf,
-) -> float:
+def decide(needed: "TokensNeeded", cost: Cost, cap: float = np.inf, fallback: np.ndarray | float = np.inf) -> float:
     """ln N of the least expected cost at equal quality, among sizes that reach it in nearly all draws.
 
     Parameters
     ----------
-    posterior, cost
-        Of the loss, and what is paid for.
-    level
-        The loss to be reached, one a draw.
-    about
-        A size near which others are sought.
+    needed
+        The quality, and a size near which others are sought.
+    cost
+        What is paid for.
     cap
         The largest ln N.
     fallback
@@ -85,14 +79,17 @@ def decide(
         No size reaches the quality.
     """
 
-    def expected(log_n: np.ndarray) -> np.ndarray:
-        needed = np.exp(tokens_needed(posterior, log_n, level))
-        total = cost_or_fallback(cost, np.exp(log_n)[:, None], needed, fallback).mean(axis=1)
-        return np.log(np.where(np.mean(~np.isfinite(needed), axis=1) > MOST_MISSED, np.inf, total))
+    def expected(tokens_of: Callable[[np.ndarray], np.ndarray], log_n: np.ndarray) -> np.ndarray:
+        tokens = np.exp(tokens_of(log_n))
+        total = cost_or_fallback(cost, np.exp(log_n)[:, None], tokens, fallback).mean(axis=1)
+        return np.log(np.where(np.mean(~np.isfinite(tokens), axis=1) > MOST_MISSED, np.inf, total))
 
-    middle = min(float(np.log(about)), cap)
-    best = minimise(expected, middle - SEARCH, min(middle + SEARCH, cap), ROUNDS)
-    if not np.isfinite(expected(np.full(POINTS, best))[0]):
+    middle, step = min(needed.about, cap), 2 * SEARCH / POINTS
+    best = minimise(partial(expected, needed.near), middle - SEARCH, min(middle + SEARCH, cap), ROUNDS)
+    points = np.linspace(best - step, min(best + step, cap), POINTS)
+    values = expected(needed, points)
+    best = float(points[np.argmin(values)])
+    if not np.isfinite(values.min()):
         capped, remedy = "", "Use"
         if np.isfinite(cap):
             capped, remedy = f" up to {format_count(np.exp(cap))}", "Raise the cap, or use"
@@ -103,13 +100,47 @@ def decide(
     return best
 
 
-def tokens_needed(
-    posterior: LossPosterior, log_n: Float[np.ndarray, " point"], level: Float[np.ndarray, " draw"]
-) -> Float[np.ndarray, "point draw"]:
-    """ln of the tokens with which exp(log_n) parameters reach a loss in each draw."""
-    if posterior.law_only is not posterior:
-        return first_log_tokens(posterior, log_n, level)
-    return np.asarray(_law_tokens_needed(posterior, jnp.asarray(log_n), jnp.asarray(level)))
+@dataclass(frozen=True, eq=False)
+class TokensNeeded:
+    """The tokens with which sizes reach a quality, draw by draw; for use inside `precision()`.
+
+    Parameters
+    ----------
+    posterior
+        Of the loss.
+    level
+        The loss to be reached.
+    about
+        ln of a size near which others are tabulated, with discrepancy.
+    """
+
+    posterior: LossPosterior
+    level: Float[np.ndarray, " draw"]
+    about: float
+
+    @cached_property
+    def table(self) -> tuple[Float[np.ndarray, " size"], Float[np.ndarray, "size draw"]]:
+        """ln N, and ln of the tokens, infinite where a size never reaches the quality."""
+        log_n = np.linspace(self.about - SEARCH, self.about + SEARCH, 2 * POINTS)
+        return log_n, first_log_tokens(self.posterior, log_n, self.level)
+
+    def near(self, log_n: Float[np.ndarray, " point"]) -> Float[np.ndarray, "point draw"]:
+        """ln of the tokens of sizes in the table's range, straight between its sizes."""
+        if self.posterior.law_only is self.posterior:
+            return self(log_n)
+        sizes, log_d = self.table
+        last = np.clip(np.searchsorted(sizes, log_n), 1, len(sizes) - 1)
+        share = ((log_n - sizes[last - 1]) / (sizes[last] - sizes[last - 1]))[:, None]
+        before, after = log_d[last - 1], log_d[last]
+        with np.errstate(invalid="ignore"):  # between two sizes that never reach the quality
+            between = np.where(np.isinf(before) & np.isinf(after), np.inf, before + share * (after - before))
+        return np.where(share <= 0, before, np.where(share >= 1, after, between))
+
+    def __call__(self, log_n: Float[np.ndarray, " point"]) -> Float[np.ndarray, "point draw"]:
+        """ln of the tokens of any sizes."""
+        if self.posterior.law_only is not self.posterior:
+            return first_log_tokens(self.posterior, log_n, self.level)
+        return np.asarray(_law_tokens_needed(self.posterior, jnp.asarray(log_n), jnp.asarray(self.level)))
 
 
 @cached_jit()
@@ -151,21 +182,19 @@ def _gain_of_tokens(
     return jax.lax.map(one, log_d)
 
 
-def least_costs(
-    posterior: LossPosterior, cost: Cost, level: Float[np.ndarray, " draw"], about: float
-) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"]]:
+def least_costs(needed: TokensNeeded, cost: Cost) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"]]:
     """ln of each draw's least cost of the quality, and whether the search for it converged.
 
-    With discrepancy the least over sizes near `about`, on two grids, the second of each draw's own.
+    With discrepancy the least of a table of sizes, then of a grid of each draw's own.
     """
+    posterior, level = needed.posterior, needed.level
     if posterior.law_only is posterior:
         return tuple(map(np.asarray, _law_least_costs(posterior, cost, jnp.asarray(level))))  # type: ignore[return-value]
-    log_n = np.linspace(about - SEARCH, about + SEARCH, POINTS)
-    log_d = first_log_tokens(posterior, log_n, level)
+    log_n, log_d = needed.table
     best, draws = cost.total(np.exp(log_n)[:, None], np.exp(log_d)).argmin(axis=0), np.arange(posterior.count)
-    step, least = log_n[1] - log_n[0], log_d[best, draws]
-    inside = np.isfinite(least) & (best > 0) & (best < POINTS - 1)
-    nearby = log_n[best] + step * np.linspace(-1.0, 1.0, NEARBY)[:, None]
+    least = log_d[best, draws]
+    inside = np.isfinite(least) & (best > 0) & (best < len(log_n) - 1)
+    nearby = log_n[best] + (log_n[1] - log_n[0]) * np.linspace(-1.0, 1.0, NEARBY)[:, None]
     log_d = first_log_tokens_around(posterior, nearby, np.where(inside, least, nearby[0]), level)
     return np.log(cost.total(np.exp(nearby), np.exp(log_d)).min(axis=0)), inside
 

@@ -25,11 +25,11 @@ from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning._loss_posterior import loss_posterior
 from scalefit.planning._quality import (
     MOST_MISSED,
+    TokensNeeded,
     cost_or_fallback,
     decide,
     least_costs,
     quality_of,
-    tokens_needed,
 )
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import format_count, parse_quantity, percent
@@ -197,19 +197,20 @@ def lifetime(
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
         life = cost.sampled(posterior.count, fit.seed)
         level, size = quality_of(posterior, quality)
-        cheapest = decide(posterior, life.compute, level, size or ANYWHERE) if size is None else float(np.log(size))
-        tokens_of = lambda log_n: np.exp(tokens_needed(posterior, log_n, level))
-        sizes = np.exp(np.linspace(cheapest - np.log(8.0), cheapest, SIZES))
-        needed = tokens_of(np.log(sizes))
-        at_reference = needed[-1]
+        about = float(np.log(ANYWHERE if size is None else size))
+        cheapest = decide(TokensNeeded(posterior, level, about), life.compute) if size is None else about
+        needed = TokensNeeded(posterior, level, cheapest)
+        at_reference = np.exp(needed(np.array([cheapest])))[0]
         before = life.total(np.exp(cheapest), at_reference)
         if params is None:
             cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
-            best = decide(posterior, life, level, np.exp(cheapest), cap, before)
+            best = decide(needed, life, cap, before)
         else:
             best = float(np.log(parse_quantity(params)))
-        tokens = tokens_of(np.array([best]))[0]
-        log_least, converged = least_costs(posterior, life, level, best)
+        tokens = np.exp(needed(np.array([best])))[0]
+        log_least, converged = least_costs(needed, life)
+        sizes = np.exp(np.linspace(min(cheapest - np.log(8.0), best), max(cheapest, best), SIZES))
+        size_tokens = np.exp(needed.near(np.log(sizes)))
     n = float(np.exp(best))
     total = cost_or_fallback(life, n, tokens, before)
     reached = np.isfinite(tokens)
@@ -222,13 +223,13 @@ def lifetime(
     tokens = np.where(reached, tokens, life.tokens_for(before, n))
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + np.zeros(len(tokens))}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - np.exp(log_least) / total}
-    kept = np.isfinite(needed).all(axis=1)
+    kept = np.isfinite(size_tokens).all(axis=1)
     return LifetimePlan(
         params=n,
         draws=draws,
         reference=(float(np.exp(cheapest)), float(at_reference[np.isfinite(at_reference)].mean())),
         sizes=sizes[kept],
-        size_tokens=needed[kept].T,
+        size_tokens=size_tokens[kept].T,
         cost=cost,
         machines=machines or Machines(),
         assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=1 - float(np.mean(converged))),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from scalefit._intervals import check_prob, interval
 from scalefit._labelled import labelled
@@ -22,8 +21,8 @@ from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
-from scalefit.planning._solve import FURTHEST, POINTS, loss_at
-from scalefit.planning._sure_tokens import tokens_to_be_sure
+from scalefit.planning._solve import FURTHEST, loss_at
+from scalefit.planning._sure import SureSearch
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import parse_quantity, percent
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-SEARCH = np.log(1000.0)  # sizes are sought within this factor of the median optimum
 PARTS = ("params", "tokens", "cost")
 
 
@@ -195,11 +193,10 @@ def target(
                 "the budget: the irreducible loss is above it. Use a higher loss or less confidence."
             )
         one_run = partial(fit.add_noise, discrepancy=discrepancy)
-        sizes = _sizes(draws["N_opt"], cap)
-        tokens = tokens_to_be_sure(posterior, sizes, wanted, (0.5, confidence))
+        search = SureSearch(posterior, cost, wanted, cap, draws["N_opt"], draws["D_opt"])
         even, sure = (
-            _cheapest(posterior, cost, wanted, prob, sizes, first, cap, one_run)
-            for prob, first in zip((0.5, confidence), tokens, strict=True)
+            _allocation(search, prob, log_n, log_d, one_run)
+            for prob, (log_n, log_d) in zip((0.5, confidence), search.cheapest((0.5, confidence)), strict=True)
         )
     return Target(
         loss=wanted,
@@ -214,30 +211,16 @@ def target(
     )
 
 
-def _sizes(optima: Float[np.ndarray, " draw"], cap: float) -> Float[np.ndarray, " size"]:
-    """ln N of the sizes that are tried first."""
-    middle = float(np.log(np.median(optima[np.isfinite(optima)])))
-    return np.linspace(min(middle, cap) - SEARCH, min(middle + SEARCH, cap), 2 * POINTS)
-
-
-def _cheapest(
-    posterior: LossPosterior,
-    cost: Cost,
-    wanted: float,
-    prob: float,
-    log_n: Float[np.ndarray, " size"],
-    log_d: Float[np.ndarray, " size"],
-    cap: float,
-    add_noise: Callable[..., Any],
+def _allocation(
+    search: SureSearch, prob: float, log_n: float, log_d: float, add_noise: Callable[..., Any]
 ) -> Allocation:
-    """The least cost over sizes, each with the tokens that suffice in a share of the draws, log_d of the first."""
-    best = _least(cost, log_n, log_d)
-    log_n = np.linspace(log_n[max(best - 1, 0)], log_n[min(best + 1, len(log_n) - 1)], POINTS)
-    log_d = tokens_to_be_sure(posterior, log_n, wanted, (prob,))[0]
-    best = _least(cost, log_n, log_d)
-    n, d = float(np.exp(log_n[best])), float(np.exp(log_d[best]))
+    """The cheapest run that reaches the loss with a probability."""
+    posterior, wanted, n, d = search.posterior, search.level, float(np.exp(log_n)), float(np.exp(log_d))
     if not np.isfinite(d):
-        capped, less = " within the cap" if np.isfinite(cap) else "", " or less confidence" if prob > 0.5 else ""
+        capped, less = (
+            " within the cap" if np.isfinite(search.log_cap) else "",
+            " or less confidence" if prob > 0.5 else "",
+        )
         raise QuestionError(
             f"no size{capped} reaches a loss of {wanted:g} in {percent(prob)} of the draws, whatever its tokens. "
             f"{'Raise the cap, or use' if capped else 'Use'} a higher loss{less}."
@@ -248,15 +231,10 @@ def _cheapest(
     return Allocation(
         params=n,
         tokens=d,
-        cost=float(cost.total(n, d)),
+        cost=float(search.cost.total(n, d)),
         chance=float(np.mean(expected <= reached)),
         chance_one_run=float(np.mean(add_noise(expected) <= wanted)),
     )
-
-
-def _least(cost: Cost, log_n: Float[np.ndarray, " size"], log_d: Float[np.ndarray, " size"]) -> int:
-    """Index of the cheapest size."""
-    return int(np.argmin(cost.total(np.exp(log_n), np.exp(log_d))))
 
 
 def _least_budgets(posterior: LossPosterior, cost: Cost, level: float) -> dict[str, np.ndarray]:
