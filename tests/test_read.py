@@ -261,6 +261,13 @@ class PanicException(BaseException):
     """What objects made in Rust raise: polars' has this name."""
 
 
+class NoPath:
+    """A path-like object that has no path."""
+
+    def __fspath__(self):
+        raise RuntimeError("no")
+
+
 class Panics:
     """A foreign object that panics."""
 
@@ -281,7 +288,7 @@ class Rude:
 @pytest.mark.parametrize(
     "source",
     [
-        Rude(), Panics(), [], [1, 2], (), set(), "",
+        Rude(), Panics(), NoPath(), [""], [], [1, 2], (), set(), "",
         None, 3.5, np.zeros(3), np.zeros((2, 2)), object, type, lambda: 0, iter([]),
         {"params": Rude(), "loss": [1.0]}, {**TABLE, "extra": [Rude()] * 3}, {**TABLE, "loss": [[1, 2], [3], 4]},
         {**TABLE, "loss": [10**400] * 3}, {**TABLE, "loss": ["\ud83e"] * 3}, {**TABLE, "loss": [Decimal("sNaN")] * 3},

@@ -65,20 +65,30 @@ def open_table(source: Any, format: str | None = None) -> Opened:
     """
     if format is not None:
         find_format(format)
-    if isinstance(source, os.PathLike):
-        source = Path(source)
     if isinstance(source, list | tuple) and source and all(isinstance(each, str | os.PathLike) for each in source):
-        found = [_files(Path(each)) for each in source]
+        found = [_files(_path(each)) for each in source]
         files = [file for some, _ in found for file in some]
         return _of_files(files, f"{len(files)} files", format, [note for _, notes in found for note in notes])
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike):
         return Opened((Logged(of_object(source)),), "the table")
-    path = Path(source)
+    path = _path(source)
     files, notes = _files(path)
     if files == [path]:
         logged = read_file(path, format)
         return Opened((_named(_plain(logged, path), path, lone=True),), path.name)
     return _of_files(files, path.name or str(path), format, notes)
+
+
+def _path(source: Any) -> Path:
+    try:
+        path = Path(source)
+    except Exception as problem:  # a path-like object of another library
+        raise DataError(
+            f"a {quoted(type(source).__name__)} is no path ({type(problem).__name__}). Give a text."
+        ) from None
+    if isinstance(source, str) and not source.strip():
+        raise DataError("the path is empty. Name a file or a folder.")
+    return path
 
 
 def is_table(path: Path) -> bool:
