@@ -20,7 +20,7 @@ from scalefit.diagnostics.rows import percent, row_names
 from scalefit.model.model import BoundModel
 from scalefit.units import format_count, format_flops
 
-TREND_ALARM, LEVEL_ALARM = 0.002, 0.01  # familywise p, Bonferroni's, by which the second is the more careful
+TREND_ALARM, LEVEL_ALARM = 0.002, 0.005  # familywise p, Bonferroni's, by which the second is the more careful
 LEAST_SHIFT, LEAST_TREND = 0.008, 0.002  # of the loss, below which a shift of level or a trend is no alarm
 MOST_NOISE = 0.02  # of the loss
 FAR_P, LEAST_FAR = 0.01, 0.015  # familywise p under the noise, and share of the loss, of runs that are named

@@ -98,9 +98,13 @@ def _polished(model: Model, data: Data, z: Float[np.ndarray, " param"], count: i
         log_mean, slopes = log_mean[:count], slopes[:count]
         off = log_loss - log_mean
         size = max(1.4826 * float(np.median(np.abs(off))), 1e-9)
-        if best and not (size < LEAST_GAIN * best[0] and np.isfinite(slopes).all()):
-            break
+        if best and not (size < best[0] and np.isfinite(slopes).all()):
+            z = (best[1] + z) / 2
+            continue
+        done = best and size > LEAST_GAIN * best[0]
         best = size, z, log_mean, slopes, width
+        if done:
+            break
         weighted = slopes * irls_weight(off / size)[:, None]
         gram = weighted.T @ slopes + size**2 * np.eye(len(z))
         z = z + width * np.linalg.solve(gram, weighted.T @ off)
