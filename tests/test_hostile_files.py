@@ -176,6 +176,8 @@ def virtual(file):
         "complex": instead("posterior/alpha", data=np.zeros((4, 500), complex)),
         "other draws": instead("posterior/alpha", data=np.zeros((4, 501))),
         "flat draws": instead("posterior/alpha", data=np.zeros(2000)),
+        "a scale below zero": lambda file: file["posterior/sigma"].__setitem__((0, 0), -1.0),
+        "degrees of freedom that are no number": lambda file: file["posterior/nu"].__setitem__((0, 0), np.nan),
         "no draws": lambda file: file.__delitem__("posterior"),
         "a parameter too few": lambda file: file.__delitem__("posterior/alpha"),
         "a parameter too many": lambda file: file["posterior"].__setitem__("gamma", np.zeros((4, 500))),

@@ -106,6 +106,8 @@ def _fields(contents: Contents) -> dict[str, Any]:
         raise StorageError("its draws are not those of its model")
     if [len(shape) for shape in {values.shape for values in (*draws.values(), *stats.values())}] != [2]:
         raise StorageError("its draws differ in shape, or have no chains")
+    if not all((draws[p.name] > 0).all() for p in model.noise.params()):
+        raise StorageError("its noise is not positive")
     if attrs["kind"] not in get_args(Kind):
         raise StorageError("its kind of draws is unknown")
     versions = json.loads(attrs["versions"])
