@@ -46,7 +46,8 @@ def test_fit_prints_the_law_and_then_the_answers(run, tmp_path):
     law, answers = out.split("with discrepancy", 1)
     assert "E + A/N^alpha + B/D^beta" in law
     assert "law only" in law
-    for word in ("alpha", "ess_bulk", "mcse_median"):
+    assert "r_hat" not in law  # of one weighted sample there is none
+    for word in ("alpha", "ess_bulk", "ess_tail"):
         assert word in law
     for word in ("N_opt[5.76e23]", "health: ok", "extrapolation"):
         assert word in answers
