@@ -215,6 +215,9 @@ def virtual(file):
             lambda stored: stored["priors"].update(zeta={"family": "Normal", "settings": {"loc": 0.0, "scale": 1.0}})
         ),
         "negative scales": model(lambda stored: stored["discrepancy"].update(compute=-1.0)),
+        "scales that are no numbers": model(lambda stored: stored["discrepancy"].update(compute=float("nan"))),
+        "one exponent": model(lambda stored: stored["discrepancy"].update(exponent=[0.3])),
+        "three lengths": model(lambda stored: stored["discrepancy"].update(allocation_lengths=[4.0, 3.0, 2.0])),
         "no model": attribute("model", "null"),
     }.items(),
     ids=lambda change: change[0],

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from math import log
+from math import inf, log
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -95,7 +95,8 @@ class Discrepancy:
     exponent: tuple[float, float] | None = (0.34, 0.12)
 
     def __post_init__(self) -> None:
-        if not min(*self.scales, *(self.exponent or (1.0,))) > 0:
+        pairs = (self.allocation_lengths, (1.0, 1.0) if self.exponent is None else self.exponent)
+        if any(len(pair) != 2 for pair in pairs) or not all(0 < x < inf for x in (*self.scales, *pairs[1])):
             raise OptionError(f"{self}: every scale of a discrepancy is positive; discrepancy=None leaves it out.")
 
     @classmethod
