@@ -96,7 +96,7 @@ class BruteForce:
     @property
     def furthest(self):
         """ln of a budget on whose line the grid has all sizes that matter."""
-        return np.log(6) + self.n[-1] + self.d[-1] - 8
+        return np.log(6) + self.n[-1] + self.d[-1] - 10
 
     def least_log_budget(self, level):
         """ln of the least compute with which any run of a draw reaches a loss, one a draw; infinite where none does."""

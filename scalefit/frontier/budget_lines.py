@@ -64,13 +64,12 @@ def best_on_lines(
     errors = discrepancy_at_sums(draw[PATHS], rows, columns)
     log_n, least, converged = jax.vmap(one)(log_k, fewest, middles, errors)
     if log_wall is not None:
-        log_n, least = _or_smaller(loss, draw, log_wall, fewest, (log_n, least))
+        log_n, least = _or_smaller(loss, log_wall, fewest, (log_n, least))
     return log_n, least, converged & from_law.converged
 
 
 def _or_smaller(
     loss: WithDiscrepancy,
-    draw: dict[str, Any],
     log_wall: Scalar,
     most: Float[Array, " budget"],
     best: tuple[Float[Array, " budget"], Float[Array, " budget"]],
@@ -78,8 +77,7 @@ def _or_smaller(
     """A size below exp(most), on all unique tokens, where it is better than the `best` size and loss of a budget."""
     below = jnp.asarray(RATIOS[0] - RATIOS, log_wall.dtype) / 2
     log_n = most.max() + below
-    row = line_coordinates(jnp.log(FLOPS_PER_PARAM_TOKEN) + most.max() + log_wall, log_wall - most.max())
-    errors = discrepancy_at_sums(draw[PATHS], row[None], line_coordinates(below, -below))[0]
+    errors = jax.vmap(loss.discrepancy, (0, None))(log_n, log_wall)
     losses = loss.joined(jax.vmap(lambda u: loss.law(u, log_wall))(log_n), errors)
     allowed = jnp.where(log_n <= most[:, None], losses, jnp.inf)
     row = jnp.clip(allowed.argmin(axis=1), 1, len(log_n) - 2)

@@ -14,7 +14,7 @@ from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import POINTS
 
 FEWEST, MOST = -2.5, 14.0  # ln D/N of the smallest and of the largest size, from .08 to a million
-AROUND = 5.0
+AROUND = 5.0  # in ln D, of a draw's own grid
 TOKENS = 72  # numbers of tokens, at most .4 apart in logarithms for sizes within a factor of 10,000
 
 
@@ -27,8 +27,17 @@ def losses_on_grid(
     posterior: LossPosterior, log_n: Float[np.ndarray, " size"], log_d: Float[np.ndarray, " tokens"]
 ) -> Float[np.ndarray, "draw size tokens"]:
     """Of draws with discrepancy and without a hard data wall."""
+    if len(log_n) == 1:
+        return np.asarray(_losses_of_size(posterior, jnp.asarray(log_n[0]), jnp.asarray(log_d)), dtype=float)[:, None]
     of_sizes = lambda sizes: _losses(posterior, jnp.asarray(sizes), jnp.asarray(log_d))
     return np.asarray(in_chunks(of_sizes, log_n, POINTS, axis=1), dtype=float)
+
+
+@cached_jit()
+def _losses_of_size(
+    posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " tokens"]
+) -> Float[Array, "draw tokens"]:
+    return jax.vmap(posterior.losses, (None, 0), 1)(log_n, log_d)
 
 
 def _losses_of(

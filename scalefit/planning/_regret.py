@@ -18,7 +18,6 @@ from scalefit._aot import cached_jit
 from scalefit._batching import padded_rows
 from scalefit._roots import Root
 from scalefit.costs.cost import Cost, SixND
-from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import PATHS, optimum_along
 from scalefit.frontier.product_grid import discrepancy_at_sums, line_coordinates
@@ -129,8 +128,7 @@ def _losses(
         if draw.wall is None:
             return found
         log_wall = jnp.log(draw.wall)
-        row = line_coordinates(log_wall, log_wall)[None]
-        errors = discrepancy_at_sums(path, row, line_coordinates(jnp.log(FLOPS_PER_PARAM_TOKEN) + log_n, -log_n))[0]
+        errors = jax.vmap(loss.discrepancy, (0, None))(log_n, log_wall)
         at_wall = loss.joined(jax.vmap(lambda u: loss.law(u, log_wall))(log_n), errors)
         return jnp.where(log_d < log_wall, found, at_wall)
 
