@@ -60,7 +60,8 @@ class LifetimePlan(Result):
     reference
         (params, expected tokens) of the model that is cheapest to train, or was asked for.
     sizes, size_tokens
-        The Pareto set of training against serving cost, and the tokens that each size needs.
+        The Pareto set of training against serving cost, and the tokens that each size needs, in the other draws as
+        `draws` has them.
     cost, machines
         What a budget pays for, and what FLOP are computed on.
     assumptions
@@ -223,7 +224,9 @@ def lifetime(
     tokens = np.where(reached, tokens, life.tokens_for(before, n))
     draws = {"tokens": tokens, "training": life.training(n, tokens), "serving": life.serving(n) + np.zeros(len(tokens))}
     draws |= {"total": total, "saved": 1 - total / before, "wasted": 1 - np.exp(log_least) / total}
-    kept = np.isfinite(size_tokens).all(axis=1)
+    stopped = ~np.isfinite(size_tokens)
+    kept = stopped.mean(axis=1) <= MOST_MISSED
+    size_tokens = np.where(stopped, life.tokens_for(before, sizes[:, None]), size_tokens)
     return LifetimePlan(
         params=n,
         draws=draws,

@@ -32,13 +32,20 @@ def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axe
         ax.plot(x, y, "*", ms=14, color=color, mec="white", label=f"{name}: {format_count(params)}")
         line = np.linspace(0, x + y, 200)
         ax.plot(line, x + y - line, ":", color=color, lw=1)
-    for index in np.linspace(0, len(life.sizes) - 1, LABELS).astype(int):
+    for index in _apart(serving, median):
         where = serving[index], median[index]
-        ax.annotate(format_count(life.sizes[index]), where, (4, 6), textcoords="offset points", fontsize=8)
+        ax.annotate(format_count(life.sizes[index]), where, (6, 6), textcoords="offset points", fontsize=8)
     for axis, name in ((ax.xaxis, "inference"), (ax.yaxis, "training")):
         count_axis(axis, f"{name}, {life.cost.unit}")
         axis.axes.set(**{f"{axis.axis_name}scale": "linear"})
     dearest = float(cost.total(life.reference[0], life.reference[1]))
     ax.set(xlim=(0, 1.1 * serving.max()), ylim=(0, 1.2 * dearest), title="Training against inference at equal quality")
-    ax.legend(fontsize=8, title="dotted: equal total")
+    ax.legend(loc="upper right", fontsize=8, title="dotted: equal total")
     return ax
+
+
+def _apart(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Points of a curve that are evenly apart along it, so that their labels do not crowd."""
+    steps = np.hypot(np.diff(x) / np.ptp(x), np.diff(y) / np.ptp(y))
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    return sorted({int(np.argmin(np.abs(length - at))) for at in np.linspace(0.0, length[-1], LABELS)})
