@@ -7,7 +7,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from scalefit._precision import precision
-from scalefit.model.paths import discrepancies_at
+from scalefit.model.discrepancy import discrepancies_at
 
 STEP = 0.03  # of both grids, so that C = 6 N D is the same along an anti-diagonal
 KNOTS = 8  # steps between points at which the smooth discrepancy is evaluated; cubic splines join them
@@ -39,8 +39,7 @@ class BruteForce:
         self.n, self.d = (np.log(a) + STEP * np.arange(count) for a, count in zip(low, lengths, strict=True))
         columns = {name: values[:, None, None] for name, values in theta.items()}
         x = {"params": np.exp(self.n)[:, None], "tokens": np.exp(self.d)}
-        floor = np.asarray(law.floor(columns))
-        self.loss = floor + (np.asarray(law.loss(columns, x)) - floor) * np.exp(_everywhere(paths, self.n, self.d))
+        self.loss = np.asarray(law.loss(columns, x)) * np.exp(_everywhere(paths, self.n, self.d))
 
     def budget(self, near):
         """The budget nearest to `near` whose sizes lie on the grid."""

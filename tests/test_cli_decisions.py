@@ -235,10 +235,10 @@ def test_no_chance_is_printed_as_certainty(run, saved):
     assert "above 99%" in flat(out)
 
 
-def test_a_tie_is_no_win(run, saved):
-    _, out, _ = run("compare", "runs", "5e20", "5e20", "--fit", saved)
-    assert "equal" in flat(out)
-    assert "beats" not in out
+def test_a_run_is_not_compared_with_itself(run, saved):
+    code, out, err = run("compare", "runs", "5e20", "5e20", "--fit", saved)
+    assert (code, out) == (2, "")
+    assert "same run" in flat(err)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Does the model fit the runs? Residuals against what law, discrepancy and noise account for together.
 
 A misfit that the discrepancy carries is no alarm: its covariance is in every test here. Trends and level shifts are
-score tests, F of one degree of freedom, Bonferroni's over all directions tried; the other statistics are compared with
+score tests, F of one degree of freedom, Bonferroni's over all directions; the other statistics are compared with
 their posterior predictive distribution. On tables of the model itself each check alarms in less than .2 % of tables.
 """
 

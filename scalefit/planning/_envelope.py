@@ -66,11 +66,14 @@ def _optima_at_wall(posterior: LossPosterior, log_flops: Float[Array, " budget"]
 
 @cached_jit()
 def _optima_along(posterior: LossPosterior, cost: Cost, log_budgets: Float[Array, " budget"]) -> Found:
-    def one(draw: LossPosterior, log_budget: Array) -> tuple[Array, Array, Array]:
-        log_n, converged = best_log_params(draw, cost, log_budget)
-        return log_n, draw.loss(log_n, tokens_along(cost, log_budget)(log_n)), converged
-
+    one = lambda draw, log_budget: _optimum(draw, cost, log_budget)
     return jax.vmap(jax.vmap(one, (None, 0)), (posterior.axes, None))(posterior, log_budgets)
+
+
+def _optimum(draw: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Array, Array, Array]:
+    """ln N of one draw's optimum at a budget, the loss there, and whether it was found."""
+    log_n, converged = best_log_params(draw, cost, log_budget)
+    return log_n, draw.loss(log_n, tokens_along(cost, log_budget)(log_n)), converged
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +179,9 @@ def _roots(
 
     def one(draw: LossPosterior, level: Array) -> tuple[Array, Array, Array, Array]:
         found = least_log_budget(draw, cost, level, around, high, low)
-        best = best_log_params(draw, cost, found.x)
-        reached = draw.loss(best.x, tokens_along(cost, found.x)(best.x))
+        log_n, reached, converged = _optimum(draw, cost, found.x)
         beyond = (found.x > high - 1e-3) & (reached > level * (1 + 1e-6))
-        return found.x, best.x, found.converged & best.converged, beyond
+        return found.x, log_n, found.converged & converged, beyond
 
     return by_groups(one, (posterior.axes, 0))(posterior, level)
 
@@ -195,7 +197,6 @@ def _optima_of_own(
             log_wall = None if draw.wall is None else jnp.log(draw.wall)
             found = best_on_lines(draw.law, draw.draws, (log_budget - jnp.log(cost.active))[None], log_wall)
             return tuple(part[0] for part in found)  # type: ignore[return-value]
-        log_n, converged = best_log_params(draw, cost, log_budget)
-        return log_n, draw.loss(log_n, tokens_along(cost, log_budget)(log_n)), converged
+        return _optimum(draw, cost, log_budget)
 
     return jax.vmap(one, (posterior.axes, 0))(posterior, log_budget)
