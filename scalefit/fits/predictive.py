@@ -45,8 +45,8 @@ def log_loss_draws(
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
     if paths is None:
         return mean
-    reducible = 1 - jax.vmap(model.law.floor)(theta)[:, None] * jnp.exp(-mean)
-    return shifted(mean, reducible, discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"])))
+    floor = jax.vmap(model.law.floor)(theta)[:, None]
+    return jnp.log(shifted(jnp.exp(mean), floor, discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))))
 
 
 @cached_jit("model")

@@ -23,6 +23,7 @@ from scalefit._roots import Root, find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import QuestionError
 from scalefit.laws import Law
+from scalefit.model.discrepancy import shifted
 from scalefit.model.paths import discrepancy_at
 
 Scalar = Float[Array, ""]
@@ -150,7 +151,7 @@ def _size_at(tokens_along: Callable[[Scalar], Scalar], ratio: Scalar, ends: tupl
 
 @dataclass(frozen=True)
 class WithDiscrepancy:
-    """A law's loss and the discrepancy of its reducible part, together a `LogLoss`."""
+    """A law's loss and its discrepancy, together a `LogLoss`."""
 
     law: LogLoss
     discrepancy: LogLoss
@@ -162,7 +163,7 @@ class WithDiscrepancy:
 
     def joined(self, law: Array, error: Array) -> Array:
         """Loss in nats per token, of the law's and of the discrepancy, elementwise."""
-        return self.floor + (law - self.floor) * jnp.exp(error)
+        return shifted(law, self.floor, error)
 
 
 def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:

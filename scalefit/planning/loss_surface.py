@@ -19,6 +19,7 @@ from scalefit._tables import Table
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
+from scalefit.model.discrepancy import shifted
 from scalefit.model.paths import discrepancies_at
 from scalefit.units import format_count, positive_quantities
 
@@ -168,5 +169,4 @@ def _losses(
     if PATHS not in theta:
         return loss
     n, d = (grid.ravel() for grid in jnp.meshgrid(log_n, log_d, indexing="ij"))
-    floor = law.floor(theta)
-    return floor + (loss - floor) * jnp.exp(discrepancies_at(theta[PATHS], n, d).T.reshape(loss.shape))
+    return shifted(loss, law.floor(theta), discrepancies_at(theta[PATHS], n, d).T.reshape(loss.shape))

@@ -4,10 +4,8 @@ Paths of the discrepancy know nothing of it, and where the law is nearly flat th
 for each posterior draw those are kept on which the loss falls, up to a hundred times the compute of the data.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -17,7 +15,6 @@ from scalefit._batching import by_groups
 from scalefit.laws import Law
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import shifted
-from scalefit.model.path_grids import discrepancy_on_grid
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
@@ -34,6 +31,12 @@ class Grid(NamedTuple):
     in_tokens: Bool[np.ndarray, "size some"]
     in_params: Bool[np.ndarray, "less amount"]
 
+    @property
+    def places(self) -> dict[str, Float[np.ndarray, " place"]]:
+        """All of it, row by row."""
+        n, d = np.meshgrid(self.params, self.tokens, indexing="ij")
+        return {"params": n.ravel(), "tokens": d.ravel()}
+
 
 def known_grid(runs: Runs) -> Grid:
     """From a tenth of the largest N and D to forty times; steps in N end at the fewest tokens per parameter seen."""
@@ -45,30 +48,29 @@ def known_grid(runs: Runs) -> Grid:
 
 
 def falling(
-    law: Law, theta: Mapping[str, Float[np.ndarray, " path"]], paths: Mapping[str, np.ndarray], grid: Grid
-) -> Bool[np.ndarray, " path"]:
-    """Whether the loss of each draw, with its path, falls at every step of the grid that counts."""
-    grid_of = (jnp.asarray(np.log(grid.params)), jnp.asarray(np.log(grid.tokens)))
-    arrays: Any = jax.tree.map(jnp.asarray, (dict(theta), dict(paths)))
-    loss = np.asarray(_log_losses(law, *arrays, *grid_of))
-    by_tokens, by_params = np.diff(loss, axis=2) < 0, np.diff(loss, axis=1) < 0
+    loss: Float[np.ndarray, "draw place"],
+    floor: Float[np.ndarray, " draw"],
+    f: Float[np.ndarray, "draw place"],
+    grid: Grid,
+) -> Bool[np.ndarray, " draw"]:
+    """Whether the loss falls at every step of the grid that counts, given the law's losses there, its floor, and f."""
+    whole = shifted(loss, floor[:, None], f).reshape(-1, len(grid.params), len(grid.tokens))
+    by_tokens, by_params = np.diff(whole, axis=2) < 0, np.diff(whole, axis=1) < 0
     return (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
 
 
 @cached_jit("law")
-def _log_losses(
-    law: Law, theta: Theta, paths: dict[str, Array], log_n: Float[Array, " size"], log_d: Float[Array, " amount"]
-) -> Float[Array, "path size amount"]:
-    x = {"params": jnp.exp(log_n)[:, None], "tokens": jnp.exp(log_d)} | dict(law.defaults)
-
-    def one(draw: Theta, path: dict[str, Array]) -> Float[Array, "size amount"]:
-        loss = law.loss(draw, x) * jnp.ones((len(log_n), len(log_d)))
-        return shifted(jnp.log(loss), 1 - law.floor(draw) / loss, discrepancy_on_grid(path, log_n, log_d))
-
-    return by_groups(one)(theta, paths)
+def losses_on(
+    law: Law, theta: Theta, places: dict[str, Float[Array, " place"]]
+) -> tuple[Float[Array, "draw place"], Float[Array, " draw"]]:
+    """The law's loss of every draw at places of a grid, and its floor."""
+    x = places | dict(law.defaults)
+    one = lambda draw: (law.loss(draw, x) * jnp.ones(len(places["params"])), law.floor(draw))
+    return by_groups(one)(theta)
 
 
-def evenly(kept: Bool[np.ndarray, " path"], count: int) -> Int[np.ndarray, " count"]:
-    """`count` of the kept paths, all of them about equally often."""
-    rows = np.flatnonzero(kept)
-    return rows[np.arange(count) * len(rows) // count]
+def evenly(kept: Bool[np.ndarray, "draw round"], count: int) -> tuple[Int[np.ndarray, " count"], ...]:
+    """Draws and rounds of `count` of the kept paths, all of them about equally often; of any where none is kept."""
+    rows, turns = np.nonzero(kept if kept.any() else ~kept)
+    chosen = np.arange(count) * len(rows) // count
+    return rows[chosen], turns[chosen]
