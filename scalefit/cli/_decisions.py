@@ -66,6 +66,7 @@ def show(
     units: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Print the caution first, then the answer, its numbers, and what they rest on."""
+    from scalefit._quantities import loss_units
     from scalefit.fits.fit import posterior_name
     from scalefit.text.plans import assumptions_sentence
     from scalefit.units import percent
@@ -74,6 +75,7 @@ def show(
     for paragraph in filter(None, [caution, *words]):
         say(out, f"{paragraph}\n")
     included = posterior_name(assumptions.discrepancy)
+    units = {**loss_units(assumptions.loss_unit), **units}
     print_quantities(out, table, f"{title}; intervals {percent(prob)}, {included}", units)
     say(out, assumptions_sentence(assumptions, prob))
 
@@ -95,6 +97,7 @@ def shared_json(caution: str, words: str | list[str], assumptions: "Assumptions"
     return {
         "prob": prob,
         "discrepancy": assumptions.discrepancy,
+        "loss_unit": assumptions.loss_unit,
         "caution": caution,
         "words": words,
         "health": health_json(assumptions.health),

@@ -43,7 +43,13 @@ FitOption = Annotated[
 Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
 Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]
 Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
-Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")]
+Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss.")]
+LossUnit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Of the loss: nats, bpb, error, any name; by the column's name else.")
+]
+BytesPerToken = Annotated[
+    float | None, typer.Option(metavar="B", help="Convert bits per byte to nats per token, as with 4.3.")
+]
 Outliers = Annotated[
     _choices.Outliers | None, typer.Option(help="Of a shipped table: drop (the default) or keep its outliers.")
 ]

@@ -69,6 +69,7 @@ def _print(out: "Console", found: "Audit", prob: float) -> None:
     from scalefit._intervals import interval
     from scalefit._quantities import ratio
     from scalefit.fits.fit import posterior_name
+    from scalefit.loss_units import short
     from scalefit.text.phrases import at_least_none
     from scalefit.units import format_count, format_flops, percent
 
@@ -86,7 +87,8 @@ def _print(out: "Console", found: "Audit", prob: float) -> None:
         row = [model.name, format_count(model.params), format_count(model.tokens)]
         row += [f"{per:,.{0 if per > 10 else 2}f}", format_flops(float(found.flops[i]))]
         rows.append([*row, *(interval_cell(ends[name][:, i], form) for name, form in forms.items())])
-    header = ["model", "params", "tokens", "D/N", "FLOP", "optimal N", "D/N over\noptimum", "nats\ngiven up"]
+    unit = short(found.assumptions.loss_unit)
+    header = ["model", "params", "tokens", "D/N", "FLOP", "optimal N", "D/N over\noptimum", f"{unit}\ngiven up"]
     header += ["compute\nwasted", "inference\nimplied"]
     included = posterior_name(found.assumptions.discrepancy)
     print_grid(out, header, rows, f"medians over intervals {percent(prob)}, {included}")

@@ -26,6 +26,8 @@ def fit(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    loss_unit: options.LossUnit = None,
+    bytes_per_token: options.BytesPerToken = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -64,8 +66,9 @@ def fit(
     inputs = further_inputs(given, model.law)
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
-    table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
+    columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
+    columns |= {"bytes_per_token": bytes_per_token, "keep_unfinished": keep_unfinished}
+    table = read(runs, outliers, format=format, history=history, **columns)
     fitted = sf.fit(table, model, engine=engine.value, seed=seed, progress=False if as_json else None)
     save_fit(fitted, output)
     question: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}
@@ -88,6 +91,7 @@ def _document(fitted: "Fit", prob: float, summary: Any, words: str, output: Path
         "runs": len(fitted.runs),
         "notes": list(fitted.runs.notes),
         "convention": fitted.runs.convention,
+        "loss_unit": fitted.runs.unit,
         "fingerprint": fitted.runs.fingerprint,
         "law": fitted.model.law.name,
         "noise": fitted.model.noise.name,
@@ -119,7 +123,9 @@ def _print(fitted: "Fit", prob: float, summary: Any, words: str, output: Path | 
     for title, part in parts.items():
         if len(part):
             shown = part.drop(columns=["mcse_median", "posterior"])
-            print_quantities(out, shown, f"{title}; intervals {percent(prob)}, {part['posterior'].iloc[0]}")
+            print_quantities(
+                out, shown, f"{title}; intervals {percent(prob)}, {part['posterior'].iloc[0]}", fitted.loss_units
+            )
     say(out, f"health: {fitted.health.verdict}" + "".join(f"\n  {words}" for words in fitted.health.cautions))
     if words:
         say(out, f"\n{words}")

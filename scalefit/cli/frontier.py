@@ -53,6 +53,7 @@ def frontier(
         _draw(fitted, wanted, prob, shared, plot)
     if as_json:
         document: dict[str, Any] = {"prob": prob, "discrepancy": front.discrepancy, "largest_run": largest}
+        document["loss_unit"] = front.loss_unit
         document |= {"health": health_json(fitted.health), "caution": " ".join(filter(None, [doubt, words]))}
         print_json({**document, "frontier": rows_json(front.summary(prob), "flops")})
     else:
@@ -89,4 +90,6 @@ def _print(out: "Console", front: "Frontier", prob: float) -> None:
         for index, flops in enumerate(front.flops)
     ]
     title = f"compute-optimal frontier; medians over intervals {percent(prob)}, {posterior_name(front.discrepancy)}"
-    print_grid(out, ["flops", *forms], rows, title)
+    header = ["flops", *forms]
+    header[-1] += f",\n{front.loss_unit}"
+    print_grid(out, header, rows, title)

@@ -49,7 +49,7 @@ def plan(
 ) -> None:
     """The allocation of least expected loss for a budget.
 
-    Its regret is what uncertainty about the optimum costs, in nats, compute and money.
+    Its regret is what uncertainty about the optimum costs, in loss, compute and money.
     """
     import scalefit as sf
     from scalefit.costs.uncertain import read_amount
@@ -99,6 +99,7 @@ def _document(answer: "Plan", thumb: "RulesOfThumb | None", prob: float) -> dict
 
 def _print_rules(thumb: "RulesOfThumb", prob: float) -> None:
     from scalefit._quantities import write
+    from scalefit.loss_units import short
     from scalefit.text.commands import KAPLAN_COUNTS
     from scalefit.units import percent
 
@@ -107,7 +108,14 @@ def _print_rules(thumb: "RulesOfThumb", prob: float) -> None:
         cells = [write(row["params", ""], "parameters"), write(row["tokens", ""], "tokens")]
         cells += [f"{row['regret', 'mean']:.4f}", interval_cell(row["wasted_compute"], "{:.1%}".format)]
         rows.append([str(rule), *cells, write(row["wasted_money", "mean"], "$")])
-    header = ["rule of thumb", "params", "tokens", "regret,\nnats", "compute\nwasted", "money\nwasted"]
+    header = [
+        "rule of thumb",
+        "params",
+        "tokens",
+        f"regret,\n{short(thumb.assumptions.loss_unit)}",
+        "compute\nwasted",
+        "money\nwasted",
+    ]
     out, title = console(), f"\nthe same training compute by rules of thumb; means, intervals {percent(prob)}"
     print_grid(out, header, rows, title)
     say(out, KAPLAN_COUNTS)

@@ -13,7 +13,7 @@ from scalefit.cli._files import open_fit
 @app.command()
 def target(
     fit: options.FitArgument,
-    loss: Annotated[str, typer.Option(metavar="L", help="The loss to reach, nats per token.")],
+    loss: Annotated[str, typer.Option(metavar="L", help="The loss to reach, in the unit of the table.")],
     confidence: Annotated[float, typer.Option(help="Probability of reaching it with the second plan.")] = 0.9,
     max_params: options.MaxParams = None,
     accelerator: options.Accelerator = None,

@@ -6,9 +6,11 @@ from typing import Literal
 
 import numpy as np
 
+from scalefit._quantities import loss_units
 from scalefit.diagnostics.checks import Health
 from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import trades
+from scalefit.loss_units import of_loss
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
 from scalefit.sampling.discrepancy_posterior import DiscrepancyPosterior, sample_discrepancy_posterior
@@ -23,7 +25,7 @@ class Draws:
     Parameters
     ----------
     draws
-        Name -> (chain, draw): parameters of law and noise in raw units (counts, nats per token), law only.
+        Name -> (chain, draw): parameters of law and noise in raw units (counts, the table's unit of loss), law only.
     kind
         "posterior", "bootstrap" or "point" (one draw).
     model
@@ -59,6 +61,16 @@ class Draws:
     def compute_range(self) -> tuple[float, float]:
         """Compute of the smallest and the largest run in the data, FLOP."""
         return float(self.runs.flops.min()), float(self.runs.flops.max())
+
+    @property
+    def param_units(self) -> dict[str, str]:
+        """Parameter of law or noise -> unit."""
+        return {p.name: of_loss(p.unit, self.runs.unit) for p in self.model.params()}
+
+    @property
+    def loss_units(self) -> dict[str, str]:
+        """The same, and the unit of every quantity that is a loss."""
+        return {**loss_units(self.runs.unit), **self.param_units}
 
     @cached_property
     def bound(self) -> BoundModel:

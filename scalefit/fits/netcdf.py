@@ -17,6 +17,7 @@ from scalefit.diagnostics.checks import SEVERITY, Check, Health
 from scalefit.errors import OptionError, StorageError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.laws import Law, Prior
+from scalefit.loss_units import NATS
 from scalefit.model.discrepancy import Discrepancy
 from scalefit.model.model import Model
 from scalefit.model.noise import Noise
@@ -63,7 +64,7 @@ def save(fit: Draws, path: str | Path) -> Path:
         "versions": json.dumps(dict(fit.versions)),
         "health": encode_checks(fit.health.checks),
     }
-    units = {p.name: p.unit for p in fit.model.params()}
+    units = fit.param_units
     groups = {
         "posterior": Group({}, {k: Variable(SAMPLE, v, {"units": units[k]}) for k, v in fit.draws.items()}),
         "sample_stats": Group({}, {k: Variable(SAMPLE, v) for k, v in fit.stats.items()}),
@@ -207,8 +208,8 @@ def decode_checks(stored: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 def about_table(runs: Runs) -> dict[str, Any]:
     """What a table has beside the values of its columns, for JSON."""
-    about = {"name": runs.name, "notes": runs.notes, "convention": runs.convention, "fingerprint": runs.fingerprint}
-    return {**about, "columns": list(runs.columns)}
+    about = {"name": runs.name, "notes": runs.notes, "convention": runs.convention, "unit": runs.unit}
+    return {**about, "fingerprint": runs.fingerprint, "columns": list(runs.columns)}
 
 
 def encode_columns(tables: Sequence[Runs]) -> dict[str, Variable]:
@@ -227,7 +228,8 @@ def encode_columns(tables: Sequence[Runs]) -> dict[str, Variable]:
 def decode_table(about: dict[str, Any], arrays: Mapping[str, np.ndarray], rows: slice = slice(None)) -> Runs:
     """The table at those rows of the columns; raises `StorageError` where it is not the one that was written."""
     columns = {name: arrays[f"column_{i}"][rows] for i, name in enumerate(about["columns"])}
-    runs = Runs(columns, str(about["name"]), tuple(map(str, about["notes"])), about["convention"])
+    notes, unit = tuple(map(str, about["notes"])), str(about.get("unit", NATS))  # older files have no unit
+    runs = Runs(columns, str(about["name"]), notes, about["convention"], unit)
     if runs.fingerprint != about["fingerprint"]:
         raise StorageError("its table does not match its fingerprint")
     return runs

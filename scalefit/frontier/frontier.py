@@ -15,7 +15,7 @@ from scalefit._batching import in_chunks
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
 from scalefit.counting import tokens_for
@@ -23,6 +23,7 @@ from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.frontier.budget_lines import best_of_law, best_on_lines
 from scalefit.frontier.optimum import PATHS, check_optimum, draw_axes, planning_draws
 from scalefit.laws import Law
+from scalefit.loss_units import NATS, in_unit
 from scalefit.units import format_count, format_flops
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Frontier(Result):
     flops
         The budgets, FLOP.
     params, tokens, loss
-        Of the optimum; the loss is the expected one, nats per token.
+        Of the optimum; the loss is the expected one, in `loss_unit`s.
     compute_range
         Compute of the smallest and largest run in the data, FLOP.
     discrepancy
@@ -63,6 +64,8 @@ class Frontier(Result):
         Whether the draws pool several laws.
     unconverged
         Share of the draws whose search for the optimum did not converge, at the worst budget.
+    loss_unit
+        Of the loss.
     """
 
     flops: Float[np.ndarray, " budget"]
@@ -73,6 +76,7 @@ class Frontier(Result):
     discrepancy: bool = False
     stacked: bool = False
     unconverged: float = 0.0
+    loss_unit: str = NATS
 
     @property
     def tokens_per_param(self) -> Float[np.ndarray, "draw budget"]:
@@ -100,7 +104,7 @@ class Frontier(Result):
         return (
             f"At {format_flops(self.flops[index])} FLOP the optimum is {ranged(params, format_count)} parameters on "
             f"{ranged(tokens, format_count)} tokens, {ranged(ratio, write)} tokens per parameter, with a loss of "
-            f"{ranged(loss, write)} nats per token ({how})."
+            f"{in_unit(ranged(loss, write), self.loss_unit)} ({how})."
         )
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":
@@ -128,13 +132,13 @@ class Frontier(Result):
         """
         variables = {name: (("draw", "budget"), getattr(self, name)) for name in COLUMNS}
         attrs = {name: getattr(self, name) for name in ("discrepancy", "stacked", "compute_range")}
-        return labelled(variables, {"budget": ("budget", self.flops)}, attrs)
+        return labelled(variables, {"budget": ("budget", self.flops)}, attrs, loss_units(self.loss_unit))
 
     def _table(self, prob: float) -> Table:
         columns: dict[tuple[str, str], Any] = {}
         for name in COLUMNS:
             columns |= interval_columns(name, interval(getattr(self, name), prob))
-        return Table("flops", self.flops, columns)
+        return Table("flops", self.flops, columns).loss_in(self.loss_unit)
 
 
 def frontier(

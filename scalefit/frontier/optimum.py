@@ -39,7 +39,7 @@ LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the sea
 
 
 def elasticities(loss: LogLoss, log_n: Scalar, log_d: Scalar) -> tuple[Scalar, Scalar]:
-    """-dL/dlnN and -dL/dlnD: nats gained by one more e-fold of parameters, and of tokens."""
+    """-dL/dlnN and -dL/dlnD: loss saved by one more e-fold of parameters, and of tokens."""
     gain_n, gain_d = jax.grad(loss, argnums=(0, 1))(log_n, log_d)
     return -gain_n, -gain_d
 
@@ -156,11 +156,11 @@ class WithDiscrepancy:
     discrepancy: LogLoss
 
     def __call__(self, log_n: Scalar, log_d: Scalar) -> Scalar:
-        """Loss in nats per token."""
+        """The loss."""
         return self.joined(self.law(log_n, log_d), self.discrepancy(log_n, log_d))
 
     def joined(self, law: Array, error: Array) -> Array:
-        """Loss in nats per token, of the law's and of the discrepancy, elementwise."""
+        """The loss, of the law's and of the discrepancy, elementwise."""
         return law * jnp.exp(error)
 
 

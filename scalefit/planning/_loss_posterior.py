@@ -62,12 +62,12 @@ class LossPosterior:
 
     @property
     def fresh_loss(self) -> LogLoss:
-        """(ln N, ln D) -> loss in nats per token, of one draw, before any hard wall."""
+        """(ln N, ln D) -> loss of one draw, before any hard wall."""
         return log_loss_of(self.law, self.draws)
 
     @property
     def loss(self) -> LogLoss:
-        """(ln N, ln D) -> loss in nats per token, of one draw."""
+        """(ln N, ln D) -> loss of one draw."""
         fresh, wall = self.fresh_loss, self.wall
         return fresh if wall is None else lambda log_n, log_d: fresh(log_n, jnp.minimum(log_d, jnp.log(wall)))
 

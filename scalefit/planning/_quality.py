@@ -15,6 +15,7 @@ from scalefit.costs.cost import Cost
 from scalefit.errors import OptionError, QuestionError
 from scalefit.frontier.optimum import elasticities
 from scalefit.io.published_models import read_model
+from scalefit.loss_units import largest_plausible
 from scalefit.planning._grid import FEWEST, MOST, first_log_tokens, first_log_tokens_around
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import (
@@ -26,23 +27,23 @@ from scalefit.planning._solve import (
     loss_at,
     minimise,
 )
-from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import format_count, parse_quantity, percent
 
+SMALLEST_SIZE = 1e4  # a quality that is a larger number is no loss, in whatever unit
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
 ROUNDS = 4  # of grids that close in, to 1e-4; with discrepancy the table's steps are .3 and a last grid's .02
 NEARBY = 9  # sizes of the second grid of a draw's own, .04 apart: within .0002 of the least cost
 MOST_MISSED = 0.1  # share of the draws in which a size may miss the quality
 
 
-def quality_of(posterior: LossPosterior, quality: Any) -> tuple[Float[np.ndarray, " draw"], float | None]:
+def quality_of(posterior: LossPosterior, quality: Any, unit: str) -> tuple[Float[np.ndarray, " draw"], float | None]:
     """The loss to be reached in each draw, and the size that the question names, if it does."""
     try:
         value = parse_quantity(quality)
     except OptionError:
         model = read_model(quality)
         return _losses_of(posterior, np.log(model.params), np.log(model.tokens)), model.params
-    if value < LARGEST_PLAUSIBLE_LOSS:
+    if value < min(largest_plausible(unit), SMALLEST_SIZE):
         return np.full(posterior.count, value), None
     return _losses_of(posterior, np.log(value), _balanced(posterior, np.log(value))), value
 
@@ -173,7 +174,7 @@ def _law_balanced(posterior: LossPosterior, log_n: Float[Array, ""]) -> Float[Ar
 def _gain_of_tokens(
     posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " point"]
 ) -> Float[Array, " point"]:
-    """What an e-fold of tokens gains more than one of parameters, in nats of expected loss."""
+    """What an e-fold of tokens gains more than one of parameters, in expected loss."""
 
     def one(log_d: Float[Array, ""]) -> Float[Array, ""]:
         e_n, e_d = elasticities(posterior.expected_loss, log_n, log_d)

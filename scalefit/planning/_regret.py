@@ -1,8 +1,8 @@
 """What it costs not to know the optimum: regret, wasted compute and tail risk of any size, draw by draw.
 
 Let L_s(N) be the loss of draw s at N and the tokens that the budget C leaves, L*_s its optimum, and C'_s the least
-budget that reaches L_s(N) along that draw's own frontier. Then regret is L_s(N) - L*_s(C) in nats, and the wasted share
-of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
+budget that reaches L_s(N) along that draw's own frontier. Then regret is L_s(N) - L*_s(C), and the wasted share of
+the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
 m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is found numerically, so that any law and cost will do.
 """
 
@@ -75,7 +75,7 @@ class Regret:
         Returns
         -------
         dict
-            Name -> (draw,): loss and regret, nats per token; wasted_compute, the share of the budget that the optimum
+            Name -> (draw,): loss and regret; wasted_compute, the share of the budget that the optimum
             would save; converged, whether the searches for that optimum and that share did.
         """
         loss = self.losses(np.array([log_n]))[:, 0]

@@ -64,7 +64,7 @@ def least_log_budget(
     draw, cost
         The loss of one draw, and what a budget pays for.
     target
-        The loss, nats per token.
+        The loss.
     start
         ln of a budget, where to look first.
     high, low

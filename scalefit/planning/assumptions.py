@@ -6,6 +6,7 @@ from typing import Any
 from scalefit.costs.cost import Cost
 from scalefit.diagnostics.checks import Health
 from scalefit.fits.fit import Fit
+from scalefit.loss_units import NATS
 from scalefit.model.discrepancy import Evidence
 
 
@@ -33,6 +34,8 @@ class Assumptions:
         Whether intervals include it, and how often such intervals contained held-out runs, where that is known.
     unconverged
         Share of the draws whose searches did not converge.
+    loss_unit
+        Of every loss.
     """
 
     table: str
@@ -47,6 +50,7 @@ class Assumptions:
     discrepancy: bool = False
     evidence: Evidence | None = None
     unconverged: float = 0.0
+    loss_unit: str = NATS
 
     @classmethod
     def of(
@@ -73,6 +77,7 @@ class Assumptions:
             discrepancy=discrepancy,
             evidence=fit.model.evidence,
             unconverged=unconverged,
+            loss_unit=fit.runs.unit,
         )
 
     def extrapolation_factor(self, flops: float) -> float:

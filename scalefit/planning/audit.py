@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
 from scalefit.costs.cost import SixND
@@ -39,7 +39,7 @@ class Audit(Result):
         The models.
     draws
         Name -> (draw, model): N_opt and D_opt of the model's own budget; loss and given_up (loss above the optimum's),
-        nats per token, had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
+        had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
         parameter over those of the optimum of the same compute; token_ratio, tokens over those that make the size
         compute-optimal; served, the inference tokens that justify the size (negative: none do): those with which it is
         the cheapest of its quality by 6 N D + 2 N T.
@@ -101,7 +101,8 @@ class Audit(Result):
             "flops": ("model", self.flops),
         }
         variables = {name: (("draw", "model"), values) for name, values in self.draws.items()}
-        return labelled(variables, coords, {"discrepancy": self.assumptions.discrepancy})
+        attrs = {"discrepancy": self.assumptions.discrepancy}
+        return labelled(variables, coords, attrs, loss_units(self.assumptions.loss_unit))
 
     def _table(self, prob: float) -> Table:
         return self._all_columns(prob).only(("params", "tokens", *SHOWN))
@@ -115,7 +116,8 @@ class Audit(Result):
         }
         for name, values in self.draws.items():
             columns |= interval_columns(name, interval(values, prob))
-        return Table("model", [model.name for model in self.models], columns)
+        names = [model.name for model in self.models]
+        return Table("model", names, columns).loss_in(self.assumptions.loss_unit)
 
 
 def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fixed: Any) -> Audit:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
@@ -24,11 +24,13 @@ from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.io.published_models import TrainedModel, read_model
+from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._regret import Regret
 from scalefit.planning._solve import FURTHEST, loss_at
 from scalefit.planning.assumptions import Assumptions
+from scalefit.runs import refuse_other_unit
 from scalefit.units import chance, format_flops, percent
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class RunComparison(Result):
     a, b
         The candidates.
     draws
-        Name -> (draw,): loss_a, loss_b and their difference A - B (expected, nats per token; positive where B is
+        Name -> (draw,): loss_a, loss_b and their difference A - B (expected, in the table's unit; positive where B is
         better); speedup, the compute that A's recipe needs at its optimum for B's loss over that for A's: above 1 where
         B is better, infinite where no compute suffices.
     observed_difference
@@ -114,7 +116,7 @@ class RunComparison(Result):
             gain = -gain[[0, 2, 1]]
         return (
             f"{better} beats {worse} with probability {chance(sure[0])} in expected loss and {chance(sure[1])} as one "
-            f"run each, by {ranged(gain, write)} nats per token in expected loss "
+            f"run each, by {in_unit(ranged(gain, write), self.assumptions.loss_unit)} in expected loss "
             f"({provenance(self.assumptions.discrepancy, gain, prob)})."
         )
 
@@ -144,10 +146,12 @@ class RunComparison(Result):
         """
         draws = self.draws | {"difference_one_run": self.observed_difference}
         attrs = {"a": self.a.name, "b": self.b.name, "discrepancy": self.assumptions.discrepancy}
-        return labelled({name: ("draw", values) for name, values in draws.items()}, attrs=attrs)
+        variables = {name: ("draw", values) for name, values in draws.items()}
+        return labelled(variables, attrs=attrs, units=loss_units(self.assumptions.loss_unit))
 
     def _table(self, prob: float) -> Table:
-        return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
+        draws = self.draws | {"difference_one_run": self.observed_difference}
+        return draws_table(draws, prob).loss_in(self.assumptions.loss_unit)
 
 
 def compare_runs(
@@ -180,6 +184,8 @@ def compare_runs(
 
     Raises
     ------
+    DataError
+        The losses of a pair of fits are in different units.
     QuestionError
         A or B is neither a run nor a budget, or a discrepancy is asked for, and there is none.
     OptionError
@@ -188,6 +194,7 @@ def compare_runs(
     pair = fit if isinstance(fit, tuple) else (fit, fit)
     for each in pair:
         check_fit(each)
+    refuse_other_unit(pair[0].runs.unit, pair[1].runs.unit, pair[1].runs.name)
     if discrepancy is None:
         discrepancy = all(each.has_discrepancy for each in pair)
     question = Question(machines, all([each.resolve(discrepancy) for each in pair]), fixed)

@@ -174,7 +174,7 @@ def lifetime(
     fit
         Any fit whose law takes params and tokens.
     quality
-        A loss in nats per token; a size, "7B", for the quality of the compute-optimal model of that size; or a run,
+        A loss; a size, "7B", for the quality of the compute-optimal model of that size; or a run,
         "13B:260B" or a published name.
     cost
         A `Lifetime`, whose tokens may be uncertain.
@@ -197,7 +197,7 @@ def lifetime(
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
         life = cost.sampled(posterior.count, fit.seed)
-        level, size = quality_of(posterior, quality)
+        level, size = quality_of(posterior, quality, fit.runs.unit)
         about = float(np.log(ANYWHERE if size is None else size))
         cheapest = decide(TokensNeeded(posterior, level, about), life.compute) if size is None else about
         needed = TokensNeeded(posterior, level, cheapest)

@@ -9,7 +9,7 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, by_rows
 from scalefit.costs.budget import read_budget
@@ -53,7 +53,7 @@ class RulesOfThumb(Result):
     params
         Rule -> N.
     draws
-        Rule -> name -> (draw,): loss and regret (nats per token), wasted_compute (share of the budget).
+        Rule -> name -> (draw,): loss and regret (in the table's unit), wasted_compute (share of the budget).
     machines
         What FLOP are computed on, and its price.
     assumptions
@@ -112,7 +112,7 @@ class RulesOfThumb(Result):
             "tokens": ("rule", list(map(self.tokens, rules))),
         }
         attrs = {"budget": self.budget, "discrepancy": self.assumptions.discrepancy}
-        return labelled(variables, {"rule": ("rule", rules)}, attrs)
+        return labelled(variables, {"rule": ("rule", rules)}, attrs, loss_units(self.assumptions.loss_unit))
 
     def tokens(self, rule: str) -> float:
         """Training tokens of a rule."""
@@ -128,7 +128,7 @@ class RulesOfThumb(Result):
                 parts = zip(("mean", "lower", "upper"), _waste(values, prob), strict=True)
                 row |= {(name, part): value for part, value in parts}
             rows[rule] = row
-        return by_rows("rule", rows)
+        return by_rows("rule", rows).loss_in(self.assumptions.loss_unit)
 
 
 def _waste(draws: np.ndarray, prob: float) -> np.ndarray:

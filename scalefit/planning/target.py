@@ -19,6 +19,7 @@ from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
+from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
 from scalefit.planning._solve import FURTHEST, loss_at
@@ -62,7 +63,7 @@ class Target(Result):
     Parameters
     ----------
     loss
-        The target, nats per token.
+        The target, in the table's unit of loss.
     confidence
         Of the plan `sure`.
     draws
@@ -94,7 +95,7 @@ class Target(Result):
         least = ranged(ends, lambda value: write(value, self.cost.unit) if np.isfinite(value) else "out of reach")
         unit = "" if self.cost.unit == "$" else f" {self.cost.unit}"
         return (
-            f"The least budget for a loss of {self.loss:g} nats per token is {least}{unit} "
+            f"The least budget for a loss of {in_unit(f'{self.loss:g}', self.assumptions.loss_unit)} is {least}{unit} "
             f"({provenance(self.assumptions.discrepancy, ends, prob)}), and a plan that reaches it with "
             f"{percent(self.confidence)} confidence costs {said(self.sure.cost, self.cost.unit)}."
         )
@@ -121,7 +122,7 @@ class Target(Result):
         Returns
         -------
         xarray.Dataset
-            Variables: budget, N_opt, D_opt. Attributes: target (nats per token), confidence, reachable, discrepancy (0
+            Variables: budget, N_opt, D_opt. Attributes: target (a loss), confidence, reachable, discrepancy (0
             or 1); params, tokens and cost of the plans even and sure, as in even_params.
         """
         plans = {"even": self.even, "sure": self.sure}
@@ -156,7 +157,7 @@ def target(
     fit
         Any fit whose law takes params and tokens.
     loss
-        The target, nats per token.
+        The target, in the table's unit of loss.
     confidence
         Probability that the expected loss of the plan `sure` reaches the target.
     cost

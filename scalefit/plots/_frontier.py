@@ -13,7 +13,7 @@ PANELS = {
     "params": "parameters",
     "tokens": "tokens",
     "tokens_per_param": "tokens per parameter",
-    "loss": "loss, nats per token",
+    "loss": "loss",
 }
 
 
@@ -49,7 +49,7 @@ def frontier(
         if budgets.max() > high:
             ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
         count_axis(ax.xaxis, "training compute, FLOP")
-        count_axis(ax.yaxis, label)
+        count_axis(ax.yaxis, f"loss, {fit.runs.unit}" if name == "loss" else label)
         ax.margins(x=0)
     np.ravel(axes)[3].set_yscale("linear")
     np.ravel(axes)[0].legend(fontsize=8, loc="upper left")

@@ -41,7 +41,7 @@ def isoflops(
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
     count_axis(ax.xaxis, "parameters")
     bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
-    ax.set(ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
+    ax.set(ylabel=f"loss, {fit.runs.unit}", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
     ax.legend(fontsize=8, title="budget")
     return ax
 

@@ -34,7 +34,7 @@ def surface(
     filled = ax.contourf(grid.params, grid.tokens, grid.median.T, 24, cmap=COLORS, norm=norm, extend="max")
     lines = ax.contour(grid.params, grid.tokens, grid.median.T, 12, colors="white", linewidths=0.5, alpha=0.7)
     ax.clabel(lines, fontsize=7, fmt="%.2f")
-    ax.figure.colorbar(filled, ax=ax, label="loss, nats per token (median)")
+    ax.figure.colorbar(filled, ax=ax, label=f"loss, {grid.loss_unit} (median)")
     style: Any = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
     ax.scatter(fit.runs.params, fit.runs.tokens, c=fit.runs.loss, s=18, label="runs", **style)
     _isoflop_lines(ax, grid)
