@@ -37,6 +37,8 @@ from .infer import Huber as Huber
 from .infer import LeastSquares as LeastSquares
 from .infer import fit as fit
 from .infer import fit_many as fit_many
+from .infer import merge as merge
+from .infer import tables_in as tables_in
 from .infer.load import load as load
 from .io import datasets as datasets
 from .io.read import read_runs as read_runs

@@ -33,7 +33,6 @@ BUILT_OF = {
     "infer/auto": {"ais", "nuts"},
     "infer/bootstrap": {"huber"},
     "infer/least_squares": {"huber"},
-    "infer/load": {"many"},
     "laws/kaplan": {"kaplan_n", "kaplan_d"},
     "laws/kaplan_steps": {"kaplan_n"},
     "planning/plan": {"assumptions", "constraints", "data_wall", "deployment"},

@@ -39,15 +39,26 @@ class Solver(Hashable, Protocol):
         """Arrays, in dicts and tuples."""
 
 
-def usual_chunk() -> int:
+def usual_chunk(tables: int | None = None, shards: int = 1) -> int:
     """How many tables to give to `solve_many` at a time.
+
+    Parameters
+    ----------
+    tables
+        How many there are in all, where they are dealt out to shards.
+    shards
+        How many there are: none should be without a chunk, or with one that fills no group.
 
     Returns
     -------
     int
         Enough for groups on every device; the same in all processes of a cluster.
     """
-    return CHUNK if _where() == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
+    where = _where()
+    most = CHUNK if where == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
+    if tables is None or shards == 1:
+        return most
+    return min(most, max(1, -(-tables // (shards * LANES[where]))) * LANES[where])
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
