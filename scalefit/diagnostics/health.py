@@ -3,6 +3,8 @@
 Checks of the table come first, then those of the model on it, then those of the draws: causes before what they cause.
 """
 
+import numpy as np
+
 from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
 from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
@@ -41,7 +43,10 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
         *check_tails(draws),
         *check_discrepancy_prior(bound.model, draws),
     )
-    return Health((*table, *learned, *check_chains({**draws, **derived}, stats), *check_sampler(stats)))
+    free = bound.model.free
+    # What is fixed, or follows from that alone, has no chains; a free parameter that is stuck has.
+    moving = {name: values for name, values in {**draws, **derived}.items() if name in free or np.ptp(values) > 0}
+    return Health((*table, *learned, *check_chains(moving, stats), *check_sampler(stats)))
 
 
 def assess_chains(draws: Draws, stats: Stats) -> Health:

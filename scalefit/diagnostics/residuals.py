@@ -126,7 +126,7 @@ def law_and_slopes(
         theta: Theta = space.constrain(space.unflatten(z))
         return model.log_mean(theta, data.x)
 
-    quartiles = {p.name: p.prior.quantile(np.array([0.25, 0.75])) for p in space.params}
+    quartiles = {name: prior.quantile(np.array([0.25, 0.75])) for name, prior in space.priors.items()}
     ends = space.flatten(space.unconstrain(quartiles))
     z = jnp.asarray(z, data.log_loss.dtype)
     width = ((ends[1] - ends[0]) / 1.349).astype(z.dtype)

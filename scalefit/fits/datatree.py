@@ -56,7 +56,7 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
         # Log loss as observed: the unit-free log loss differs by a constant, its density not at all.
         shift = np.log(fit.bound.unit["loss"])
         keys = jax.random.split(prng_key(fit.seed), next(iter(fit.draws.values())).shape)
-        density, replicates, prior = _pointwise(fit.model, unit_draws, keys, fit.bound.data)
+        density, replicates, prior = _pointwise(fit.bound.model, unit_draws, keys, fit.bound.data)
     real, pointwise = slice(len(fit.runs)), (*SAMPLE, "run")  # without the padding
     log_likelihood, replicated = np.asarray(density)[..., real], np.asarray(replicates)[..., real] + shift
     columns = {name: ("run", fit.runs[name]) for name in fit.model.law.inputs}

@@ -16,7 +16,7 @@ from scalefit._registry import lookup
 from scalefit.diagnostics.checks import SEVERITY, Check, Health
 from scalefit.errors import OptionError, StorageError
 from scalefit.fits._draws import Draws, Kind
-from scalefit.laws import Law, Prior
+from scalefit.laws import Law, stored_prior
 from scalefit.loss_units import NATS
 from scalefit.model.discrepancy import Discrepancy
 from scalefit.model.model import Model
@@ -145,7 +145,7 @@ def encode_model(model: Model, by_digest: bool = False) -> str:
         "law": _digest_of(model.law) if unnamed else _by_name(model.law, Law.registry, "a law that is a function"),
         "noise": _by_name(model.noise, Noise.registry, "this noise"),
         "discrepancy": None if model.discrepancy is None else asdict(model.discrepancy),
-        "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in model.priors},
+        "priors": {name: prior.stored() for name, prior in model.priors},
     }
     try:
         return json.dumps(stored)
@@ -167,7 +167,7 @@ def decode_model(text: str) -> Model:
         raise StorageError("its law has an option out of range")
     law: Law = lookup(stored["law"]["name"], Law.registry, "law")(**options_of(stored["law"]))
     noise: Noise = lookup(stored["noise"]["name"], Noise.registry, "noise")(**options_of(stored["noise"]))
-    priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
+    priors = {name: stored_prior(prior) for name, prior in stored["priors"].items()}
     scales = stored["discrepancy"]
     return Model(law, noise, priors, None if scales is None else Discrepancy.of(scales))
 
