@@ -108,7 +108,7 @@ def sample_discrepancy_posterior(
         data, key = bound.data, prng_key(seed)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         uninformed = LaplaceWeights.uninformed(basis.astype(jnp.result_type(float)))
-        shapes = Laplace.shapes(len(model.params()))
+        shapes = Laplace.shapes(len(model.free))
         with in_background(lambda: joint_draw.prepare(model, data, uninformed, shapes, key, SHAPE, SCHEDULES[0])):
             given, found = on_host(joint_mode(model, data, uninformed, start))
         for schedule in SCHEDULES:
