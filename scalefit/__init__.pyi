@@ -7,6 +7,7 @@ from . import validation as validation
 from ._precision import precision as precision
 from .costs import Between as Between
 from .costs import Machines as Machines
+from .costs import SixND as SixND
 from .diagnostics.checks import Health as Health
 from .downstream import Downstream as Downstream
 from .downstream import PassAtK as PassAtK
@@ -43,6 +44,7 @@ from .infer.load import load as load
 from .io import datasets as datasets
 from .io.read import read_runs as read_runs
 from .laws import Prior as Prior
+from .laws import nats as nats
 from .model import Model as Model
 from .model.discrepancy import Discrepancy as Discrepancy
 from .model.noise import Normal as Normal

@@ -98,8 +98,10 @@ class Runs(Result):
 
     @property
     def flops(self) -> Float[np.ndarray, " run"]:
-        """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D."""
-        return self.columns["flops"] if "flops" in self.columns else flops_6nd(self.params, self.tokens)
+        """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D of what is active."""
+        if "flops" in self.columns:
+            return self.columns["flops"]
+        return flops_6nd(self.columns.get("active_params", self.params), self.tokens)
 
     @property
     def fingerprint(self) -> str:

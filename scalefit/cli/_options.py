@@ -71,6 +71,9 @@ FlopRule = Annotated[
 Active = Annotated[
     str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
 ]
+SixNd = Annotated[
+    bool, typer.Option("--six-nd", help="Count compute as 6 N D, whatever compute the table has measured.")
+]
 MaxParams = Annotated[str | None, typer.Option(metavar="N", help="A cap, for memory or latency, as in 7B.")]
 Accelerator = Annotated[
     str | None, typer.Option(metavar="NAME", help="H100, '512 H100', TPU-v5p, or a peak in FLOP/s, as in 989e12.")

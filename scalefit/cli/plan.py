@@ -39,6 +39,7 @@ def plan(
     family: options.Family = None,
     flop_rule: options.FlopRule = None,
     active: options.Active = None,
+    six_nd: options.SixNd = False,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
     rules_of_thumb: Annotated[
@@ -58,14 +59,15 @@ def plan(
     machines, fitted = machines_of(accelerator, mfu, price), open_fit(fit, quiet=as_json)
     inputs = further_inputs(given, fitted.model.law)
     unique = unique_tokens or inputs.pop("unique_tokens", None)
-    cost: sf.costs.Cost = (compute := compute_of(fitted, family, flop_rule, active))
+    cost: sf.costs.Cost | None = (compute := compute_of(fitted, family, flop_rule, active, six_nd))
     if inference_tokens:
         cost = sf.costs.Lifetime(read_amount(inference_tokens, "--inference-tokens"), compute=compute)
     limits: dict[str, Any] = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
     limits |= {"unique_tokens": unique, "risk": risk, "family": family}
     shared: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}
     answer = sf.plan(fitted, budget, cost=cost, machines=machines, **limits, **shared)
-    thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines, **shared) if rules_of_thumb else None
+    same: dict[str, Any] = {"machines": answer.machines, "cost": compute, **shared}
+    thumb = sf.rules_of_thumb(fitted, answer.flops, **same) if rules_of_thumb else None
     words = [text.plan_paragraph(answer, prob), text.deployment_sentence(answer), text.data_wall_sentence(answer)]
     words.append(text.bill_sentence(answer.machines, answer.flops))
     caution = text.caution_about([(answer.params, answer.tokens)], answer.assumptions)

@@ -15,6 +15,7 @@ from scalefit._precision import precision
 from scalefit._quantities import at_budget, posterior_name, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
+from scalefit.costs.measured import for_draws, with_table
 from scalefit.diagnostics.convergence import chain_table
 from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
@@ -126,7 +127,7 @@ class Fit(Draws, Result):
             for name, values in front.optimum(index).items()
         }
 
-    def frontier(self, budgets: Any, discrepancy: bool | None = None, **fixed: Any) -> Frontier:
+    def frontier(self, budgets: Any, discrepancy: bool | None = None, cost: Any = None, **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget, per draw.
 
         Parameters
@@ -135,6 +136,8 @@ class Fit(Draws, Result):
             FLOP, one or many.
         discrepancy
             True includes the discrepancy, False gives the law alone, None does as the model has it.
+        cost
+            A `costs.Compute`; what the table shows by default, `costs.SixND()` is 6 N D whatever that is.
         **fixed
             The law's inputs beyond params and tokens, such as unique_tokens, each a number or one a draw.
 
@@ -145,7 +148,9 @@ class Fit(Draws, Result):
         """
         flops = positive_budgets(budgets)
         theta, paths = self.joint_draws(discrepancy)
-        front = frontier(self.model.law, theta, flops, self.compute_range, fixed, paths)
+        count = len(next(iter(theta.values())))
+        priced = for_draws(with_table(cost, self.runs, count, self.seed), count, self.seed)
+        front = frontier(self.model.law, theta, flops, self.compute_range, fixed, paths, priced)
         return replace(front, loss_unit=self.runs.unit)
 
     @overload

@@ -35,6 +35,7 @@ RATIOS = np.linspace(-12.0, 12.0, 41)
 STENCIL = 7  # points of the polynomial through a discrepancy: an error of 1e-6 of its standard deviation
 TO_POWERS = np.linalg.inv(np.vander(np.arange(STENCIL) - STENCIL // 2.0))
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
+LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
 LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 
 

@@ -183,7 +183,7 @@ def read_inputs(
     else:
         opened = open_table(source)
         whole, _ = one_table(opened, {}, None)
-        wanted = {*inputs, "flops"}
+        wanted = {*inputs, "flops", "active_params"}
         chosen = choose(list(whole.columns), {}, convention, wanted, opened.name)
         frame = rename(whole, chosen)
         columns, bad = parse_columns(frame[[name for name in frame.columns if name in wanted]], chosen, opened.name)

@@ -105,8 +105,17 @@ class Regret:
 
 @cached_jit()
 def _best_log_params(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> tuple[Scalar, Bool[Array, ""]]:
-    high = jnp.full_like(log_budget, LARGEST)
-    found = optimum_along(posterior.expected_loss, tokens_along(cost, log_budget), high)
+    high, middle = jnp.full_like(log_budget, LARGEST), jax.tree.map(jnp.mean, cost) if cost.axes == 0 else cost
+
+    def expected(log_n: Scalar, log_d: Scalar) -> Scalar:
+        """Of the tokens that each draw has for the money that is log_d on average."""
+        if cost.axes is None:
+            return posterior.expected_loss(log_n, log_d)
+        log_spent = jnp.log(middle.total(jnp.exp(log_n), jnp.exp(log_d)))
+        own = lambda draw, cost: draw.loss(log_n, cost.log_tokens_for(log_spent, log_n))
+        return jax.vmap(own, (posterior.axes, 0))(posterior, cost).mean()
+
+    found = optimum_along(expected, tokens_along(middle, log_budget), high)
     return found.x, found.converged
 
 
@@ -115,10 +124,13 @@ def _losses(
     posterior: LossPosterior, cost: Cost, log_n: Float[Array, " point"], log_budget: Scalar
 ) -> Float[Array, "draw point"]:
     """Loss at each of exp(log_n) parameters and the tokens that a budget leaves."""
+    if cost.axes == 0:
+        own = lambda draw, cost: jax.vmap(lambda u: draw.loss(u, cost.log_tokens_for(log_budget, u)))(log_n)
+        return jax.vmap(own, (posterior.axes, 0))(posterior, cost)
     log_d = tokens_along(cost, log_budget)(log_n)
     if not isinstance(cost, SixND) or posterior.law_only is posterior:
         return jax.vmap(posterior.losses)(log_n, log_d).T
-    log_c = log_budget - jnp.log(cost.active)
+    log_c = log_budget - jnp.log(cost.times)
 
     def one(draw: LossPosterior) -> Float[Array, " point"]:
         loss, path = draw.with_discrepancy, draw.draws[PATHS]

@@ -20,8 +20,8 @@ class Assumptions:
         What was fitted to what.
     kind
         Of the draws: "posterior", "bootstrap" or "point".
-    rule
-        How cost is counted.
+    cost
+        What is paid for, on average.
     compute_range, ratio_range
         Smallest and largest compute (FLOP), and tokens per parameter, of the runs.
     health
@@ -41,7 +41,7 @@ class Assumptions:
     table: str
     law: str
     kind: str
-    rule: str
+    cost: Cost
     compute_range: tuple[float, float]
     ratio_range: tuple[float, float]
     health: Health
@@ -68,7 +68,7 @@ class Assumptions:
             table=fit.runs.name,
             law=law.name,
             kind=fit.kind,
-            rule=cost.describe(),
+            cost=cost,
             compute_range=fit.compute_range,
             ratio_range=(float(per.min()), float(per.max())),
             health=fit.health,
@@ -79,6 +79,15 @@ class Assumptions:
             unconverged=unconverged,
             loss_unit=fit.runs.unit,
         )
+
+    @property
+    def rule(self) -> str:
+        """How cost is counted."""
+        return self.cost.describe()
+
+    def flops(self, params: Any, tokens: Any) -> Any:
+        """Compute of training runs, FLOP."""
+        return self.cost.flops(params, tokens)
 
     def extrapolation_factor(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

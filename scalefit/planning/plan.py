@@ -13,13 +13,13 @@ from scalefit._quantities import loss_units, provenance, ranged, said, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
-from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import read_amount
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.loss_units import in_unit
 from scalefit.planning._allocation import AllocationProblem
-from scalefit.planning._loss_posterior import loss_posterior
+from scalefit.planning._loss_posterior import costs_of, loss_posterior
 from scalefit.planning._regret import cvar
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.constraints import Constraints
@@ -77,7 +77,7 @@ class Plan(Result):
 
     @property
     def flops(self) -> float:
-        """Training compute, FLOP: 6 N D unless the cost counts otherwise."""
+        """Training compute, FLOP."""
         return float(self.cost.flops(self.params, self.tokens))
 
     @property
@@ -209,7 +209,8 @@ def plan(
     budget
         FLOP, "512 H100 x 30 days @ 40%", or "$2M" spent on `machines`.
     cost
-        `SixND()` by default; under a `Lifetime` the budget pays for inference too.
+        The compute that the table shows by default, 6 N D where it shows none; `costs.SixND()` is 6 N D whatever that
+        is. Under a `Lifetime` the budget pays for inference too.
     machines
         What FLOP are computed on, and its price.
     unique_tokens
@@ -233,13 +234,13 @@ def plan(
         A constraint, the risk or the family is unknown or out of range.
     """
     check_fit(fit)
-    read, cost = read_budget(budget, machines), cost or SixND()
-    discrepancy = fit.resolve(discrepancy)
+    read, discrepancy = read_budget(budget, machines), fit.resolve(discrepancy)
     constraints = Constraints.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
         posterior = loss_posterior(fit, unique, fixed, discrepancy)
-        problem = AllocationProblem(posterior, cost.averaged(), read.amount(cost), constraints)
+        cost, priced = costs_of(fit, posterior, cost)
+        problem = AllocationProblem(posterior, priced, read.amount(cost), constraints)
         free, best = problem.decide(risk)
         draws = problem.outcome(best)
         unconverged = problem.check_outcome(draws)

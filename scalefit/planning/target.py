@@ -14,14 +14,14 @@ from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, said, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
-from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
-from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._loss_posterior import LossPosterior, costs_of, loss_posterior
 from scalefit.planning._solve import FURTHEST, loss_at
 from scalefit.planning._sure import SureSearch
 from scalefit.planning.assumptions import Assumptions
@@ -161,7 +161,7 @@ def target(
     confidence
         Probability that the expected loss of the plan `sure` reaches the target.
     cost
-        `SixND()` by default.
+        The compute that the table shows by default; `costs.SixND()` is 6 N D whatever that is.
     machines
         What FLOP are computed on.
     max_params
@@ -177,13 +177,14 @@ def target(
         Too few draws reach the loss at any budget, or it takes less than one parameter and one token.
     """
     check_fit(fit)
-    wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
+    wanted = parse_quantity(loss)
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)
     discrepancy = fit.resolve(discrepancy)
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        draws = _least_budgets(posterior, cost, wanted)
+        cost, priced = costs_of(fit, posterior, None if cost is None else cost.averaged())
+        draws = _least_budgets(posterior, priced, wanted)
         converged = draws.pop("converged")
         reachable = float(np.isfinite(draws["budget"]).mean())
         optima = draws["N_opt"], draws["D_opt"], converged
@@ -240,10 +241,11 @@ def _allocation(
 
 def _least_budgets(posterior: LossPosterior, cost: Cost, level: float) -> dict[str, np.ndarray]:
     """The least budget of each draw, its optimum there, and whether the searches converged, name -> (draw,)."""
-    least, start = (float(np.log(cost.total(n, d))) for n, d in ((1.0, 1.0), (1e10, 2e11)))
+    least, start = (float(np.log(cost.averaged().total(n, d))) for n, d in ((1.0, 1.0), (1e10, 2e11)))
     budgets = LeastBudgets(posterior, cost, start, least, start + FURTHEST)
     log_c, log_n, converged = budgets.with_optimum(np.full(posterior.count, level))
     found = {"budget": np.exp(log_c), "N_opt": np.exp(log_n), "D_opt": np.full(len(log_c), np.inf)}
     finite = np.isfinite(log_c)
-    found["D_opt"][finite] = cost.tokens_for(found["budget"][finite], found["N_opt"][finite])
+    within = np.where(finite, found["budget"], 1.0), np.where(finite, found["N_opt"], 1.0)
+    found["D_opt"][finite] = cost.tokens_for(*within)[finite]
     return found | {"converged": converged}

@@ -7,7 +7,6 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit._quantities import said
 from scalefit.costs.cost import Cost
-from scalefit.counting import flops_6nd
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.loss_units import in_unit, short, source_sentence
 from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison, Target
@@ -171,7 +170,7 @@ def caution_about(runs: Sequence[tuple[float, float]], assumptions: Assumptions)
 
     That is in compute and in tokens per parameter. Empty where the fit is healthy and all are inside.
     """
-    flops = max(flops_6nd(params, tokens) for params, tokens in runs)
+    flops = max(float(assumptions.flops(params, tokens)) for params, tokens in runs)
     per = [tokens / params for params, tokens in runs]
     low, high = assumptions.ratio_range
     ends = ""
