@@ -1,6 +1,7 @@
 """Many processes, one folder: the same file whatever the split, and one sentence for each way to misuse it."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from conftest import simulated
 
 import scalefit as sf
+from scalefit.infer import batch
 
 POINT = {"engine": sf.MAP(), "health": False}
 BAD = {"params": [1e9, 2e9], "tokens": [2e10, 4e10], "loss": [3.0, 2.9]}
@@ -114,6 +116,31 @@ def test_rows_do_not_change_places(tmp_path):
     (tmp_path / "rows-000001.parquet").write_bytes((tmp_path / "rows-000000.parquet").read_bytes())
     with pytest.raises(sf.StorageError, match="another number"):
         sf.merge(tmp_path)
+
+
+def test_no_shard_is_left_without_tables_and_no_group_half_full():
+    for tables, shards in ((10_000, 64), (100, 64), (9, 2), (10**6, 4)):
+        chunk = batch.usual_chunk(tables, shards)
+        assert chunk % batch.LANES["cpu"] == 0
+        assert chunk <= batch.usual_chunk()
+        assert -(-tables // chunk) >= min(0.9 * shards, tables / batch.LANES["cpu"])
+
+
+def test_an_accelerator_with_little_free_memory_is_given_a_group_at_a_time(monkeypatch):
+    """Fewer lanes would round otherwise; fewer groups only wait."""
+
+    @dataclass
+    class Device:
+        used: int
+
+        def memory_stats(self):
+            return {"bytes_limit": 16_000, "bytes_in_use": self.used}
+
+    monkeypatch.setattr(batch, "_where", lambda: "elsewhere")
+    at_once = lambda *used: batch._at_once([Device(bytes) for bytes in used], 4000)
+    assert at_once(0, 1000) == 2 * batch.AHEAD
+    assert at_once(0, 10_000) == 2
+    assert at_once(16_000) == 1
 
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "/4", "4", "1/0", "-1/4", "one/4", "1/4/2"])

@@ -17,13 +17,12 @@ from scalefit._atomic import atomic_path
 from scalefit._intervals import interval
 from scalefit._netcdf import reading, shown
 from scalefit._quantities import at_budget
-from scalefit.diagnostics.convergence import convergence
 from scalefit.errors import FitWarning, ScalefitError, StorageError
 from scalefit.fits.fit import Fit
-from scalefit.infer._chunk import Batch, Chunk, table_seed
-from scalefit.infer._contracts import EngineResult
+from scalefit.infer._chunk import Batch, Chunk, RowSettings, table_seed
 from scalefit.infer._fit import fit_of, unassessed_fit
 from scalefit.model.model import Model
+from scalefit.numerics.effective import PER_DRAW
 from scalefit.units import distinct_labels
 
 if TYPE_CHECKING:
@@ -39,13 +38,14 @@ AFTER = {
     "verdict": "string",  # of health: ok, review or fail
     "checks": "string",  # those that are not ok, by name
     "pareto_k": "float64",
-    "ess": "float64",  # the least, bulk or tail, of parameters and what follows from them
+    "ess": "float64",  # the least, bulk or tail, of parameters and what follows; without health, that of the weights
     "discrepancy_pareto_k": "float64",  # where optima include the discrepancy
     "note": "string",  # why the engine is another one, or why there is no optimum
     "failure": "string",  # why there is no fit
     "fingerprint": "string",  # of the table; empty where it could not be read
 }
 Row = dict[str, Any]
+Draws = Mapping[str, np.ndarray]
 
 
 def quantities_of(model: Model, budgets: Sequence[float]) -> list[str]:
@@ -77,7 +77,8 @@ def rows_of(batch: Batch, chunk: Chunk, names: Sequence[str] | None = None) -> l
     names
         Of the tables; by default the ones that they were read with.
     """
-    found = []
+    found: list[Row] = []
+    drawn: list[tuple[Row, Draws]] = []
     for i, (table, result) in enumerate(zip(chunk.tables, chunk.results, strict=True), start=chunk.start):
         name = names[i - chunk.start] if names else None
         row: Row = {"table": i, "seed": table_seed(batch.seed, i), "name": name, "fingerprint": ""}
@@ -89,49 +90,64 @@ def rows_of(batch: Batch, chunk: Chunk, names: Sequence[str] | None = None) -> l
         else:
             make = partial(fit_of if batch.rows.health else unassessed_fit, batch.model.bind(table), batch.engine)
             try:
-                row |= _row(batch, make(row["seed"], result, batch.versions), result)
+                fit = make(row["seed"], result, batch.versions)
+                drawn.append((row, fit.draws | fit.law_derived))
+                row |= _judged(fit) if batch.rows.health else _of_weights(fit)
+                row |= _with_optima(batch.rows, fit, [check.sentence for check in result.checks], drawn)
             except (ScalefitError, ArithmeticError, np.linalg.LinAlgError) as problem:
                 row["failure"] = f"its row could not be computed: {problem}"
         found.append(row)
+    _add_intervals(drawn)
     return found
 
 
-def _row(batch: Batch, fit: Fit, result: EngineResult) -> Row:
-    """Of one fit."""
-    settings, quantities = batch.rows, fit.draws | fit.law_derived
-    notes = [check.sentence for check in result.checks]
-    row = _intervals(quantities)
+def _with_optima(settings: RowSettings, fit: Fit, notes: list[str], drawn: list[tuple[Row, Draws]]) -> Row:
+    """The draws of a fit's optima are added to the last of those whose intervals are wanted."""
+    row: Row = {}
     if settings.budgets:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FitWarning)  # the row has its Pareto k
-                row |= _intervals(fit.optima(settings.budgets, settings.discrepancy))
+                optima = fit.optima(settings.budgets, settings.discrepancy)
+            drawn.append((drawn[-1][0], optima))
             if fit.resolve(settings.discrepancy):
                 row["discrepancy_pareto_k"] = fit.discrepancy_posterior.pareto_k
         except ScalefitError as problem:
             notes.append(str(problem))
-    known = {check.name: check for check in fit.health.checks}
-    ess = [known[name].value for name in ("bulk ESS", "tail ESS") if name in known]
-    if not settings.health and fit.kind == "posterior":
-        found = convergence(quantities, fit.stats)
-        ess = [figures[name] for figures in found.values() for name in ("ess_bulk", "ess_tail")]
-    row["ess"] = float(np.min(ess)) if ess else None
-    row["pareto_k"] = float(np.ravel(fit.stats["pareto_k"])[0]) if "pareto_k" in fit.stats else None
-    if settings.health:
-        row["verdict"] = fit.health.verdict
-        row["checks"] = ", ".join(name for name, check in known.items() if check.verdict != "ok")
     return row | {"note": " ".join(notes) or None}
 
 
-def _intervals(quantities: Mapping[str, np.ndarray]) -> Row:
-    draws = np.stack([np.ravel(values) for values in quantities.values()])
-    ends = [interval(draws, prob, axis=1) for prob in PROBS]
-    columns = zip(PARTS, [ends[0][0], *(row for found in ends for row in found[1:])], strict=True)
-    return {
-        f"{name}_{part}": float(value)
-        for part, values in columns
-        for name, value in zip(quantities, values, strict=True)
-    }
+def _judged(fit: Fit) -> Row:
+    """What its health says."""
+    known = {check.name: check for check in fit.health.checks}
+    least = min([known[name].value for name in ("bulk ESS", "tail ESS") if name in known], default=None)
+    doubtful = ", ".join(name for name, check in known.items() if check.verdict != "ok")
+    return {"verdict": fit.health.verdict, "checks": doubtful, "ess": least, **_pareto_k(fit)}
+
+
+def _of_weights(fit: Fit) -> Row:
+    """What the sampler's own numbers say, which are there already: other ESS takes longer than the fit."""
+    log_weight = fit.stats.get("log_weight")
+    ess = None if log_weight is None else PER_DRAW * log_weight.size / np.exp(log_weight, dtype=float).mean()
+    return {"ess": ess, **_pareto_k(fit)}
+
+
+def _pareto_k(fit: Fit) -> Row:
+    return {"pareto_k": float(fit.stats["pareto_k"].flat[0])} if "pareto_k" in fit.stats else {}
+
+
+def _add_intervals(drawn: list[tuple[Row, Draws]]) -> None:
+    """Medians and intervals into each row, for all fits at once that have as many draws of the same quantities."""
+    alike: dict[tuple, list[tuple[Row, Draws]]] = {}
+    for row, quantities in drawn:
+        alike.setdefault((*quantities, next(iter(quantities.values())).size), []).append((row, quantities))
+    for (*names, _), some in alike.items():
+        draws = np.array([[np.ravel(values) for values in quantities.values()] for _, quantities in some])
+        ends = [interval(draws, prob, axis=2) for prob in PROBS]
+        middle_and_ends = np.stack([ends[0][0], *(part for found in ends for part in found[1:])], axis=-1)
+        columns = [f"{name}_{part}" for name in names for part in PARTS]
+        for (row, _), values in zip(some, middle_and_ends.reshape(len(some), -1).tolist(), strict=True):
+            row |= zip(columns, values, strict=True)
 
 
 @contextmanager

@@ -91,7 +91,8 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
     numbers = range(len(groups))
     # The first group traces the program and one on each other device compiles it there, before any is asked twice.
     waves = numbers[:1], numbers[1 : len(devices)], numbers[len(devices) :]
-    with ThreadPoolExecutor(_at_once(len(devices))) as pool:
+    group = lanes * (bounds[0].rows if bounds else 1) * BYTES_PER_RUN
+    with ThreadPoolExecutor(_at_once(devices, group)) as pool:
         found = [part for wave in waves for part in pool.map(solve, wave)]
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(bounds)], *found)
 
@@ -118,6 +119,22 @@ def _where() -> str:
     return "cpu" if jax.default_backend() == "cpu" else "elsewhere"
 
 
-def _at_once(devices: int) -> int:
-    """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation."""
-    return max(devices, os.cpu_count() or 1) if _where() == "cpu" else AHEAD * devices
+def _at_once(devices: Sequence[Any], group: int) -> int:
+    """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation.
+
+    Elsewhere as many as the devices' free memory holds, of `group` bytes each, so that what else is there at the moment
+    takes time and not numbers.
+    """
+    if _where() == "cpu":
+        return max(len(devices), _cores())
+    known = [device.memory_stats() or {} for device in devices]
+    free = min(stats.get("bytes_limit", group * AHEAD) - stats.get("bytes_in_use", 0) for stats in known)
+    return len(devices) * max(1, min(AHEAD, free // group))
+
+
+def _cores() -> int:
+    """Those that this process may use: a task of a batch system has a few of its node's."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux knows
+        return os.cpu_count() or 1

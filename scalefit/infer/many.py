@@ -81,7 +81,8 @@ def fit_many(
     budgets, discrepancy
         FLOP, for which rows have the optimum, as `Fit.optima` gives it; none by default.
     health
-        Whether rows have the health of their fits, which takes 30 CPU-ms for each; Pareto k and ESS they have anyway.
+        Whether rows have the health of their fits, which takes 30 CPU-ms for each. They have Pareto k anyway, and then
+        the ESS of the weights.
     chunk
         Tables a file. By default that of the folder, or else 256 on CPU, more on accelerators, fewer where shards
         would otherwise have none.

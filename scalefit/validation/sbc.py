@@ -270,5 +270,6 @@ def sbc(
             for name, rank in ranks_of(study, i, thinned(result, draws, engine), table_seed(seed, i)).items():
                 ranks.setdefault(name, []).append(rank)
     if not ranks:
-        raise FitError(f"none of the tables could be fitted: {next(iter(failures.values()), 'the shard has none')}")
+        count, why = len(part.of(range(tables))), next(iter(failures.values()), "the shard has none")
+        raise FitError(f"none of {count} tables could be fitted: {why}")
     return SBC({k: np.array(v) for k, v in ranks.items()}, draws, tables, failures, np.array(effective), part)
