@@ -51,7 +51,10 @@ BytesPerToken = Annotated[
     float | None, typer.Option(metavar="B", help="Convert bits per byte to nats per token, as with 4.3.")
 ]
 Outliers = Annotated[
-    _choices.Outliers | None, typer.Option(help="Of a shipped table: drop (the default) or keep its outliers.")
+    _choices.Outliers | None,
+    typer.Option(
+        help="Show (`scalefit fit`) the runs furthest off; of a shipped table drop (the default) or keep some."
+    ),
 ]
 LawName = Annotated[
     str, typer.Option(metavar="LAW", help="A law, as `scalefit laws` lists them.", autocompletion=_laws)

@@ -41,8 +41,10 @@ def check_learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[
         prior = {name: np.asarray(values) for name, values in _prior_draws(bound.model).items()}
     prior |= {name: values for name, values in law.derived(prior).items() if name in derived}
     posterior = {**bound.to_unit(dict(draws)), **derived}
-    # Of what is fixed there is nothing to learn.
-    ratios = {name: _width(posterior[name]) / width for name in prior if (width := _width(prior[name])) > 0}
+    # Of what is fixed there is nothing to learn; a prior that a user gave is meant to be rested on.
+    given = {name for name, _ in (bound.stated or bound.model).priors}
+    asked = [p.name for p in law.params() if p.name not in given] if given else list(prior)
+    ratios = {name: _width(posterior[name]) / width for name in asked if (width := _width(prior[name])) > 0}
     if not ratios:
         return []
     worst = max(ratios, key=ratios.__getitem__)

@@ -7,6 +7,7 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
+from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent
 
 PANELS = {
@@ -39,6 +40,7 @@ def frontier(
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
+        mark_far_runs(ax, fit, fit.runs.flops, _runs(fit, name))
         for included, color in zip(fronts, (ACCENT, WIDER), strict=False):
             which = posterior_name(included)
             median, lower, upper = interval(getattr(fronts[included], name), prob)

@@ -12,6 +12,7 @@ from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, new_axes
+from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent, positive_budgets
 
 
@@ -28,6 +29,7 @@ def isoflops(
     front, cost = fit.frontier(flops, discrepancy), cost_of_runs(fit.runs).averaged()
     ax = ax or new_axes(size=(8.0, 5.5))
     colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
+    shown = np.zeros(len(fit.runs), dtype=bool)
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < ISOFLOP_WIDTH
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
@@ -36,9 +38,11 @@ def isoflops(
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")
         ax.scatter(fit.runs.params[near], fit.runs.loss[near], s=14, color=color, edgecolor="white", lw=0.4)
+        shown |= near
         best, low, high = interval(front.params[:, index], prob)
         place, bar = np.median(front.loss[:, index]), [[best - low], [high - best]]
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
+    mark_far_runs(ax, fit, fit.runs.params, fit.runs.loss, shown)
     count_axis(ax.xaxis, "parameters")
     bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
     ax.set(ylabel=f"loss, {fit.runs.unit}", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
