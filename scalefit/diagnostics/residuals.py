@@ -50,7 +50,7 @@ class Residuals:
     width: Float[np.ndarray, " param"]
 
 
-def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
+def residuals_of(bound: BoundModel, draws: Draws, part: int = 0) -> Residuals:
     """Residuals of the law at the mode next to the median of the draws.
 
     Parameters
@@ -59,6 +59,8 @@ def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
         The model bound to its table.
     draws
         Raw parameters, name -> (chain, draw).
+    part
+        Of a table of more than `MANY` runs, which of its interleaved parts.
     """
     model, count = bound.model, len(bound.runs)
     names = model.law_space.names
@@ -71,7 +73,7 @@ def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
     off = np.asarray(data.log_loss, dtype=float)[:count] - log_mean
     rows = np.arange(count)
     if count > MANY:
-        rows = np.sort(np.argsort(bound.runs.loss, kind="stable")[:: -(-count // MANY)])
+        rows = np.sort(np.argsort(bound.runs.loss, kind="stable")[part :: -(-count // MANY)])
     at = places(bound.runs, model)[rows]
     return Residuals(rows, at, off[rows], slopes[rows], np.ones(len(rows)), mode, width)
 
@@ -126,7 +128,7 @@ def law_and_slopes(
         theta: Theta = space.constrain(space.unflatten(z))
         return model.log_mean(theta, data.x)
 
-    quartiles = {p.name: p.prior.quantile(np.array([0.25, 0.75])) for p in space.params}
+    quartiles = {name: prior.quantile(np.array([0.25, 0.75])) for name, prior in space.priors.items()}
     ends = space.flatten(space.unconstrain(quartiles))
     z = jnp.asarray(z, data.log_loss.dtype)
     width = ((ends[1] - ends[0]) / 1.349).astype(z.dtype)

@@ -76,18 +76,20 @@ def log_predictive_density(
 
 
 def label_losses(
-    loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool
+    loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool, unit: str
 ) -> "xr.DataArray":
     """Predicted losses as xarray.
 
     Parameters
     ----------
     loss
-        Nats per token.
+        Of the runs, draw by draw.
     inputs
         Of the runs, name -> (run,), which become coordinates.
     noise, discrepancy
         Whether the losses include them, which become attributes.
+    unit
+        Of the losses.
 
     Returns
     -------
@@ -95,6 +97,6 @@ def label_losses(
         Called "loss", (draw, run).
     """
     coords = {name: ("run", values) for name, values in inputs.items()}
-    found = labelled({"loss": (("draw", "run"), loss)}, coords)["loss"]
+    found = labelled({"loss": (("draw", "run"), loss)}, coords, units={"loss": unit})["loss"]
     meaning = "loss of one run, noise included" if noise else "expected loss"
     return found.assign_attrs(long_name=meaning, noise=int(noise), discrepancy=int(discrepancy))

@@ -33,7 +33,8 @@ def numpyro_model(
     """
     import numpyro
 
-    theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in model.params()}
+    priors = model.space.priors
+    theta = model.space.completed({name: numpyro.sample(name, p.distribution()) for name, p in priors.items()})
     mean = model.log_mean(theta, x)
     if basis is not None:
         standard = numpyro.distributions.Normal().expand([basis.shape[1]]).to_event(1)

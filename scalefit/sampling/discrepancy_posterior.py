@@ -120,7 +120,7 @@ def sample_discrepancy_posterior(
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
         given_shapes = jax.eval_shape(jax.vmap(LaplaceWeights.uninformed), some)
-        shapes = Laplace.shapes(len(model.params()), len(some))
+        shapes = Laplace.shapes(len(model.free), len(some))
         with in_background(
             lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, SCHEDULES[0])
         ):
