@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-
 ALONE = 2**17  # multiplications that BLAS does on one thread
 
 

@@ -25,7 +25,6 @@ from scalefit._random import prng_key, quasirandom
 from scalefit.errors import FitWarning, QuestionError
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
-from scalefit.model.discrepancy import coordinates
 from scalefit.model.paths import AtPivots, sample_paths, values_at
 from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, pareto_k_of, pseudo_marginal_importance
 from scalefit.numerics.laplace import Laplace, laplace_at
@@ -42,7 +41,7 @@ from scalefit.sampling.marginal_discrepancy import (
     marginal_potential,
     propose_weights,
 )
-from scalefit.sampling.monotone import LEAST_KEPT, evenly, falling, known_grid, losses_on
+from scalefit.sampling.monotone import LEAST_KEPT, falling_paths
 
 SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for intervals
 
@@ -50,7 +49,6 @@ SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for 
 SCHEDULES = Schedule(1000, rounds=6), Schedule(4000, rounds=40)  # the second where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
 PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
-ROUNDS_OF_PATHS = 8  # at most, each with a path for every draw, until enough of them agree with what is known
 CHOICES = 16  # sets of weights that a draw chooses from
 ROUNDS = 2  # of descending to a mode and reweighting the runs there
 AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
@@ -143,18 +141,13 @@ def sample_discrepancy_posterior(
     for k in np.unique(component):
         rows = component == k
         sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
-    grid, rng, rounds, kept = known_grid(bound.runs), np.random.default_rng(seed), [], []
+    at = [AtPivots.of(*each) for each in zip(discrepancy.scales, centres, strict=True)]
     with precision():
-        loss, floor = (np.asarray(each, dtype=float) for each in losses_on(model.law, raw, grid.places))
-    at, u = [AtPivots.of(*each) for each in zip(discrepancy.scales, centres, strict=True)], coordinates(grid.places)
-    while len(rounds) < ROUNDS_OF_PATHS and sum(each.sum() for each in kept) < len(weights):
-        rounds.append(sample_paths(at, component, weights, rng))
-        kept.append(falling(loss, floor, values_at(at, component, rounds[-1], u), grid))
-    if not why and np.mean(kept) < LEAST_KEPT:
+        some_paths = partial(sample_paths, at, component, weights, np.random.default_rng(seed))
+        draw, paths, kept = falling_paths(model.law, raw, bound.runs, some_paths, partial(values_at, at, component))
+    if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
-    draw, turn = evenly(np.transpose(kept), len(weights))
-    paths = {name: np.stack([each[name] for each in rounds])[turn, draw] for name in rounds[0]}
     theta_of = {name: values[draw] for name, values in raw.items()}
     return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k_of(stats), sd_at_runs[draw], why)
 

@@ -4,7 +4,8 @@ Paths of the discrepancy know nothing of it, and where the law is nearly flat th
 for each posterior draw those are kept on which the loss falls, up to a hundred times the compute of the data.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,12 +15,13 @@ from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
 from scalefit.laws import Law
 from scalefit.model.data import Theta
-from scalefit.model.discrepancy import shifted
+from scalefit.model.discrepancy import coordinates, shifted
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
 BELOW, BEYOND = 10.0, 40.0  # from the largest N, and D, of the runs
 FURTHEST = 100.0  # times the largest compute
+ROUNDS = 8  # at most, each with a path for every draw, until as many are kept as there are draws
 LEAST_KEPT = 0.005  # of the paths, below which a table contradicts what is known
 
 
@@ -47,20 +49,52 @@ def known_grid(runs: Runs) -> Grid:
     return Grid(n, d, reached[:, 1:], (reached & seen)[1:])
 
 
-def falling(
-    loss: Float[np.ndarray, "draw place"],
-    floor: Float[np.ndarray, " draw"],
-    f: Float[np.ndarray, "draw place"],
-    grid: Grid,
-) -> Bool[np.ndarray, " draw"]:
-    """Whether the loss falls at every step of the grid that counts, given the law's losses there, its floor, and f."""
-    whole = shifted(loss, floor[:, None], f).reshape(-1, len(grid.params), len(grid.tokens))
+def falling_paths(
+    law: Law,
+    theta: Mapping[str, Float[np.ndarray, " draw"]],
+    runs: Runs,
+    sample: Callable[[], dict[str, np.ndarray]],
+    values: Callable[[Mapping[str, np.ndarray], np.ndarray], Float[np.ndarray, "draw place"]],
+) -> tuple[Int[np.ndarray, " draw"], dict[str, np.ndarray], float]:
+    """Paths on which the loss falls at every step of the runs' grid that counts; for use inside `precision()`.
+
+    Parameters
+    ----------
+    law, theta, runs
+        The law, its draws, and the runs.
+    sample
+        A path for every draw, others at each call.
+    values
+        f of paths at coordinates.
+
+    Returns
+    -------
+    tuple
+        As many draws as before by their numbers, a path for each, and which share of all paths was kept. Where none was
+        the paths are any.
+    """
+    grid = known_grid(runs)
+    places: dict[str, Any] = grid.places
+    draws: Any = dict(theta)
+    loss, floor = (np.asarray(each, dtype=float) for each in _losses(law, draws, places))
+    rounds: list[dict[str, np.ndarray]] = []
+    kept: list[Bool[np.ndarray, " draw"]] = []
+    while len(rounds) < ROUNDS and sum(each.sum() for each in kept) < len(loss):
+        rounds.append(sample())
+        kept.append(_falls(shifted(loss, floor[:, None], values(rounds[-1], coordinates(places))), grid))
+    draw, turn = evenly(np.transpose(kept), len(loss))
+    paths = {name: np.stack([each[name] for each in rounds])[turn, draw] for name in rounds[0]}
+    return draw, paths, float(np.mean(kept))
+
+
+def _falls(loss: Float[np.ndarray, "draw place"], grid: Grid) -> Bool[np.ndarray, " draw"]:
+    whole = loss.reshape(-1, len(grid.params), len(grid.tokens))
     by_tokens, by_params = np.diff(whole, axis=2) < 0, np.diff(whole, axis=1) < 0
     return (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
 
 
 @cached_jit("law")
-def losses_on(
+def _losses(
     law: Law, theta: Theta, places: dict[str, Float[Array, " place"]]
 ) -> tuple[Float[Array, "draw place"], Float[Array, " draw"]]:
     """The law's loss of every draw at places of a grid, and its floor."""
