@@ -1,7 +1,8 @@
 """What is known of a tuned run: more tokens do not raise its loss, nor do more parameters on enough tokens.
 
-Paths of the discrepancy know nothing of it, and where the law is nearly flat they may turn its slope. Of several paths
-for each posterior draw those are kept on which the loss falls, up to a hundred times the compute of the data.
+Paths of the discrepancy know nothing of it: where the law is nearly flat they may turn its slope, and they may take a
+loss below the law's floor. Of several paths for each posterior draw those are kept on which the loss falls and stays
+above the floor, up to a hundred times the compute of the data.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
 from scalefit.laws import Law
 from scalefit.model.data import Theta
-from scalefit.model.discrepancy import coordinates, shifted
+from scalefit.model.discrepancy import coordinates
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
@@ -26,10 +27,11 @@ LEAST_KEPT = 0.005  # of the paths, below which a table contradicts what is know
 
 
 class Grid(NamedTuple):
-    """Where the loss has to fall: N (size,), D (amount,), and the steps in D and in N that count."""
+    """Where the loss has to fall: N (size,), D (amount,), the places and the steps in D and in N that count."""
 
     params: Float[np.ndarray, " size"]
     tokens: Float[np.ndarray, " amount"]
+    reached: Bool[np.ndarray, "size amount"]
     in_tokens: Bool[np.ndarray, "size some"]
     in_params: Bool[np.ndarray, "less amount"]
 
@@ -46,7 +48,7 @@ def known_grid(runs: Runs) -> Grid:
             ((runs.params.max(), SIZES), (runs.tokens.max(), AMOUNTS)))  # fmt: skip
     reached = 6 * n[:, None] * d <= FURTHEST * runs.flops.max()
     seen = d / n[:, None] >= (runs.tokens / runs.params).min()
-    return Grid(n, d, reached[:, 1:], (reached & seen)[1:])
+    return Grid(n, d, reached, reached[:, 1:], (reached & seen)[1:])
 
 
 def falling_paths(
@@ -56,7 +58,7 @@ def falling_paths(
     sample: Callable[[], dict[str, np.ndarray]],
     values: Callable[[Mapping[str, np.ndarray], np.ndarray], Float[np.ndarray, "draw place"]],
 ) -> tuple[Int[np.ndarray, " draw"], dict[str, np.ndarray], float]:
-    """Paths on which the loss falls at every step of the runs' grid that counts; for use inside `precision()`.
+    """Paths on which the loss falls, and stays above the floor; for use inside `precision()`.
 
     Parameters
     ----------
@@ -81,16 +83,20 @@ def falling_paths(
     kept: list[Bool[np.ndarray, " draw"]] = []
     while len(rounds) < ROUNDS and sum(each.sum() for each in kept) < len(loss):
         rounds.append(sample())
-        kept.append(_falls(shifted(loss, floor[:, None], values(rounds[-1], coordinates(places))), grid))
+        kept.append(_falls(loss * np.exp(values(rounds[-1], coordinates(places))), floor, grid))
     draw, turn = evenly(np.transpose(kept), len(loss))
     paths = {name: np.stack([each[name] for each in rounds])[turn, draw] for name in rounds[0]}
     return draw, paths, float(np.mean(kept))
 
 
-def _falls(loss: Float[np.ndarray, "draw place"], grid: Grid) -> Bool[np.ndarray, " draw"]:
+def _falls(
+    loss: Float[np.ndarray, "draw place"], floor: Float[np.ndarray, " draw"], grid: Grid
+) -> Bool[np.ndarray, " draw"]:
     whole = loss.reshape(-1, len(grid.params), len(grid.tokens))
+    above = whole > floor[:, None, None]
     by_tokens, by_params = np.diff(whole, axis=2) < 0, np.diff(whole, axis=1) < 0
-    return (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
+    steps = (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
+    return steps & (above | ~grid.reached).all((1, 2))
 
 
 @cached_jit("law")
