@@ -21,7 +21,7 @@ from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.fits.predictive import label_losses, log_loss_draws, log_predictive_density
 from scalefit.frontier.frontier import Frontier, frontier
-from scalefit.frontier.optimum import trades
+from scalefit.frontier.optimum import check_trades, trades
 from scalefit.io.read import read_inputs
 from scalefit.runs import Runs, refuse_other_unit
 from scalefit.sampling.discrepancy_posterior import SHAPE
@@ -146,6 +146,7 @@ class Fit(Draws, Result):
         QuestionError
             The law has no allocation, needs an input that is not given, or has no discrepancy that is asked for.
         """
+        check_trades(self.model.law, fixed)
         flops = positive_budgets(budgets)
         theta, paths = self.joint_draws(discrepancy)
         count = len(next(iter(theta.values())))
