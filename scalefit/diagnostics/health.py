@@ -39,7 +39,7 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
     """
     table = (
         *check_design(bound),
-        *check_rows(bound.runs),
+        *check_rows(bound.runs, len(bound.model.law_space.names)),
         *check_repetition(bound),
         *check_misfit(bound, draws),
         *check_prior_conflict(bound, draws, kind),
