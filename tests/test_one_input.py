@@ -163,6 +163,13 @@ def test_repeats_under_a_law_of_fresh_data_are_said():
     assert "repetition" not in checks(sf.datasets.load("chinchilla"))
 
 
+def test_a_table_with_epochs_and_no_unique_tokens_says_so():
+    columns = {"params": X, "tokens": 20 * X, "loss": 2 + X**-0.1}
+    assert any("unique_tokens" in note for note in sf.read_runs({**columns, "epochs": np.full(len(X), 4.0)}).notes)
+    for harmless in ({"epochs": np.ones(len(X))}, {"epochs": np.full(len(X), 4.0), "num_unique_tokens": 5 * X}):
+        assert not any("fresh data" in note for note in sf.read_runs({**columns, **harmless}).notes)
+
+
 def test_overfitting_is_named_with_its_rows():
     """The losses of 421M parameters on 100M tokens in Muennighoff et al.'s table: up from 39 epochs on."""
     epochs = np.array([15, 27, 39, 59, 75, 320])

@@ -209,7 +209,7 @@ class Fit(Draws, Result):
         QuestionError
             A discrepancy is asked for, and there is none.
         """
-        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention, self.mean_cost)
         theta, paths = self.joint_draws(discrepancy)
         with precision():
             arrays = jax.tree.map(jnp.asarray, (theta, inputs, paths))
@@ -259,7 +259,7 @@ class Fit(Draws, Result):
         """
         refuse_other_unit(self.runs.unit, new_runs.unit, new_runs.name)
         theta, paths = self.joint_draws(discrepancy)
-        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention, self.mean_cost)
         with precision():
             theta, inputs, paths = jax.tree.map(jnp.asarray, (theta, inputs, paths))
             expected, log_loss = log_loss_draws(self.model, theta, inputs, paths), jnp.log(jnp.asarray(new_runs.loss))

@@ -9,7 +9,6 @@ from matplotlib.colors import Normalize
 
 from scalefit._intervals import interval
 from scalefit.costs.cost import Compute
-from scalefit.costs.measured import cost_of_runs
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.optimum import check_trades
 from scalefit.planning import Surface, loss_surface
@@ -40,7 +39,7 @@ def surface(
     ax.figure.colorbar(filled, ax=ax, label=f"loss, {grid.loss_unit} (median)")
     style: Any = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
     ax.scatter(fit.runs.params, fit.runs.tokens, c=fit.runs.loss, s=18, label="runs", **style)
-    cost = cost_of_runs(fit.runs).averaged()
+    cost = fit.mean_cost
     _isoflop_lines(ax, grid, cost)
     _band(ax, fit, grid, prob, cost)
     count_axis(ax.xaxis, "parameters")

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scalefit._quantities import quantity, write
-from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.fits.fit import Fit
 from scalefit.loss_units import in_unit, source_sentence
@@ -30,7 +29,7 @@ def prediction_sentence(
 
 def prediction_caution(fit: Fit, points: Sequence[Mapping[str, float]], discrepancy: bool) -> str:
     """What to know before predictions: bad health, and how far the furthest lies beyond the data."""
-    cost = cost_of_runs(fit.runs).averaged()
+    cost = fit.mean_cost
     flops = [
         point["flops"] if "flops" in point else float(cost.flops(point["params"], point["tokens"]))
         for point in points
