@@ -18,7 +18,7 @@ from scalefit._random import prng_key
 from scalefit.infer.many import table_seed
 from scalefit.model.discrepancy import coordinates
 from scalefit.model.model import BoundModel, Model
-from scalefit.model.paths import AtPivots, sample_paths, values_at
+from scalefit.model.paths import AtPivots, _amplitudes, sample_paths, values_at
 from scalefit.runs import Runs
 from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
 from scalefit.sampling.monotone import _falls, _losses, known_grid
@@ -29,7 +29,7 @@ TIMES = (3.0, 10.0, 44.0, 1000.0)  # the largest compute of the runs, where loss
 DRAWS = 99
 BATCH = 2000  # truths proposed at a time
 Ranks = dict[str, list[int]]
-Spoil = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+Spoil = Callable[[list[AtPivots], np.ndarray, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def design() -> dict[str, np.ndarray]:
@@ -88,6 +88,7 @@ def joint_sbc(tables: int, seed: int = 0, model: Model | None = None, spoil: Spo
     """
     model = model or sf.Model()
     bound, theta, at_runs, far = truths(model, tables, seed)
+    at = [AtPivots.of(*each) for each in zip(model.discrepancy.scales, bound.bases[0], strict=True)]
     rng = np.random.default_rng((seed, 1))
     ranks: Ranks = {}
     failures: dict[int, str] = {}
@@ -106,12 +107,23 @@ def joint_sbc(tables: int, seed: int = 0, model: Model | None = None, spoil: Spo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = sample_discrepancy_posterior(table, start, table_seed(seed, i))
-        paths = spoil(found.paths) if spoil else found.paths
+        paths = spoil(at, found.component, found.paths) if spoil else found.paths
         for name, (true, draws) in _quantities(model, found, paths, truth, far[i], unit).items():
             take = ((np.arange(DRAWS) + 0.5) * len(draws) / DRAWS).astype(int)
             ranks.setdefault(name, []).append(_ecdf.rank(true, rng.permutation(draws)[take], rng))
     arrays = {name: np.array(values) for name, values in ranks.items()}
     return SBC(arrays, DRAWS, tables, failures, np.full(tables - len(failures), float(DRAWS)))
+
+
+def too_smooth(at: list[AtPivots], component: np.ndarray, paths: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The mean path through the same values at the pivots, without any waves: right at the runs, too sure elsewhere."""
+    smooth = {name: np.array(values) for name, values in paths.items()}
+    for k in np.unique(component):
+        rows, here = component == k, at[k]
+        values = _amplitudes(paths, rows) @ here.waves.T
+        smooth["pull"][rows, : len(here.centres)] += values @ here.whiten.T @ here.whiten
+    smooth["line"][:], smooth["plane"][:] = 0.0, 0.0
+    return smooth
 
 
 def _quantities(
