@@ -29,6 +29,7 @@ def table(name):
         ("bits_per_base", "bits per base"),
         ("Val Loss (1 epoch)", "nats per token"),
         ("nll", "nats per token"),
+        ("mean_log_likelihood", "nats per token"),
         ("val_error", "error rate"),
         ("val squared error", "val squared error"),
         ("1-pass@100", "1-pass@100"),
@@ -151,6 +152,9 @@ def test_fit_takes_a_unit_and_converts(simulated_file, run, tmp_path):
     status, out, _ = run("fit", simulated_file, "--loss-unit", "bpb", "--bytes-per-token", "4", "--engine", "map")
     assert status in (0, 1)
     assert "converted from bits per byte" in out
+    code, out, err = run("fit", simulated_file, "--loss-unit", "bpb", "--bytes-per-token", "0")
+    assert (code, out) == (2, "")
+    assert "bytes" in err
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
 
     if not runs.strip():  # which would be this folder
         raise OptionError("the table has an empty name. Give a file, a folder or a shipped table.")
-    given = {name: value for name, value in options.items() if value}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value or isinstance(value, float)}
     path = Path(runs)
     shipped = {dataset.name for dataset in sf.datasets.CATALOGUE}
     if outliers == "show":

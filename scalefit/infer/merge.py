@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = "scalefit summary"
-TOGETHER = 2**16  # rows of a row group, whatever the chunks
+TOGETHER = 2**14  # rows of a row group, whatever the chunks
 
 
 def merge(folder: str | Path, output: str | Path | None = None) -> Path:

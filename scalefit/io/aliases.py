@@ -144,6 +144,7 @@ _LIKE = {
     "flops": re.compile(r"(^|_)(flops?|flos|compute)(_|$)"),
     "loss": re.compile(r"(^|_)(loss|bpb|nll|ppl|perplexity|xent|cross_entropy|log_?likelihood|logprob)(_|$)"),
 }
+_LOG_LIKELIHOOD = re.compile(r"log_?lik(elihood)?|log_?prob(ability)?s?|(^|_)(ll|lp|elpd|lpd)(_|$)")
 _UNLIKE = re.compile(
     r"(^|_)(ratio|rate|scale|weight|coef|coeff|lambda|std|sd|se|stderr|name|id|path|dir|type|dtype|vocab|tokenizer|"
     r"unique|file|max|min|log|eval_tokens|token|unit|norm|every|interval|mfu)(_|$)"
@@ -192,6 +193,11 @@ def looks_like(column: str) -> str | None:
     if name.rate or _UNLIKE.search(name.leaf):
         return None
     return next((quantity for quantity, pattern in _LIKE.items() if pattern.search(name.leaf)), None)
+
+
+def is_log_likelihood(column: str) -> bool:
+    """Whether a name is that of a log-likelihood, whose negative is a loss."""
+    return _LOG_LIKELIHOOD.search(read_name(column).leaf) is not None
 
 
 def with_role(columns: list[str], role: str) -> str | None:

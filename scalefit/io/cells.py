@@ -8,8 +8,8 @@ from jaxtyping import Float, Shaped
 
 from scalefit._bad_cells import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.errors import DataError, OptionError, quoted, shortened
+from scalefit.io.aliases import is_log_likelihood
 from scalefit.io.columns import Chosen
-from scalefit.io.names import read_name
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Columns = dict[str, Shaped[np.ndarray, " run"]]
 _MISSING = frozenset({"", "-", "--", "?", "na", "n/a", "nan", "none", "null", "nil", "<na>", "nat", "missing", "."})
 _DIVERGED = frozenset({"diverged", "inf", "+inf", "infinity", "oom", "failed", "crashed", "error", "-inf"})
-_LOG_LIKELIHOOD = re.compile(r"log_?lik(elihood)?|log_?prob(ability)?s?|(^|_)(ll|lp|elpd|lpd)(_|$)")
 _ONE_GROUP = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]*", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0?,\d")
 _COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?\s*[a-z]*", re.IGNORECASE)
@@ -72,7 +71,7 @@ def parse_columns(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[Co
             else:
                 values, reasons = _parse_texts(values, factor, chosen.column(str(name)), table, name == "loss")
                 bad += [BadCell(int(rows[index]) + 1, str(name), reason) for index, reason in reasons.items()]
-        if name == "loss" and is_log_likelihood(values, chosen):
+        if name == "loss" and is_negated(values, chosen):
             values = -values
         columns[str(name)] = values if values.dtype.kind == "f" else _texts(values)
     known = {(cell.row, cell.column) for cell in bad}
@@ -80,10 +79,9 @@ def parse_columns(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[Co
     return columns, bad + [cell for cell in found if (cell.row, cell.column) not in known]
 
 
-def is_log_likelihood(loss: Any, chosen: Chosen) -> bool:
+def is_negated(loss: Any, chosen: Chosen) -> bool:
     """Whether a column of losses is one of log-likelihoods, by its name and by its sign."""
-    own = chosen.sources.get("loss", "loss")
-    if loss.dtype.kind != "f" or not _LOG_LIKELIHOOD.search(read_name(own).leaf):
+    if loss.dtype.kind != "f" or not is_log_likelihood(chosen.sources.get("loss", "loss")):
         return False
     finite = loss[np.isfinite(loss)]
     return bool(finite.size and (finite < 0).all())

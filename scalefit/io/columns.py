@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scalefit.counting import check_convention, refuse_mix
 from scalefit.errors import DataError, listed, quoted
-from scalefit.io.aliases import COMMON_NAMES, looks_like, recognise, stated_convention
+from scalefit.io.aliases import COMMON_NAMES, is_log_likelihood, looks_like, recognise, stated_convention
 from scalefit.io.names import read_name
 from scalefit.loss_units import NATS, read_unit, unit_of_column
 
@@ -124,7 +124,8 @@ def _unit(sources: Mapping[str, str], given: str | None) -> str:
         return read_unit(given)
     own = sources.get("loss", "loss")
     found = recognise(own)
-    return unit_of_column(own, looks_like(own) == "loss" or (found is not None and found[0] == "loss"))
+    known = looks_like(own) == "loss" or (found is not None and found[0] == "loss")
+    return unit_of_column(own, known or is_log_likelihood(own))
 
 
 def _candidates(columns: list[str]) -> dict[str, list[str]]:

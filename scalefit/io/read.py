@@ -11,7 +11,7 @@ from scalefit._bad_cells import refuse
 from scalefit.counting import flops_6nd, refuse_mix
 from scalefit.errors import DataError, DataWarning, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES
-from scalefit.io.cells import is_log_likelihood, parse_columns
+from scalefit.io.cells import is_negated, parse_columns
 from scalefit.io.columns import Chosen, choose, column_notes, no_loss, rename
 from scalefit.io.derive import complete_6nd, from_other_columns
 from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
@@ -128,7 +128,7 @@ def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str
         refuse_negated(values["loss"], chosen, table)
     refuse(bad, table)
     found, notes = from_other_columns(frame, values)
-    if is_log_likelihood(frame["loss"], chosen):
+    if is_negated(frame["loss"], chosen):
         notes.append(f"losses are the negatives of column {quoted(chosen.sources['loss'])}, which has log-likelihoods")
     values |= found
     values, dropped = _without_rates(values, chosen)
