@@ -7,7 +7,8 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from scalefit._precision import precision
-from scalefit.model.discrepancy import discrepancies_at
+from scalefit.model.discrepancy import shifted
+from scalefit.model.paths import discrepancies_at
 
 STEP = 0.03  # of both grids, so that C = 6 N D is the same along an anti-diagonal
 KNOTS = 8  # steps between points at which the smooth discrepancy is evaluated; cubic splines join them
@@ -39,7 +40,8 @@ class BruteForce:
         self.n, self.d = (np.log(a) + STEP * np.arange(count) for a, count in zip(low, lengths, strict=True))
         columns = {name: values[:, None, None] for name, values in theta.items()}
         x = {"params": np.exp(self.n)[:, None], "tokens": np.exp(self.d)}
-        self.loss = np.asarray(law.loss(columns, x)) * np.exp(_everywhere(paths, self.n, self.d))
+        floor, f = np.asarray(law.floor(columns)), _everywhere(paths, self.n, self.d)
+        self.loss = shifted(np.asarray(law.loss(columns, x)), floor, f)
 
     def budget(self, near):
         """The budget nearest to `near` whose sizes lie on the grid."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +23,13 @@ Values = Mapping[str, Any]
 
 
 CUT = tuple(f"{sides}TruncatedDistribution" for sides in ("Left", "Right", "TwoSided"))  # as NumPyro calls them
+
+
+@lru_cache(maxsize=256)
+def _ends(prior: "Prior") -> tuple[float, float]:
+    from scalefit.laws._adjusted import ends
+
+    return ends(prior.distribution().support)
 
 
 @dataclass(frozen=True)
@@ -127,9 +135,7 @@ class Prior:
     @property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest value of the support, which may be infinite."""
-        from scalefit.laws._adjusted import ends
-
-        return ends(self.distribution().support)
+        return _ends(self)
 
     def quantile(self, q: Float[np.ndarray, " n"]) -> Float[Array, " n"]:
         """Quantiles at q; where NumPyro has none of this family, those of many draws."""

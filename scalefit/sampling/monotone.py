@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
+from scalefit.counting import flops_6nd
 from scalefit.laws import Law
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import coordinates
@@ -46,7 +47,7 @@ def known_grid(runs: Runs) -> Grid:
     """From a tenth of the largest N and D to forty times; steps in N end at the fewest tokens per parameter seen."""
     n, d = (np.geomspace(top / BELOW, top * BEYOND, count) for top, count in
             ((runs.params.max(), SIZES), (runs.tokens.max(), AMOUNTS)))  # fmt: skip
-    reached = 6 * n[:, None] * d <= FURTHEST * runs.flops.max()
+    reached = flops_6nd(n[:, None], d) <= FURTHEST * flops_6nd(runs.params, runs.tokens).max()
     seen = d / n[:, None] >= (runs.tokens / runs.params).min()
     return Grid(n, d, reached, reached[:, 1:], (reached & seen)[1:])
 
