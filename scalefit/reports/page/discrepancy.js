@@ -1,0 +1,165 @@
+// The discrepancy of each draw: the counterpart of scalefit/model/paths.py and path_grids.py.
+// f = waves of a prior process + kernels at the pivots; it acts on the reducible loss, L' = E + (L - E) exp(f).
+
+const { exp, cos, sin } = Math;
+
+function fillWaves(nodes, u, out) {
+  for (let k = 0; k < nodes.length; k++) {
+    out[k] = cos(u * nodes[k]);
+    out[nodes.length + k] = sin(u * nodes[k]);
+  }
+  return out;
+}
+
+/** Of one compute: what every draw needs of it. `coefficients` are those of waves and kernels in ln D/N. */
+export class Discrepancy {
+  constructor({ nodes, sets, component, pull, line, plane }) {
+    Object.assign(this, { nodes, sets, component, pull, line, plane });
+    this.pivots = pull.length / component.length;
+    this.waves = 2 * nodes.plane.length;
+    this.terms = this.waves + this.pivots;
+  }
+
+  /** Functions of ln C that the draws of one set of scales share. */
+  sharedOf({ scales: [one, length, two, lengthC], centres }, logC) {
+    const { nodes, pivots, waves } = this;
+    const line = fillWaves(nodes.line, logC / length, new Float64Array(2 * nodes.line.length));
+    const plane = fillWaves(nodes.plane, logC / lengthC, new Float64Array(waves));
+    const [level, near] = [new Float64Array(pivots), new Float64Array(pivots)];
+    for (let k = 0; k < pivots; k++) {
+      const off = centres[k][0] - logC;
+      level[k] = one * one * exp(-0.5 * (off / length) ** 2);
+      near[k] = two * two * exp(-0.5 * (off / lengthC) ** 2);
+    }
+    return { line, plane, level, near };
+  }
+
+  /** Those of every set. */
+  shared(logC) {
+    return this.sets.map((set) => this.sharedOf(set, logC));
+  }
+
+  /** The level of draw i at a compute, and in `out` a coefficient for each function of ln D/N. */
+  along(i, shared, out) {
+    return this.alongOwn(i, shared[this.component[i]], out);
+  }
+
+  alongOwn(i, { line, plane, level, near }, out) {
+    const { pivots, waves } = this;
+    let found = 0;
+    for (let k = 0, at = i * line.length; k < line.length; k++) found += line[k] * this.line[at + k];
+    for (let k = 0, at = i * pivots; k < pivots; k++) {
+      found += level[k] * this.pull[at + k];
+      out[waves + k] = near[k] * this.pull[at + k];
+    }
+    const start = i * waves * waves;
+    for (let c = 0; c < waves; c++) out[c] = 0;
+    for (let r = 0; r < waves; r++)
+      for (let c = 0; c < waves; c++) out[c] += plane[r] * this.plane[start + r * waves + c];
+    return found;
+  }
+
+  /** For each set of scales: the functions of ln D/N at each of several ratios, (ratio, term). */
+  ratioTerms(ratios) {
+    const { nodes, pivots, waves, terms } = this;
+    const one = new Float64Array(waves);
+    return this.sets.map(({ scales, centres }) => {
+      const found = new Float64Array(ratios.length * terms);
+      ratios.forEach((ratio, j) => {
+        found.set(fillWaves(nodes.plane, ratio / scales[4], one), j * terms);
+        for (let k = 0; k < pivots; k++)
+          found[j * terms + waves + k] = exp(-0.5 * ((ratio - centres[k][1]) / scales[4]) ** 2);
+      });
+      return found;
+    });
+  }
+
+  /** f of draw i from `along` and row j of `ratioTerms`. */
+  sum(i, level, coefficients, terms, j) {
+    const values = terms[this.component[i]];
+    let found = level;
+    for (let k = 0, at = j * this.terms; k < this.terms; k++) found += coefficients[k] * values[at + k];
+    return found;
+  }
+
+  /** f of draw i at one ratio, from `along`. */
+  atRatio(i, level, coefficients, ratio) {
+    const { nodes, pivots, waves } = this;
+    const { scales, centres } = this.sets[this.component[i]];
+    const half = nodes.plane.length;
+    let found = level;
+    for (let k = 0; k < half; k++) {
+      const phase = (ratio / scales[4]) * nodes.plane[k];
+      found += coefficients[k] * cos(phase) + coefficients[half + k] * sin(phase);
+    }
+    for (let k = 0; k < pivots; k++) {
+      const off = (ratio - centres[k][1]) / scales[4];
+      found += coefficients[waves + k] * exp(-0.5 * off * off);
+    }
+    return found;
+  }
+
+  /** f of draw i at one allocation. */
+  at(i, logN, logD) {
+    const coefficients = (this.own ??= new Float64Array(this.terms));
+    const shared = this.sharedOf(this.sets[this.component[i]], Math.log(6) + logN + logD);
+    return this.atRatio(i, this.alongOwn(i, shared, coefficients), coefficients, logD - logN);
+  }
+
+  /** f of each draw at each of several allocations, (draw, place); draws are those numbers. */
+  atMany(draws, places) {
+    const coefficients = new Float64Array(this.terms);
+    const found = new Float64Array(draws.length * places.length);
+    places.forEach(([logN, logD], p) => {
+      const shared = this.shared(Math.log(6) + logN + logD);
+      const terms = this.ratioTerms([logD - logN]);
+      draws.forEach((i, row) => {
+        const level = this.along(i, shared, coefficients);
+        found[row * places.length + p] = this.sum(i, level, coefficients, terms, 0);
+      });
+    });
+    return found;
+  }
+
+  /** f of draw i at evenly spaced ratios `middle + offsets` of a budget: kernels there are geometric series. */
+  onOffsets(i, level, coefficients, middle, offsets, out) {
+    const { nodes, pivots, waves } = this;
+    const { scales, centres } = this.sets[this.component[i]];
+    const length = scales[4];
+    const half = nodes.plane.length;
+    const count = offsets.length;
+    const tables = this.offsetTables(length, offsets);
+    const turned = (this.turned ??= new Float64Array(waves));
+    for (let k = 0; k < half; k++) {
+      const [turn, across] = [cos((middle / length) * nodes.plane[k]), sin((middle / length) * nodes.plane[k])];
+      turned[k] = coefficients[k] * turn + coefficients[half + k] * across;
+      turned[half + k] = coefficients[half + k] * turn - coefficients[k] * across;
+    }
+    for (let j = 0; j < count; j++) out[j] = 0;
+    for (let k = 0; k < pivots; k++) {
+      const a = (middle - centres[k][1]) / length;
+      const size = coefficients[waves + k] * exp(-0.5 * a * a - (a * offsets[0]) / length);
+      if (size === 0) continue;
+      const step = exp((-a * (offsets[1] - offsets[0])) / length);
+      for (let j = 0, value = size; j < count; j++, value *= step) out[j] += value;
+    }
+    for (let j = 0; j < count; j++) {
+      let found = level + out[j] * tables.bell[j];
+      for (let k = 0, at = j * waves; k < waves; k++) found += turned[k] * tables.waves[at + k];
+      out[j] = found;
+    }
+    return out;
+  }
+
+  offsetTables(length, offsets) {
+    this.tables ??= new Map();
+    if (!this.tables.has(length)) {
+      const table = new Float64Array(offsets.length * this.waves);
+      const one = new Float64Array(this.waves);
+      offsets.forEach((off, j) => table.set(fillWaves(this.nodes.plane, off / length, one), j * this.waves));
+      const bell = Float64Array.from(offsets, (off) => exp(-0.5 * (off / length) ** 2));
+      this.tables.set(length, { waves: table, bell });
+    }
+    return this.tables.get(length);
+  }
+}
