@@ -7,6 +7,7 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit._quantities import write
 from scalefit.fits.fit import Fit
+from scalefit.io.datasets import CATALOGUE
 from scalefit.reports.answer import PROB, FirstView
 from scalefit.text.plans import assumptions_sentence
 from scalefit.text.reports import FAILED, POINT, SCRIPT_OFF, failed_reasons
@@ -85,11 +86,24 @@ def _provenance(fit: Fit, draws: int, redact: bool) -> list[tuple[str, str]]:
         ("Data", "left out" if redact else f"{name}, {len(fit.runs)} runs, SHA-256 {fit.runs.fingerprint}"),
         ("Law", f"{model.law.name}: {model.law.equation}"),
         ("Noise on ln loss", model.noise.name),
-        ("Discrepancy", "included in every answer" if fit.has_discrepancy else "none"),
+        ("Discrepancy", _discrepancy(fit)),
         ("Priors", priors),
         ("Engine and seed", f"{fit.engine}; seed {fit.seed}"),
         ("Versions", versions),
         ("Command", f"scalefit fit {name} -o fit.nc && scalefit report fit.nc -o report.html --draws {draws}"),
-        ("Python", f'sf.report(sf.fit(sf.read_runs("{name}"), seed={fit.seed}), "report.html", draws={draws})'),
+        ("Python", f'sf.report(sf.fit({_reading(name)}, seed={fit.seed}), "report.html", draws={draws})'),
         ("Cite", f"The scalefit developers. scalefit: Bayesian scaling laws, version {fit.versions.get('scalefit', '')}."),
     ]
+
+
+def _discrepancy(fit: Fit) -> str:
+    if not fit.has_discrepancy or fit.model.discrepancy is None:
+        return "none"
+    sets = len(fit.model.discrepancy.scales)
+    return f"included in every answer; {sets} sets of scales, weighed by the marginal likelihood of these runs"
+
+
+def _reading(name: str) -> str:
+    """The call that reads the table: shipped ones by name."""
+    shipped = name in {dataset.name for dataset in CATALOGUE}
+    return f'sf.datasets.load("{name}")' if shipped else f'sf.read_runs("{name}")'

@@ -151,16 +151,18 @@ export class Controls {
       presets,
       this.machines(devices, again),
     );
+    const kinds = this.state.hasDiscrepancy ? [this.radios("discrepancy", "Posterior", [["1", "with discrepancy"], ["0", "law only"]])] : [];
+    this.group("Intervals", this.radios("prob", "Probability", [0.5, 0.8, 0.9, 0.95].map((p) => [String(p), formatPercent(p)])), ...kinds);
     this.group("Size and tokens",
       this.radios("shape", "What is fixed", [["free", "optimal"], ["params", "fixed size"], ["tokens", "fixed tokens"], ["ratio", "fixed ratio"]]),
       this.number({ id: "params", label: "Parameters", ...own("params"), format: formatCount, parse: parseQuantity, range: () => [payload.ranges.params[0], payload.ranges.params[1] * 1e3], when: (s) => s.shape === "params" }),
       this.number({ id: "tokens", label: "Tokens", ...own("tokens"), format: formatCount, parse: parseQuantity, range: () => [payload.ranges.tokens[0], payload.ranges.tokens[1] * 1e3], when: (s) => s.shape === "tokens" }),
       this.number({ id: "ratio", label: "Tokens per parameter", ...own("ratio"), format: formatRatio, parse: parseQuantity, range: () => [1, 1e4], when: (s) => s.shape === "ratio" }),
-      this.number({ id: "unique", label: "Unique tokens", ...own("unique"), format: formatCount, parse: parseQuantity, optional: null, range: () => [payload.ranges.tokens[0], payload.ranges.tokens[1] * 1e3], hint: "Where data are scarce. Repeated tokens have the value that the law gives them, else none." }),
+      this.number({ id: "unique", label: "Unique tokens", ...own("unique"), format: formatCount, parse: parseQuantity, optional: null, range: () => [payload.ranges.tokens[0], payload.ranges.tokens[1] * 1e3], hint: payload.law.columns.includes("unique_tokens") ? "Repeated tokens have the value that the law gives them." : "Repeated tokens change nothing." }),
       ...Object.keys(this.state.inputs).map((name) => this.number({ id: `input-${name}`, label: name.replaceAll("_", " "), get: (s) => s.inputs[name], put: (v, s) => ({ inputs: { ...s.inputs, [name]: v } }), format: formatCount, parse: parseQuantity, optional: this.state.inputs[name] === 0 ? 0 : undefined })),
     );
     this.group("Inference",
-      this.number({ id: "served", label: "Tokens of inference", ...own("served"), format: formatCount, parse: parseQuantity, optional: 0, range: () => [1e9, 1e15], hint: "The budget then pays for them too, 2 N a token." }),
+      this.number({ id: "served", label: "Tokens of inference", ...own("served"), format: formatCount, parse: parseQuantity, optional: 0, range: () => [1e9, 1e15], hint: "The budget pays for them too, 2 N a token." }),
       this.number({ id: "servedPrice", label: "Price of their FLOP", ...own("servedPrice"), format: formatRatio, parse: parseQuantity, hint: "In multiples of a FLOP of training.", when: (s) => s.served > 0 }),
     );
     this.said = make("p", { className: "hint", id: "target-said" });
@@ -168,8 +170,6 @@ export class Controls {
       this.number({ id: "target", label: "Loss to reach", ...own("target"), format: (v) => String(Number(v.toPrecision(4))), parse: parseQuantity, optional: null }),
       this.said,
     );
-    const kinds = this.state.hasDiscrepancy ? [this.radios("discrepancy", "Posterior", [["1", "with discrepancy"], ["0", "law only"]])] : [];
-    this.group("Intervals", this.radios("prob", "Probability", [0.5, 0.8, 0.9, 0.95].map((p) => [String(p), formatPercent(p)])), ...kinds);
   }
 
   machines(devices, again) {

@@ -135,16 +135,21 @@ export class Discrepancy {
       turned[k] = coefficients[k] * turn + coefficients[half + k] * across;
       turned[half + k] = coefficients[half + k] * turn - coefficients[k] * across;
     }
-    for (let j = 0; j < count; j++) out[j] = 0;
+    const [value, step] = [(this.value ??= new Float64Array(pivots)), (this.step ??= new Float64Array(pivots))];
+    let kept = 0;
     for (let k = 0; k < pivots; k++) {
+      if (coefficients[waves + k] === 0) continue;
       const a = (middle - centres[k][1]) / length;
-      const size = coefficients[waves + k] * exp(-0.5 * a * a - (a * offsets[0]) / length);
-      if (size === 0) continue;
-      const step = exp((-a * (offsets[1] - offsets[0])) / length);
-      for (let j = 0, value = size; j < count; j++, value *= step) out[j] += value;
+      value[kept] = coefficients[waves + k] * exp(-0.5 * a * a - (a * offsets[0]) / length);
+      step[kept++] = exp((-a * (offsets[1] - offsets[0])) / length);
     }
     for (let j = 0; j < count; j++) {
-      let found = level + out[j] * tables.bell[j];
+      let near = 0;
+      for (let k = 0; k < kept; k++) {
+        near += value[k];
+        value[k] *= step[k];
+      }
+      let found = level + near * tables.bell[j];
       for (let k = 0, at = j * waves; k < waves; k++) found += turned[k] * tables.waves[at + k];
       out[j] = found;
     }

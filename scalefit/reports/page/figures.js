@@ -164,6 +164,7 @@ const SAMPLES = {
   line: (color, dash) => `<line x1="0" y1="6" x2="22" y2="6" stroke="${color}" stroke-width="2.5" ${dash === "dashed" ? 'stroke-dasharray="6 3"' : dash === "dotted" ? 'stroke-dasharray="2 3"' : ""}/>`,
   band: (color) => `<rect x="0" y="1" width="22" height="10" fill="${color}" opacity=".3"/>`,
   points: (color) => `<circle cx="11" cy="6" r="4" fill="${color}"/>`,
+  diamond: (color) => `<path d="M11 0L17 6L11 12L5 6Z" fill="${color}"/>`,
   hollow: (color) => `<circle cx="11" cy="6" r="4" fill="none" stroke="${color}" stroke-width="2"/>`,
   range: (color) => `<path d="M1 6H21M1 2V10M21 2V10" stroke="${color}" stroke-width="3" fill="none"/>`,
   bars: (color) => `<rect x="4" y="1" width="14" height="10" fill="${color}" opacity=".7"/>`,
@@ -183,7 +184,7 @@ export function legendOf(pictures) {
   };
   for (const picture of pictures) {
     for (const series of picture.series) {
-      const kind = series.hollow ? "hollow" : series.kind.replace("3", "");
+      const kind = series.hollow ? "hollow" : series.symbol === "diamond" ? "diamond" : series.kind.replace("3", "");
       if (SAMPLES[kind]) add(SAMPLES[kind](`var(--${series.tone ?? "main"})`, series.dash), series.label);
     }
     if (picture.shade?.length) add(`<rect width="22" height="12" fill="var(--beyond)" opacity=".35"/><line x1="0" y1="0" x2="0" y2="12" stroke="var(--beyond)" stroke-width="2" stroke-dasharray="2 2"/>`, "beyond the largest run: extrapolated");

@@ -8,7 +8,7 @@ import { Model } from "./model.js";
 import { PANELS } from "./panels.js";
 import { interval } from "./quantiles.js";
 import { decode, encode } from "./state.js";
-import { formatFlops, formatPercent, parseQuantity } from "./units.js";
+import { formatCount, formatFlops, formatPercent, parseQuantity } from "./units.js";
 
 const $ = (id) => document.getElementById(id);
 const payload = JSON.parse($("payload").textContent);
@@ -180,7 +180,7 @@ function tools(panel, made) {
   for (const [key, , , value] of made.selects ?? []) $(`option-${key}`).value = value;
   for (const [key, , value] of made.inputs ?? []) {
     const input = $(`option-${key}`);
-    if (document.activeElement !== input) input.value = formatFlops(value);
+    if (document.activeElement !== input) input.value = formatCount(value);
   }
   box.hidden = !box.children.length;
 }
@@ -299,5 +299,5 @@ async function start() {
   }
 }
 
-window.scalefit = { model, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution };
+window.scalefit = { Model, model, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution };
 start();

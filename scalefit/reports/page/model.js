@@ -7,7 +7,7 @@ import { interval, mean, sorted } from "./quantiles.js";
 
 const { exp, log, max, min } = Math;
 const STEP = 0.6; // of ln budget, between rows of the table of optima
-const BELOW = 5; // e-folds of the table below the smallest budget
+const BELOW = 3.6; // e-folds of the table below the smallest budget
 const NEAR = 0.01; // of the budget, which sizes that are as good cost at most
 const SEARCH = log(1000);
 

@@ -103,7 +103,8 @@ const LAGRANGE = Array.from({ length: STENCIL }, (_, j) => {
 
 /** The polynomial through STENCIL evenly spaced values, at u steps from the first; barycentric. */
 function through(values, first, u) {
-  let [above, below] = [0, 0];
+  let above = 0;
+  let below = 0;
   for (let j = 0; j < STENCIL; j++) {
     const off = u - j;
     if (off === 0) return values[first + j];
@@ -243,12 +244,20 @@ export class LossPosterior {
 
   /** The best point of a budget's line on a grid, refined: between points the discrepancy is a polynomial. */
   refined(i, line, middle, sizes, errors) {
-    let [row, least] = [0, Infinity];
-    for (let j = 0; j < RATIOS.length; j++) {
-      const ratio = middle + RATIOS[j];
-      if (abs(line.tokens(sizes[j]) - sizes[j] - ratio) >= 1e-3) continue;
-      const value = this.joined(i, this.law(i, sizes[j], sizes[j] + ratio), errors[j]);
-      if (value < least) [row, least] = [j, value];
+    const centre = (RATIOS.length - 1) / 2;
+    let [row, least, lowest] = [0, Infinity, Infinity];
+    for (let j = 0; j < RATIOS.length; j++) lowest = min(lowest, errors[j]);
+    const scale = exp(lowest);
+    // Outwards from the law's own optimum, until no discrepancy could make up for what the law loses.
+    for (const step of [1, -1]) {
+      for (let j = step > 0 ? centre : centre - 1; j >= 0 && j < RATIOS.length; j += step) {
+        const ratio = middle + RATIOS[j];
+        if (abs(line.tokens(sizes[j]) - sizes[j] - ratio) >= 1e-3) continue;
+        const ofLaw = this.law(i, sizes[j], sizes[j] + ratio);
+        if (this.floor[i] + (ofLaw - this.floor[i]) * scale > least) break;
+        const value = this.joined(i, ofLaw, errors[j]);
+        if (value < least || (value === least && j < row)) [row, least] = [j, value];
+      }
     }
     const first = min(max(row - 3, 0), RATIOS.length - STENCIL);
     const along = (n) => {

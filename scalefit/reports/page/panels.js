@@ -35,6 +35,7 @@ function isoflops({ model, state, payload, plan, risk }) {
     series.push({ kind: "band", x, lower: pick(bands, 1), upper: pick(bands, 2), tone, light: !chosen, label: chosen ? `${name(state)} at the chosen budget` : `${name(state)} at the runs' budgets` });
     series.push({ kind: "line", x, y: pick(bands, 0), tone, width: chosen ? 2.6 : 1.6, text, label: chosen ? "median loss at the chosen budget" : "median loss at the runs' budgets" });
     x.forEach((n, k) => rows.push([budget, n, ...bands[k]]));
+    if (!chosen || budgets.length < 3) series.push({ kind: "points", tone, size: 0.1, x: [x.at(-1)], y: [bands.at(-1)[0]], names: [formatFlops(budget, 2)], places: "top center" });
     [lowN, highN] = [min(lowN, x[0]), max(highN, x.at(-1))];
     const low = min(...pick(bands, 1).map((v, k) => (isNaN(v) ? bands[k][0] : v)));
     [lowL, highL] = [min(lowL, low), max(highL, pick(bands, 0)[0], pick(bands, 0).at(-1))];
@@ -163,7 +164,7 @@ function surface({ model, state, payload, plan, options }) {
         { kind: "points", tone: "main", symbol: "diamond", size: 13, alpha: 1, x: [plan.params], y: [plan.tokens], label: "the plan" },
       ];
   return {
-    title: `The plan lies ${formatRatio(max(plan.params / payload.ranges.params[1], 1))} times beyond the largest run in parameters and ${formatRatio(max(plan.tokens / payload.ranges.tokens[1], 1))} times in tokens`,
+    title: `The plan has ${formatRatio(plan.params / payload.ranges.params[1])} times the most parameters of any run, and ${formatRatio(plan.tokens / payload.ranges.tokens[1])} times the most tokens`,
     how: `Median loss at every size and number of tokens, of ${some.draws.length} draws. Dots are runs.`,
     choices: { key: "surface", label: "View", options: [["two", "Map"], ["three", "In three dimensions"]] },
     pictures: [{ tall: true, ...axes, series }],
@@ -184,7 +185,8 @@ function waste({ model, state, payload, plan }) {
   for (const value of wasted) counts[min(bins - 1, Math.floor((value / top) * bins))]++;
   const x = counts.map((_, k) => ((k + 0.5) * top) / bins);
   const share = (v) => `${Math.round(100 * v)}%`;
-  const ticks = between(0, top, 6);
+  const nice = [0.01, 0.02, 0.05, 0.1, 0.2].find((each) => top / each <= 7);
+  const ticks = Array.from({ length: Math.floor(top / nice + 1e-9) + 1 }, (_, k) => k * nice);
   return {
     title: `${formatCount(params)} parameters on ${formatCount(tokens)} tokens waste ${formatShare(mean(wasted))} of ${formatFlops(budget)} FLOP on average, ${share(quantile(ascending, 0.95))} in one case of twenty`,
     how: "The share of the compute that whoever knew the true optimum would save. Enter any size and tokens.",
@@ -306,10 +308,11 @@ function predictive({ payload }) {
   const x = counts.map((_, k) => (k + 0.5) / bins);
   return {
     title: `90% predictive intervals contain ${Math.round(100 * inside)}% of the runs they were fitted to`,
-    how: "Where each loss falls among its own predictions. Level bars inside the band mean that the noise is as wide as the model says.",
+    how: "Where each loss falls among its own predictions. Level bars between the lines mean that the noise is as wide as the model says.",
     pictures: [{ x: { label: "rank of the loss among its predictions", range: [0, 1] }, y: { label: "runs" }, series: [
       { kind: "bars", tone: "main", x, y: counts, wide: 1 / bins, label: "runs", text: counts.map((c) => `${c} runs`) },
-      { kind: "band", tone: "law", x: [0, 1], lower: [n * p - wide, n * p - wide], upper: [n * p + wide, n * p + wide], label: "where bars of a right model lie, 95%" },
+      { kind: "line", tone: "law", dash: "dashed", x: [0, 1], y: [n * p - wide, n * p - wide], label: "95% of the bars lie between these where the model is right" },
+      { kind: "line", tone: "law", dash: "dashed", x: [0, 1], y: [n * p + wide, n * p + wide] },
     ] }],
     table: { header: ["row", "rank"], rows: runs.row.map((row, k) => [row, runs.pit[k]]) },
   };
@@ -334,7 +337,7 @@ function pairs({ payload, options }) {
     if (Math.abs(r) > Math.abs(strongest)) [worst, strongest] = [`${a} and ${b}`, r];
   }));
   return {
-    title: `Of the parameters, ${worst} are the most entangled (correlation ${strongest.toFixed(2)})`,
+    title: `Of the law's parameters, ${worst} are the most correlated (${strongest.toFixed(2)})`,
     how: `Draws of the law-only posterior. Correlation of ${first} and ${second}: ${correlation(x, y).toFixed(2)}.`,
     selects: [["pairX", "Across", names, first], ["pairY", "Up", names, second]],
     pictures: [{ x: side(x, first), y: side(y, second), series: [{ kind: "points", tone: "main", size: 6, alpha: 0.5, x, y, label: "draws, law only" }] }],
