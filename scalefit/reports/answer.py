@@ -12,7 +12,7 @@ from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
 from scalefit.planning import Plan, plan
-from scalefit.text.fits import caution
+from scalefit.text.fits import caution, search_sentence
 from scalefit.text.reports import answer_sentence
 from scalefit.units import format_count, format_flops
 
@@ -67,8 +67,9 @@ def first_view(fit: Fit, fixed: Mapping[str, float]) -> FirstView:
         return FirstView(fit.headline(), "", (), (), None)
     found = _plan(fit, fixed)
     flops = found.flops
-    words = caution(flops, fit.compute_range, found.assumptions.discrepancy, fit.model.evidence)
-    return FirstView(answer_sentence(found, PROB), words, _tiles(found), _frontier(fit, fixed), found)
+    far = caution(flops, fit.compute_range, found.assumptions.discrepancy, fit.model.evidence)
+    words = [search_sentence(found.assumptions.unconverged), far]
+    return FirstView(answer_sentence(found, PROB), " ".join(filter(None, words)), _tiles(found), _frontier(fit, fixed), found)
 
 
 def _plan(fit: Fit, fixed: Mapping[str, float]) -> Plan:

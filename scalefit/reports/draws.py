@@ -49,14 +49,20 @@ def draws_payload(fit: Fit, discrepancy: bool, draws: int, fixed: Mapping[str, f
     count = len(next(iter(theta.values())))
     chosen = some_draws(count, draws if law.name in WRITTEN else min(draws, GRID_DRAWS))
     given = {p.name: np.asarray(theta[p.name])[chosen] for p in law.params()}
-    found: dict[str, Any] = {"count": len(chosen), "of": count, "floor": packed(np.broadcast_to(law.floor(given), len(chosen)))}
+    some = None if paths is None else {name: values[chosen] for name, values in paths.items()}
+    found = {"of": count, **posterior_payload(law, given, some)}
+    return found if law.name in WRITTEN else found | {"grid": _grid(law, given, fit, fixed)}
+
+
+def posterior_payload(
+    law: Law, theta: Mapping[str, np.ndarray], paths: Mapping[str, np.ndarray] | None
+) -> dict[str, Any]:
+    """Draws of a law's parameters, each (draw,), and of the discrepancy where there is one."""
+    count = len(next(iter(theta.values())))
+    found: dict[str, Any] = {"count": count, "floor": packed(np.broadcast_to(law.floor(theta), count))}
     if law.name in WRITTEN:
-        found["theta"] = {name: packed(values) for name, values in given.items()}
-    else:
-        found["grid"] = _grid(law, given, fit, fixed)
-    if paths is not None:
-        found["paths"] = paths_payload({name: values[chosen] for name, values in paths.items()})
-    return found
+        found["theta"] = {name: packed(values) for name, values in theta.items()}
+    return found if paths is None else found | {"paths": paths_payload(paths)}
 
 
 def paths_payload(paths: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -23,6 +23,11 @@ export function sentence(plan, near, state, payload) {
   return `${first} Any size from ${formatCount(near[0])} to ${formatCount(near[1])} costs at most 1% of the compute more.`;
 }
 
+/** A caution where more than a few of the draws have no optimum; as `search_sentence` of Python. */
+export function searchCaution(lost) {
+  return lost <= 0.02 ? "" : `The search for the optimum did not converge in ${Math.round(100 * lost)}% of the draws. Rely on it with care.`;
+}
+
 export function caution(flops, state, payload) {
   const [smallest, largest] = payload.ranges.flops;
   if (flops <= SAME * largest && flops >= smallest / SAME) return "";

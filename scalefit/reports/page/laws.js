@@ -50,6 +50,9 @@ export const LAWS = {
   },
 };
 
+/** Laws whose loss rises all the way from its optimum along a budget: what lies far from there need not be looked at. */
+export const UNIMODAL = new Set(Object.keys(LAWS).filter((name) => name !== "farseer"));
+
 /** A law without a line above: ln loss of every draw on a grid that Python computed, between points a cubic. */
 export function gridLaw({ logN, logD, values }) {
   const [rows, columns] = [logN.length, logD.length];

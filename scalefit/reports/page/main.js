@@ -1,6 +1,6 @@
 // The page: state in, answer out.
 
-import { bill, caution, sentence, tiles } from "./answer.js";
+import { bill, caution, searchCaution, sentence, tiles } from "./answer.js";
 import { Controls } from "./controls.js";
 import { commandOf, copy, csvOf, documentOf, pythonOf, save } from "./export.js";
 import { canDraw, draw, legendOf, loadPlotly, pictureOf, resize } from "./figures.js";
@@ -8,7 +8,7 @@ import { Model } from "./model.js";
 import { PANELS } from "./panels.js";
 import { interval } from "./quantiles.js";
 import { decode, encode } from "./state.js";
-import { formatCount, formatFlops, formatPercent, parseQuantity } from "./units.js";
+import { formatCount, formatFlops, formatPercent, formatRatio, parseQuantity } from "./units.js";
 
 const $ = (id) => document.getElementById(id);
 const payload = JSON.parse($("payload").textContent);
@@ -53,7 +53,7 @@ function answer() {
     text(value, shown[k].value);
     text(under, shown[k].under);
   });
-  const words = first ? first.caution : caution(plan.flops, state, payload);
+  const words = first ? first.caution : [searchCaution(plan.lost), caution(plan.flops, state, payload)].filter(Boolean).join(" ");
   $("caution").hidden = !words;
   text($("caution"), words);
   text($("kind"), `${formatPercent(state.prob)} intervals, ${state.discrepancy ? "with discrepancy" : "law only"}`);
@@ -299,5 +299,5 @@ async function start() {
   }
 }
 
-window.scalefit = { Model, model, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution };
+window.scalefit = { Model, model, units: { formatCount, formatFlops, formatRatio, parseQuantity }, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution };
 start();

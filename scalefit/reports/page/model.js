@@ -1,6 +1,6 @@
 // The answers: a posterior of the loss for a state, its plan, its frontier, and what follows from them.
 
-import { LAWS, gridLaw } from "./laws.js";
+import { LAWS, UNIMODAL, gridLaw } from "./laws.js";
 import { Discrepancy } from "./discrepancy.js";
 import { LossPosterior, budgetLine, firstCrossing } from "./optimum.js";
 import { interval, mean, sorted } from "./quantiles.js";
@@ -60,7 +60,7 @@ export class Model {
       const x = { ...state.inputs };
       if (named) x.unique_tokens = state.unique ?? Infinity;
       const law = grid ? gridLaw(grid) : LAWS[this.payload.law.name](theta, x);
-      return new LossPosterior(law, floor, count, paths ?? null, named ? null : state.unique);
+      return new LossPosterior(law, floor, count, paths ?? null, named ? null : state.unique, !grid && UNIMODAL.has(this.payload.law.name));
     });
   }
 
@@ -107,12 +107,42 @@ export class Model {
     return table.next === table.rows;
   }
 
-  /** ln of the least budget of each draw that reaches a loss, infinite where none does. */
+  /** ln of the least budget of each draw that reaches a loss, infinite where none does; from the table, then refined. */
   leastBudgets(state, levels) {
     const table = this.table(state);
-    return Float64Array.from({ length: table.count }, (_, i) =>
-      firstCrossing(this.logBudgets, table.loss, i * table.rows, table.rows, levels[i] ?? levels[0]),
-    );
+    const posterior = this.posterior(state);
+    const refine = posterior.discrepancy && !state.served && !isFinite(posterior.logWall);
+    return Float64Array.from({ length: table.count }, (_, i) => {
+      const level = levels[i] ?? levels[0];
+      const first = firstCrossing(this.logBudgets, table.loss, i * table.rows, table.rows, level);
+      return refine && isFinite(first) && first > this.logBudgets[0] ? this.refined(i, first, level, posterior, table) : first;
+    });
+  }
+
+  /** Illinois' method from the table's cubic, which is not exact where an optimum jumps; as planning/_envelope.py. */
+  refined(i, first, level, posterior, table) {
+    const last = min(table.rows - 1, max(1, this.logBudgets.findIndex((value) => value >= first)));
+    let [low, high] = [this.logBudgets[last - 1], this.logBudgets[last]];
+    let [above, below] = [table.loss[i * table.rows + last - 1] - level, table.loss[i * table.rows + last] - level];
+    let [found, side, guess] = [first, 0, table.logN[i * table.rows + last]];
+    for (let k = 0; k < 8; k++) {
+      const before = found;
+      const at = posterior.leastAt(i, found, guess);
+      guess = at.law;
+      if (at.loss > level) {
+        [low, above] = [found, at.loss - level];
+        if (side > 0) below *= 0.5;
+        side = 1;
+      } else {
+        [high, below] = [found, at.loss - level];
+        if (side < 0) above *= 0.5;
+        side = -1;
+      }
+      const share = above / max(above - below, 1e-300);
+      found = low + min(1, max(0, share)) * (high - low);
+      if (Math.abs(found - before) < 1e-5) break;
+    }
+    return found;
   }
 
   /** Share of its budget that each draw's optimum would save, for losses (draw,) reached with a budget. */
@@ -143,7 +173,7 @@ export class Model {
       const [params, tokens] = [exp(logN), exp(logD)];
       return {
         budget: state.budget, params, tokens, ratio: tokens / params, flops: 6 * params * tokens, loss, expected: mean(loss),
-        logN, logD, optimum: { N: best.logN.map(exp), D: best.logD.map(exp), loss: best.loss },
+        logN, logD, lost: 1 - mean(best.converged), optimum: { N: best.logN.map(exp), D: best.logD.map(exp), loss: best.loss },
         regret: mean(loss.map((value, i) => max(0, value - best.loss[i]))),
       };
     });

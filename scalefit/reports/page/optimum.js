@@ -117,8 +117,8 @@ function through(values, first, u) {
 
 /** One posterior of the loss: a law's draws, and their discrepancy or none. */
 export class LossPosterior {
-  constructor(law, floor, count, discrepancy, wall) {
-    Object.assign(this, { law, floor, count, discrepancy, logWall: wall ? log(wall) : Infinity });
+  constructor(law, floor, count, discrepancy, wall, unimodal = true) {
+    Object.assign(this, { law, floor, count, discrepancy, unimodal, logWall: wall ? log(wall) : Infinity });
     this.draws = Array.from({ length: count }, (_, i) => i);
   }
 
@@ -183,6 +183,7 @@ export class LossPosterior {
     const logN = this.ofLaw(line);
     this.lawSizes = Float64Array.from(logN);
     const [logD, loss] = [new Float64Array(count), new Float64Array(count)];
+    const converged = new Uint8Array(count).fill(1);
     const offsets = RATIOS.length;
     const [errors, sizes] = [new Float64Array(offsets), new Float64Array(offsets)];
     const coefficients = discrepancy && new Float64Array(discrepancy.terms);
@@ -208,6 +209,7 @@ export class LossPosterior {
         lattice.fill(i, middle, errors);
       }
       logN[i] = this.refined(i, line, middle, sizes, errors);
+      converged[i] = this.found;
       logD[i] = min(line.tokens(logN[i]), this.logWall);
       const ratio = logD[i] - logN[i];
       const f = shared
@@ -218,7 +220,25 @@ export class LossPosterior {
         [logN[i], logD[i], loss[i]] = [smaller.logN[i], this.logWall, smaller.loss[i]];
       }
     }
-    return { logN, logD, loss };
+    return { logN, logD, loss, converged };
+  }
+
+  /** The least loss of draw i at a budget of its own, which pays for training alone; `guess` is ln N by the law. */
+  leastAt(i, logBudget, guess) {
+    const { discrepancy } = this;
+    const line = budgetLine(exp(logBudget), 0);
+    const ofLaw = valley((n) => this.law(i, n, line.tokens(n)), 0, line.high, guess);
+    if (!discrepancy) return { law: ofLaw, loss: this.law(i, ofLaw, line.tokens(ofLaw)) };
+    const own = (this.own ??= { coefficients: new Float64Array(discrepancy.terms), errors: new Float64Array(RATIOS.length), sizes: new Float64Array(RATIOS.length) });
+    const { coefficients, errors, sizes } = own;
+    const shared = discrepancy.sharedOf(discrepancy.sets[discrepancy.component[i]], logBudget);
+    const level = discrepancy.alongOwn(i, shared, coefficients);
+    const middle = line.tokens(ofLaw) - ofLaw;
+    discrepancy.onOffsets(i, level, coefficients, middle, RATIOS, errors);
+    for (let j = 0; j < RATIOS.length; j++) sizes[j] = min(max(line.size(middle + RATIOS[j]), 0), line.high);
+    const n = this.refined(i, line, middle, sizes, errors);
+    const d = line.tokens(n);
+    return { law: ofLaw, loss: this.joined(i, this.law(i, n, d), discrepancy.atRatio(i, level, coefficients, d - n)) };
   }
 
   /** The discrepancy at ratios that all draws share, of a line along which compute is not the same everywhere. */
@@ -254,11 +274,12 @@ export class LossPosterior {
         const ratio = middle + RATIOS[j];
         if (abs(line.tokens(sizes[j]) - sizes[j] - ratio) >= 1e-3) continue;
         const ofLaw = this.law(i, sizes[j], sizes[j] + ratio);
-        if (this.floor[i] + (ofLaw - this.floor[i]) * scale > least) break;
+        if (this.unimodal && this.floor[i] + (ofLaw - this.floor[i]) * scale > least) break;
         const value = this.joined(i, ofLaw, errors[j]);
         if (value < least || (value === least && j < row)) [row, least] = [j, value];
       }
     }
+    this.found = row > 0 && row < RATIOS.length - 1; // else the loss falls to the end of what is searched
     const first = min(max(row - 3, 0), RATIOS.length - STENCIL);
     const along = (n) => {
       const d = line.tokens(n);
