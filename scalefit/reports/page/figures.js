@@ -146,12 +146,11 @@ export function draw(element, picture) {
   plotly.react(element, data, layout(picture, colors, wide), { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false });
 }
 
-export function resize(element, width) {
-  if (plotly && element.data) plotly.relayout(element, width ? { width, autosize: false } : { width: null, autosize: true });
-}
-
-export function erase(element) {
-  if (plotly && element.data) plotly.purge(element);
+/** Give a picture a size for printing; none lets it fill its place again. */
+export function resize(element, size) {
+  if (!plotly || !element.data) return;
+  element.style.height = size ? `${size[1]}px` : "";
+  plotly.relayout(element, size ? { width: size[0], height: size[1], autosize: false } : { width: null, height: null, autosize: true });
 }
 
 /** A picture as a file's address, "svg" or "png". */

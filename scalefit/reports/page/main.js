@@ -263,8 +263,7 @@ function printing() {
     for (const panel of panels.values()) {
       if (!panel.brief) continue;
       render(panel);
-      const plots = [...panel.figures.querySelectorAll(".plot")];
-      for (const plot of plots) resize(plot, plots.length > 1 ? 330 : 680);
+      for (const plot of panel.figures.querySelectorAll(".plot")) resize(plot, panel.printed);
     }
   });
   addEventListener("afterprint", () => {

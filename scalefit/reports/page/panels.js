@@ -345,16 +345,16 @@ function pairs({ payload, options }) {
   };
 }
 
-/** In the order of the page; `table` of those that need the optima at all budgets, `brief` of those that are printed. */
+/** In the order of the page; `brief` of those that are printed, at a size, and `page` where a sheet begins. */
 export const PANELS = [
-  { id: "isoflops", make: isoflops, brief: true, page: true },
-  { id: "frontier", make: frontier, brief: true, table: true },
-  { id: "waste", make: waste, brief: true, table: true, page: true },
-  { id: "shares", make: shares, brief: true },
+  { id: "isoflops", make: isoflops, brief: true, printed: [680, 360] },
+  { id: "frontier", make: frontier, brief: true, page: true, printed: [335, 225] },
+  { id: "waste", make: waste, brief: true, printed: [680, 200] },
+  { id: "shares", make: shares, brief: true, page: true, printed: [680, 190] },
   { id: "slices", make: slices },
-  { id: "surface", make: surface, table: true },
+  { id: "surface", make: surface },
   { id: "lifetime", make: lifetime },
-  { id: "published", make: published, table: true },
+  { id: "published", make: published },
   { id: "residuals", make: residuals },
   { id: "predictive", make: predictive },
   { id: "pairs", make: pairs },
