@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from scalefit.model.discrepancy import coordinates, pivots, scale_grid
 from scalefit.model.paths import sample_paths
 
+PROBES = Path(__file__).with_name("page_probes.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -49,6 +51,8 @@ class Page:
         self.page.on("pageerror", lambda error: self.log.append(str(error)))
         self.page.on("request", lambda request: self.asked(request.url))
         self.page.goto(f"{path.as_uri()}{hash}")
+        if script:
+            self.page.evaluate(PROBES)
         if script and whole:
             self.ready()
 

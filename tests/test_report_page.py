@@ -1,8 +1,7 @@
 """The report in headless Chromium, over file:// and without network: its arithmetic is Python's on the same draws."""
 
 import json
-import time
-from pathlib import Path
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +9,17 @@ import jsonschema
 import numpy as np
 import pytest
 from browser import Page, made_up_draws, started
-from conftest import isoflop_design
 
 import scalefit as sf
 from scalefit.cli.schema import FOLDER
 from scalefit.frontier.frontier import frontier
 from scalefit.laws import find_law
 from scalefit.model.paths import discrepancy_at
-from scalefit.reports.draws import WRITTEN, posterior_payload, some_draws
+from scalefit.reports.draws import WRITTEN, posterior_payload
 from scalefit.units import format_count, format_flops, parse_quantity
 
 pytestmark = pytest.mark.page
-FEW = 200  # draws of most pages
+HOSTILE = "</script><script>document.title='x'</script>\u2028'\"&<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,9 @@ def browser():
 
 @pytest.fixture(scope="module")
 def file(chinchilla_fit, tmp_path_factory):
-    return sf.report(chinchilla_fit, tmp_path_factory.mktemp("report") / "report.html", draws=FEW)
+    """The page of all draws with discrepancy, which is what `sf.plan` answers from; its table has a hostile name."""
+    fit = replace(chinchilla_fit, runs=replace(chinchilla_fit.runs, name=HOSTILE))
+    return sf.report(fit, tmp_path_factory.mktemp("report") / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +42,10 @@ def page(browser, file):
     opened.close()
 
 
-LAWS = """({law, draws, states, budgets}) => {
-  const model = new scalefit.Model({ law, draws, budgets, runs: null });
-  return states.map((state) => {
-    const found = model.optima(state);
-    const plan = model.plan(state);
-    return { logN: [...found.logN], logD: [...found.logD], loss: [...found.loss], converged: [...found.converged], plan: plan.logN, atPlan: [...plan.loss] };
-  });
-}"""
-
-
 def state_of(**changes):
     first = {
-        "shape": "free", "params": None, "tokens": None, "ratio": None, "unique": None, "served": 0.0, "servedPrice": 1.0,
-        "prob": 0.9, "inputs": {}, "discrepancy": True,
+        "shape": "free", "params": None, "tokens": None, "ratio": None, "unique": None, "served": 0.0,
+        "servedPrice": 1.0, "prob": 0.9, "inputs": {}, "discrepancy": True,
     }  # fmt: skip
     return first | changes
 
@@ -83,7 +73,9 @@ def random_state(rng, law, discrepancy):
     inputs = {name: 8.0 if name == "bits" else 4.0 for name in law.defaults if name in ("bits", "granularity")}
     if "batch" in law.inputs:
         inputs["batch"] = float(np.exp(rng.uniform(np.log(1e5), np.log(1e7))))
-    state = state_of(budget=float(np.exp(rng.uniform(np.log(1e18), np.log(1e26)))), inputs=inputs, discrepancy=discrepancy)
+    state = state_of(
+        budget=float(np.exp(rng.uniform(np.log(1e18), np.log(1e26)))), inputs=inputs, discrepancy=discrepancy
+    )
     kind = rng.integers(4)
     if kind == 1:
         size = np.sqrt(state["budget"] / 120)
@@ -103,7 +95,7 @@ def test_every_law_is_python_s(page, name):
     states = [random_state(rng, law, discrepancy) for discrepancy in (True, False) for _ in range(10)]
     document = {"joint": posterior_payload(law, theta, paths), "law": posterior_payload(law, theta, None)}
     given = {"law": {"name": name, "columns": list(law.inputs)}, "draws": document, "budgets": [1e18, 1e26]}
-    found = page.run(LAWS, {**given, "states": states})
+    found = page.run("(given) => probe.laws(given)", {**given, "states": states})
     for state, each in zip(states, found, strict=True):
         log_n, log_d, loss = (np.array(each[key]) for key in ("logN", "logD", "loss"))
         x = dict(state["inputs"])
@@ -123,7 +115,9 @@ def test_every_law_is_python_s(page, name):
                 assert not np.any((other < loss - 2e-3 * loss)[sure])
         planned = at(np.full(count, each["plan"]), np.full(count, along(each["plan"])))
         np.testing.assert_allclose(each["atPlan"], planned, rtol=1e-6)
-        near = [at(np.full(count, each["plan"] + s), np.full(count, along(each["plan"] + s))).mean() for s in (-2e-3, 2e-3)]
+        near = [
+            at(np.full(count, each["plan"] + s), np.full(count, along(each["plan"] + s))).mean() for s in (-2e-3, 2e-3)
+        ]
         assert min(near) > planned.mean() * (1 - 1e-6)
 
 
@@ -140,49 +134,28 @@ def test_every_law_has_python_s_optima(page, name):
     for discrepancy in (True, False):
         front = frontier(law, theta, budgets, (1e18, 1e22), fixed | unique, paths if discrepancy else None)
         one = {"inputs": fixed, "unique": unique.get("unique_tokens"), "discrepancy": discrepancy}
-        found = page.run(LAWS, {**given, "states": [state_of(budget=float(budget), **one) for budget in budgets]})
+        found = page.run(
+            "(given) => probe.laws(given)",
+            {**given, "states": [state_of(budget=float(budget), **one) for budget in budgets]},
+        )
         loss, log_n = (np.array([each[key] for each in found]).T for key in ("loss", "logN"))
         flat = np.isclose(loss, front.loss, rtol=1e-13, atol=0)  # where all tokens that help are used up
         near = np.abs(log_n - np.log(front.params)) < 1e-4
         close = np.isclose(loss, front.loss, rtol=1e-6, atol=0) & (near | flat)
-        if name == "data-constrained" and discrepancy:  # at its kinks the root that Python finds need not be the minimum
+        if (
+            name == "data-constrained" and discrepancy
+        ):  # at its kinks the root that Python finds need not be the minimum
             assert close.mean() > 0.95
             close |= loss < front.loss * (1 + 1e-6)
         assert close.all()
 
 
-ANSWERS = """({budgets, states, level, probs}) => {
-  const { model } = scalefit;
-  return states.map((state) => {
-    state = { ...model.payload.initial, ...state };
-    model.fill(state);
-    const plan = model.plan(state);
-    const risk = model.risk(state);
-    const optima = budgets.map((budget) => model.optima(state, budget));
-    return {
-      params: plan.params, loss: [...plan.loss], near: risk.near, waste: [...risk.wasted],
-      N: optima.map(({ logN }) => [...logN]), L: optima.map(({ loss }) => [...loss]),
-      least: [...model.leastBudgets(state, [level])], sentence: scalefit.sentence(plan, risk.near, state, model.payload),
-      document: scalefit.documentOf(model, state),
-    };
-  });
-}"""
-
-
-@pytest.fixture(scope="module")
-def whole(chinchilla_fit, tmp_path_factory, browser):
-    """The page of all draws with discrepancy, which is what `sf.plan` answers from."""
-    opened = Page(browser, sf.report(chinchilla_fit, tmp_path_factory.mktemp("whole") / "report.html"))
-    yield opened
-    opened.close()
-
-
-def test_answers_are_python_s(chinchilla_fit, whole):
+def test_answers_are_python_s(chinchilla_fit, page):
     """Frontier, plan, waste and target of the shipped runs against `sf.frontier`, `sf.plan` and `sf.target`."""
     largest = chinchilla_fit.compute_range[1]
     budgets = [1e19, 1e21, 10 * largest, 1e25]
     state, plan = {"budget": 10 * largest}, sf.plan(chinchilla_fit, 10 * largest)
-    found = whole.run(ANSWERS, {"budgets": budgets, "states": [state], "level": 2.0})[0]
+    found = page.run("(given) => probe.answers(given)", {"budgets": budgets, "changes": state, "level": 2.0})
     front = chinchilla_fit.frontier(budgets)
     np.testing.assert_allclose(np.array(found["N"]).T, np.log(front.params), atol=1e-4)
     np.testing.assert_allclose(np.array(found["L"]).T, front.loss, rtol=1e-6)
@@ -199,36 +172,31 @@ def test_answers_are_python_s(chinchilla_fit, whole):
     jsonschema.validate(found["document"], schema)
 
 
-def test_the_first_view_and_the_script_say_the_same(whole):
-    first = whole.run("() => scalefit.payload.first.sentence")
-    again = whole.run("() => { const s = scalefit.state(), m = scalefit.model; return scalefit.sentence(m.plan(s), m.risk(s).near, s, m.payload); }")
-    assert first == again
-    assert whole.text("#sentence") == first
-    assert whole.run("() => scalefit.caution(scalefit.payload.first && scalefit.model.plan(scalefit.state()).flops, scalefit.state(), scalefit.payload)") == whole.text("#caution")
+def test_the_first_view_and_the_script_say_the_same(page):
+    assert page.run("() => probe.words()") == [page.text("#sentence"), page.text("#caution")]
 
 
 def test_numbers_are_read_and_written_as_python_does(page):
     texts = ["7B", "1.5T", "3e23", "10^18", "1,000", "1.4 trillion", "6.7bn", "2 x 10^5", ".5k", "70 b params"]
-    assert page.run("(texts) => texts.map(scalefit.units.parseQuantity)", texts) == pytest.approx([parse_quantity(t) for t in texts])
-    assert page.run("(texts) => texts.map(scalefit.units.parseQuantity).every(isNaN)", ["", "B", "7Q", "-3", "1e", "NaN"])
+    assert page.run("(texts) => texts.map(scalefit.units.parseQuantity)", texts) == pytest.approx(
+        [parse_quantity(t) for t in texts]
+    )
+    assert page.run(
+        "(texts) => texts.map(scalefit.units.parseQuantity).every(isNaN)", ["", "B", "7Q", "-3", "1e", "NaN"]
+    )
     values = np.exp(np.random.default_rng(0).uniform(0, 60, 300)).tolist()
-    assert page.run("(values) => values.map((v) => scalefit.units.formatCount(v))", values) == [format_count(v) for v in values]
-    assert page.run("(values) => values.map((v) => scalefit.units.formatFlops(v))", values) == [format_flops(v) for v in values]
+    assert page.run("(values) => values.map((v) => scalefit.units.formatCount(v))", values) == [
+        format_count(v) for v in values
+    ]
+    assert page.run("(values) => values.map((v) => scalefit.units.formatFlops(v))", values) == [
+        format_flops(v) for v in values
+    ]
 
 
 def test_a_hash_carries_the_state(page):
-    code = """(count) => {
-      const { encode, decode, payload: { initial, budgets } } = scalefit;
-      const random = (low, high) => Math.exp(Math.log(low) + Math.random() * Math.log(high / low));
-      return Array.from({ length: count }, () => {
-        const state = { ...initial, inputs: { ...initial.inputs }, budget: random(...budgets), unit: "money", shape: "params", params: random(1e6, 1e12),
-          unique: random(1e9, 1e13), served: random(1e9, 1e13), target: random(1.5, 3), prob: 0.8, discrepancy: false, mfu: 0.37, accelerator: "B200", price: 3.5 };
-        return JSON.stringify(decode(encode(state, initial), initial)) === JSON.stringify(state);
-      }).every(Boolean);
-    }"""
-    assert page.run(code, 50)
+    assert page.run("() => probe.roundTrips(50)")
     hostile = "b=-1&p=7&s=all&x.__proto__=3&c=<script>&u=1e999&%E0%A4%A=1&d"
-    assert page.run("(text) => JSON.stringify(scalefit.decode(text, scalefit.payload.initial)) === JSON.stringify(scalefit.payload.initial)", hostile)
+    assert page.run("(hash) => probe.staysFirst(hash)", hostile)
 
 
 def test_the_keyboard_changes_the_answer_and_back_undoes_it(browser, file):
@@ -243,7 +211,6 @@ def test_the_keyboard_changes_the_answer_and_back_undoes_it(browser, file):
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")  # the slider beside it
-    page.wait_for_function  # noqa: B018
     opened.ready()
     after = opened.text("#sentence")
     assert after != before
@@ -268,24 +235,22 @@ def test_what_cannot_be_read_is_named_and_changes_nothing(page):
     page.page.press("#budget", "Tab")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
-def test_access_and_silence(browser, file, width, scheme):
-    """Nothing serious by axe-core; nothing logged, nothing asked for, nothing wider than the screen; figures are drawn."""
+def test_access_and_silence(browser, file):
+    """Nothing serious by axe-core, nothing logged or asked for, nothing wider than the screen; figures are drawn."""
     axe = pytest.importorskip("axe_playwright_python.base")
-    opened = Page(browser, file, width=width, scheme=scheme)
+    opened = Page(browser, file, width=360)
+    opened.run(axe.AXE_SCRIPT + ";0")
     for details in ("question", "checks", "runs"):
-        opened.run("(id) => { const d = document.getElementById(id); (d.open === undefined ? d.querySelector('details') : d).open = true; }", details)
-    for top in range(0, 14_000, 800):
-        opened.run("(top) => scrollTo(0, top)", top)
-        opened.page.wait_for_timeout(60)
-    opened.page.wait_for_timeout(500)
-    assert opened.run("() => document.documentElement.scrollWidth") <= width
-    panels = opened.run("() => [...document.querySelectorAll('.panel:not([hidden])')].map((p) => [p.querySelector('h2').textContent, p.querySelectorAll('.main-svg').length, p.querySelector('.plot')?.getAttribute('aria-label') ?? ''])")
+        opened.run("(id) => probe.open(id)", details)
+    for width, scheme in ((360, "light"), (1280, "dark")):
+        opened.page.set_viewport_size({"width": width, "height": 900})
+        opened.page.emulate_media(color_scheme=scheme)
+        opened.run("() => scalefit.drawAll()")
+        assert opened.run("() => document.documentElement.scrollWidth") <= width
+        assert opened.run("() => probe.violations()") == []
+    panels = opened.run("() => probe.panels()")
     assert len(panels) >= 10
     assert all(drawn and title in label and len(title) > 20 for title, drawn, label in panels)
-    opened.run(axe.AXE_SCRIPT + ";0")
-    found = opened.run("() => axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120))]))")
-    assert [each for each in found if each[0] in ("serious", "critical")] == []
     assert opened.log == []
     opened.close()
 
@@ -300,22 +265,13 @@ def test_without_javascript_the_answer_and_the_tables_stand(browser, file):
     opened.close()
 
 
-def test_hostile_names_stay_text(browser, chinchilla_fit, tmp_path):
-    from dataclasses import replace
-
-    bad = "</script><script>document.title='x'</script>\u2028'\"&<img src=x onerror=alert(1)>"
-    fit = replace(chinchilla_fit, runs=replace(chinchilla_fit.runs, name=bad))
-    opened = Page(browser, sf.report(fit, tmp_path / "report.html", draws=FEW))
-    assert bad in opened.text("h1")
-    assert opened.run("() => document.querySelectorAll('img').length") == 0
-    assert opened.run("() => scalefit.payload.title").endswith(bad)
-    assert opened.log == []
-    opened.close()
+def test_hostile_names_stay_text(page):
+    assert HOSTILE in page.text("h1")
+    assert page.run("() => [document.images.length, document.title]") == [0, page.text("h1")]
+    assert page.run("() => scalefit.payload.title").endswith(HOSTILE)
 
 
 def test_a_failing_fit_shows_why(browser, small_fit, tmp_path):
-    from dataclasses import replace
-
     from scalefit.diagnostics.checks import Check, Health
 
     health = Health((Check("size", "fail", 1.0, "at equal tokens the loss rises with N."),))
@@ -328,40 +284,31 @@ def test_a_failing_fit_shows_why(browser, small_fit, tmp_path):
     opened.close()
 
 
-def test_a_law_without_a_line_is_sent_on_a_grid(browser, quick, tmp_path):
-    """Between its points the loss is a cubic in ln N and ln D."""
+def test_a_point_estimate_of_a_law_without_a_line(browser, chinchilla_fit, tmp_path):
+    """Its losses are sent on a grid, and are a cubic between its points; nothing has an interval."""
+    medians = {"E": 1.8, "A": 482.0, "B": 2085.0, "a": 0.348, "b": 0.366}
     law = sf.laws.FunctionLaw(
         lambda t, x: t["E"] + t["A"] * x["params"] ** -t["a"] + t["B"] * x["tokens"] ** -t["b"],
         inputs=("params", "tokens"),
-        priors={name: sf.Prior.of("LogNormal", loc=loc, scale=0.1) for name, loc in (("E", 0.6), ("A", 6.2), ("B", 7.6), ("a", -1.05), ("b", -1.0))},
+        priors={name: sf.Prior.of("LogNormal", loc=np.log(value), scale=0.1) for name, value in medians.items()},
     )
-    x = isoflop_design()
-    loss = 1.82 + 482 * x["params"] ** -0.348 + 2085 * x["tokens"] ** -0.366
-    noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(len(loss)))
-    fit = sf.fit(sf.Runs({**x, "loss": loss * noise}), sf.Model(law, discrepancy=None), engine=quick)
-    if fit.health.verdict == "fail":
-        pytest.skip("this posterior has no answer")
-    opened = Page(browser, sf.report(fit, tmp_path / "report.html", draws=FEW))
-    count = len(fit.theta["E"])
-    front = fit.frontier([1e20])
-    found = opened.run("() => { const m = scalefit.model; return [...m.optima({ ...scalefit.payload.initial, budget: 1e20 }).logN]; }")
-    assert len(found) == FEW
-    np.testing.assert_allclose(found, np.log(front.params[some_draws(count, FEW), 0]), atol=2e-3)
+    draws = {name: np.full((1, 1), value) for name, value in {**medians, "sigma": 0.003, "nu": 5.0}.items()}
+    fit = replace(chinchilla_fit, model=sf.Model(law, discrepancy=None), draws=draws, kind="point")
+    opened = Page(browser, sf.report(fit, tmp_path / "report.html"))
+    found = opened.run("() => [...scalefit.model.optima({ ...scalefit.payload.initial, budget: 1e20 }).logN]")
+    np.testing.assert_allclose(found, np.log(fit.frontier([1e20]).params[:, 0]), atol=2e-3)
+    assert "[" not in opened.text("#sentence")
+    opened.run("() => scalefit.drawAll()")
+    assert opened.log == []
     opened.close()
 
 
 @pytest.mark.slow
-def test_it_is_quick(browser, whole, tmp_path):
-    """On one core of a free machine: see benchmarks/page.py for figures."""
-    start = time.perf_counter()
-    path = Path(whole.page.url.removeprefix("file://"))
-    opened = Page(browser, path)
-    assert time.perf_counter() - start < 10
-    assert opened.run("() => performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1500
-    times = opened.run("""() => { const m = scalefit.model; const s = { ...scalefit.payload.initial };
-      const time = (f) => { const t = performance.now(); f(); return performance.now() - t; };
-      const plans = Array.from({ length: 9 }, (_, k) => time(() => m.plan({ ...s, budget: s.budget * (1.01 + k / 50) }))).sort((a, b) => a - b);
-      return [plans[4], Math.min(...[1, 2, 3].map((k) => time(() => m.fill({ ...s, unique: 1e17 + k }))))]; }""")
-    assert times[0] < 50
-    assert times[1] < 300
+def test_it_is_quick(browser, file):
+    """On one core of a free machine; benchmarks/page.py measures the same."""
+    opened = Page(browser, file)
+    times = opened.run("() => probe.times()")
+    assert times["paint"] < 1500
+    assert times["plan"] < 50
+    assert times["frontier"] < 300
     opened.close()

@@ -9,7 +9,8 @@ from scalefit.cli._app import app, main
 
 COMMANDS = (
     "fit", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare_runs", "compare_laws",
-    "compare_methods", "report", "backtest", "learn_discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
+    "compare_methods", "report", "backtest", "learn_discrepancy", "downstream", "count", "data", "laws", "devices",
+    "schema",
 )  # fmt: skip
 for _command in COMMANDS:
     import_module(f"{__name__}.{_command}")

@@ -14,7 +14,9 @@ from scalefit.cli._files import check_target, open_fit
 @app.command()
 def report(
     fit: options.FitArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = Path(
+        "report.html"
+    ),
     draws: Annotated[int, typer.Option(help="The most draws that the page computes on.")] = 1000,
     title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
     redact: Annotated[bool, typer.Option("--redact", help="Leave out the runs and their names.")] = False,

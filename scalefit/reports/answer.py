@@ -53,7 +53,7 @@ class FirstView:
     plan: Plan | None
 
 
-def first_view(fit: Fit, fixed: Mapping[str, float]) -> FirstView:
+def first_view(fit: Fit, fixed: Mapping[str, Any]) -> FirstView:
     """The answer at the first of `BUDGETS` that has one.
 
     Parameters
@@ -69,10 +69,12 @@ def first_view(fit: Fit, fixed: Mapping[str, float]) -> FirstView:
     flops = found.flops
     far = caution(flops, fit.compute_range, found.assumptions.discrepancy, fit.model.evidence)
     words = [search_sentence(found.assumptions.unconverged), far]
-    return FirstView(answer_sentence(found, PROB), " ".join(filter(None, words)), _tiles(found), _frontier(fit, fixed), found)
+    return FirstView(
+        answer_sentence(found, PROB), " ".join(filter(None, words)), _tiles(found), _frontier(fit, fixed), found
+    )
 
 
-def _plan(fit: Fit, fixed: Mapping[str, float]) -> Plan:
+def _plan(fit: Fit, fixed: Mapping[str, Any]) -> Plan:
     for times in BUDGETS[:-1]:
         try:
             return plan(fit, times * fit.compute_range[1], **fixed)
@@ -100,7 +102,7 @@ def _to(draws: np.ndarray, form: Any) -> str:
     return "" if np.isnan(low) else f"{form(low)} to {form(high)}"
 
 
-def _frontier(fit: Fit, fixed: Mapping[str, float]) -> list[list[str]]:
+def _frontier(fit: Fit, fixed: Mapping[str, Any]) -> list[list[str]]:
     largest = fit.compute_range[1]
     front = fit.frontier(largest * np.array(TABLE), **fixed)
     forms: dict[str, Any] = {"params": format_count, "tokens": format_count, "tokens_per_param": ratio}

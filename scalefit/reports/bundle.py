@@ -91,7 +91,9 @@ def page(view: Mapping[str, Any], document: Mapping[str, Any], plotly: str = "in
         raise OptionError(f"the report needs jinja2. Install it with {HOW}.") from None
     own, source = script(), plotly_text() if plotly == "inline" else ""
     allowed = [source_hash(own), source_hash(source) if source else "file: 'self'"]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(read("template.html.j2"))
     return template.render(
         **view,

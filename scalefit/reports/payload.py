@@ -78,10 +78,7 @@ def payload(
         "lines": [] if redact else crowded_budgets(fit.runs.flops, most=5).tolist(),
         "models": [{"name": m.name, "params": m.params, "tokens": m.tokens} for m in published_models()],
         "accelerators": [{"name": device.name, "peak": device.peak} for device in ACCELERATORS],
-        "assumed": {
-            name: assumptions_sentence(replace(view.plan.assumptions, discrepancy=with_it), PROB)
-            for name, with_it in both.items()
-        },
+        "assumed": {name: _assumed(view, with_it, redact) for name, with_it in both.items()},
         "initial": initial_state(fit, view, fixed),
         "first": _first(view),
         "pairs": _pairs(fit),
@@ -94,11 +91,17 @@ def initial_state(fit: Fit, view: FirstView, fixed: Mapping[str, float]) -> dict
     assert view.plan is not None, "a page without a plan has no controls"
     return {
         "budget": view.plan.budget, "unit": "flop", "shape": "free", "params": None, "tokens": None, "ratio": None,
-        "unique": None, "served": 0.0, "servedPrice": 1.0, "target": None, "prob": PROB, "discrepancy": fit.has_discrepancy,
-        "hasDiscrepancy": fit.has_discrepancy, "inputs": dict(fixed), "accelerator": machines.accelerator.name,
-        "count": machines.count, "days": DAYS, "mfu": machines.mfu, "price": machines.price, "wasteParams": None,
-        "wasteTokens": None,
+        "unique": None, "served": 0.0, "servedPrice": 1.0, "target": None, "prob": PROB,
+        "discrepancy": fit.has_discrepancy, "hasDiscrepancy": fit.has_discrepancy, "inputs": dict(fixed),
+        "accelerator": machines.accelerator.name, "count": machines.count, "days": DAYS, "mfu": machines.mfu,
+        "price": machines.price, "wasteParams": None, "wasteTokens": None,
     }  # fmt: skip
+
+
+def _assumed(view: FirstView, discrepancy: bool, redact: bool) -> str:
+    assert view.plan is not None
+    assumptions = replace(view.plan.assumptions, discrepancy=discrepancy)
+    return assumptions_sentence(replace(assumptions, table="the runs") if redact else assumptions, PROB)
 
 
 def _first(view: FirstView) -> dict[str, Any]:

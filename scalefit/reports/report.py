@@ -57,6 +57,8 @@ def report(
     if draws < FEWEST:
         raise OptionError(f"{draws} draws are too few for intervals. Use at least {FEWEST}.")
     path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
     text = page_of(fit, draws, title, redact, plotly)
     try:
         atomic_write(path, text.encode())

@@ -70,7 +70,12 @@ def _parameters(fit: Fit) -> list[list[str]]:
 
 
 def _runs(fit: Fit) -> list[list[str]]:
-    forms: dict[str, Any] = {"params": format_count, "tokens": format_count, "flops": format_flops, "loss": "{:.4f}".format}
+    forms: dict[str, Any] = {
+        "params": format_count,
+        "tokens": format_count,
+        "flops": format_flops,
+        "loss": "{:.4f}".format,
+    }
     columns = [
         [forms.get(name, lambda v: f"{v:.6g}")(v) if values.dtype.kind == "f" else str(v) for v in values[:ROWS]]
         for name, values in fit.runs.columns.items()
@@ -92,7 +97,10 @@ def _provenance(fit: Fit, draws: int, redact: bool) -> list[tuple[str, str]]:
         ("Versions", versions),
         ("Command", f"scalefit fit {name} -o fit.nc && scalefit report fit.nc -o report.html --draws {draws}"),
         ("Python", f'sf.report(sf.fit({_reading(name)}, seed={fit.seed}), "report.html", draws={draws})'),
-        ("Cite", f"The scalefit developers. scalefit: Bayesian scaling laws, version {fit.versions.get('scalefit', '')}."),
+        (
+            "Cite",
+            f"The scalefit developers. scalefit: Bayesian scaling laws, version {fit.versions.get('scalefit', '')}.",
+        ),
     ]
 
 

@@ -11,8 +11,12 @@ from scalefit.planning import Plan
 from scalefit.units import format_count, format_flops
 
 FAILED = "This fit has no answer: its health is fail. Mend what the checks below report, and fit again."
-SCRIPT_OFF = "The figures and the planner need JavaScript. The answer above and the tables below are complete without it."
-POINT = "This fit is a point estimate, so that no number on this page has an interval. Use engine='auto' for a posterior."
+SCRIPT_OFF = (
+    "The figures and the planner need JavaScript. The answer above and the tables below are complete without it."
+)
+POINT = (
+    "This fit is a point estimate, so that no number on this page has an interval. Use engine='auto' for a posterior."
+)
 
 
 def answer_sentence(plan: Plan, prob: float) -> str:

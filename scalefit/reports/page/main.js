@@ -257,6 +257,11 @@ function redraw() {
   for (const panel of panels.values()) if (panel.made && !panel.section.hidden) render(panel);
 }
 
+function drawAll() {
+  model.fill(state);
+  for (const panel of panels.values()) render(panel);
+}
+
 function printing() {
   addEventListener("beforeprint", () => {
     document.documentElement.classList.add("print");
@@ -298,5 +303,5 @@ async function start() {
   }
 }
 
-window.scalefit = { Model, model, units: { formatCount, formatFlops, formatRatio, parseQuantity }, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution };
+window.scalefit = { Model, model, units: { formatCount, formatFlops, formatRatio, parseQuantity }, payload, show: (next, commit = true) => show(next, commit), state: () => state, decode, encode, documentOf, sentence, caution, drawAll };
 start();
