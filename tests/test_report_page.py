@@ -172,6 +172,32 @@ def test_answers_are_python_s(chinchilla_fit, page):
     jsonschema.validate(found["document"], schema)
 
 
+CONSTRAINED = {
+    "scarce data": ({"unique": 3e11}, {"unique_tokens": 3e11}),
+    "inference": ({"served": 2e12}, {"cost": sf.costs.Lifetime(2e12)}),
+    "dear inference": ({"served": 1e12, "servedPrice": 3.0}, {"cost": sf.costs.Lifetime(1e12, prices=(1.0, 3.0, 3.0))}),
+    "a size": ({"shape": "params", "params": 7e9}, {"params": 7e9}),
+    "tokens, law only": ({"shape": "tokens", "tokens": 1e12, "discrepancy": False}, {"tokens": 1e12, "discrepancy": False}),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CONSTRAINED)
+def test_constrained_answers_are_python_s(chinchilla_fit, page, case):
+    changes, options = CONSTRAINED[case]
+    budget = 10 * chinchilla_fit.compute_range[1]
+    plan = sf.plan(chinchilla_fit, budget, **options)
+    given = {"budgets": [budget], "changes": {"budget": budget, **changes}, "level": 2.0}
+    found = page.run("(given) => probe.answers(given)", given)
+    # By the law alone Python has four times as many draws.
+    exact, rough = (1e-3, 1e-4) if changes.get("discrepancy", True) else (5e-2, 2e-3)
+    assert abs(np.log(found["params"] / plan.params)) < exact
+    assert abs(np.mean(found["loss"]) - plan.loss) < rough
+    assert abs(np.mean(found["waste"]) - plan.wasted_compute) < 5e-3
+    middle = np.median(np.log(plan.draws["N_opt"]))
+    assert abs(np.median(found["N"][0]) - middle) < 10 * exact
+
+
 def test_the_first_view_and_the_script_say_the_same(page):
     assert page.run("() => probe.words()") == [page.text("#sentence"), page.text("#caution")]
 

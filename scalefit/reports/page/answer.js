@@ -60,15 +60,16 @@ export function tiles(plan, risk, state) {
   const prob = formatPercent(state.prob);
   const [n, d] = [interval(plan.optimum.N, state.prob), interval(plan.optimum.D, state.prob)];
   const range = (values, format) => (isNaN(values[1]) ? "" : `${format(values[1])} to ${format(values[2])}`);
+  const best = (values, format) => (state.shape === "free" || isNaN(values[1]) ? range(values, format) : `optimum ${range(values, format)}`);
   const found = [
-    ["Parameters", formatCount(plan.params), range(n, formatCount)],
-    ["Tokens", formatCount(plan.tokens), range(d, formatCount)],
+    ["Parameters", formatCount(plan.params), best(n, formatCount)],
+    ["Tokens", formatCount(plan.tokens), best(d, formatCount)],
     ["Expected loss", formatLoss(plan.expected), range(interval(plan.loss, state.prob), formatLoss)],
-    ["Tokens per parameter", formatRatio(plan.ratio), range(interval(plan.optimum.D.map((v, i) => v / plan.optimum.N[i]), state.prob), formatRatio)],
+    ["Tokens per parameter", formatRatio(plan.ratio), best(interval(plan.optimum.D.map((v, i) => v / plan.optimum.N[i]), state.prob), formatRatio)],
   ];
   if (risk) {
     const tail = quantile(sorted(risk.wasted), 0.95);
-    found.push(["Wasted by not knowing", formatShare(mean(risk.wasted)), `${formatShare(tail)} in one case of twenty`]);
+    found.push([state.shape === "free" ? "Wasted by not knowing" : "Wasted on average", formatShare(mean(risk.wasted)), `${formatShare(tail)} in one case of twenty`]);
   } else found.push(["Wasted by not knowing", "…", "computing"]);
   return found.map(([label, value, under]) => ({ label, value, under, prob }));
 }

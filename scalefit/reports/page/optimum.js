@@ -318,7 +318,7 @@ export class LossPosterior {
       let best = 0;
       for (let j = 1; j < points; j++) if (values[j] < values[best]) best = j;
       const step = sizes[1] - sizes[0];
-      if (best > 0 && best < points - 1 && step < 0.1) {
+      if (best > 0 && best < points - 1 && step < 0.1 && !isFinite(this.logWall)) {
         const [before, after] = [values[best - 1], values[best + 1]];
         return sizes[best] + (step * (before - after)) / (2 * (before - 2 * values[best] + after));
       }

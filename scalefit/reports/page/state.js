@@ -5,13 +5,14 @@ const NUMBERS = {
   b: "budget", n: "params", d: "tokens", r: "ratio", u: "unique", t: "served", q: "servedPrice", l: "target", p: "prob",
   k: "count", w: "days", m: "mfu", h: "price", i: "wasteParams", j: "wasteTokens",
 };
+const OF_SHAPE = ["params", "tokens", "ratio"]; // of which only the one that is fixed counts
 const CHOICES = { unit: ["flop", "money", "machines"], shape: ["free", "params", "tokens", "ratio"] };
 
 export function encode(state, initial) {
   const parts = [];
   for (const [key, name] of Object.entries({ ...TEXT, ...NUMBERS }))
-    if (state[name] !== initial[name] && state[name] !== null && state[name] !== undefined)
-      parts.push(`${key}=${encodeURIComponent(state[name])}`);
+    if (state[name] !== initial[name] && state[name] !== null && !(OF_SHAPE.includes(name) && state.shape !== name))
+      parts.push(`${key}=${encodeURIComponent(String(state[name]).replace("e+", "e"))}`);
   if (state.discrepancy !== initial.discrepancy) parts.push(`e=${state.discrepancy ? 1 : 0}`);
   for (const [name, value] of Object.entries(state.inputs))
     if (value !== initial.inputs[name]) parts.push(`x.${encodeURIComponent(name)}=${value}`);
