@@ -27,6 +27,15 @@ def test_no_address_of_the_network_can_be_asked(text):
     assert "<script src" not in text
 
 
+def test_a_notebook_shows_the_page_in_a_frame(chinchilla_fit, text):
+    shown = sf.explore(chinchilla_fit)
+    assert shown.page == text
+    frame = shown._repr_html_()
+    assert frame.startswith("<iframe")
+    assert "<script" not in frame  # all of it is in the attribute
+    assert len(repr(shown)) < 200
+
+
 def test_redacted_pages_name_neither_runs_nor_table(chinchilla_fit):
     fit = replace(chinchilla_fit, runs=replace(chinchilla_fit.runs, name="secret-sweep"))
     assert "secret-sweep" in page_of(fit, 200, None, False, "plotly.js")

@@ -177,7 +177,7 @@ CONSTRAINED = {
     "inference": ({"served": 2e12}, {"cost": sf.costs.Lifetime(2e12)}),
     "dear inference": ({"served": 1e12, "servedPrice": 3.0}, {"cost": sf.costs.Lifetime(1e12, prices=(1.0, 3.0, 3.0))}),
     "a size": ({"shape": "params", "params": 7e9}, {"params": 7e9}),
-    "tokens, law only": ({"shape": "tokens", "tokens": 1e12, "discrepancy": False}, {"tokens": 1e12, "discrepancy": False}),
+    "law only": ({"shape": "tokens", "tokens": 1e12, "discrepancy": False}, {"tokens": 1e12, "discrepancy": False}),
 }  # fmt: skip
 
 

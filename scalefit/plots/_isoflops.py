@@ -11,7 +11,7 @@ from scalefit.counting import tokens_for
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.isoflops import crowded_budgets
-from scalefit.plots._axes import COLORS, count_axis, new_axes
+from scalefit.plots._axes import COLORS, count_axis, legend_below, new_axes, title
 from scalefit.units import format_flops, percent, positive_budgets
 
 
@@ -41,8 +41,9 @@ def isoflops(
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
     count_axis(ax.xaxis, "parameters")
     bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
-    ax.set(ylabel="loss, nats per token", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
-    ax.legend(fontsize=8, title="budget")
+    ax.set(ylabel="loss, nats per token")
+    title(ax, f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
+    legend_below(ax, 5)
     return ax
 
 

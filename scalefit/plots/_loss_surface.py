@@ -11,7 +11,7 @@ from scalefit._intervals import interval
 from scalefit.counting import flops_6nd, tokens_for
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Surface, loss_surface
-from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
+from scalefit.plots._axes import COLORS, MAIN, count_axis, legend_below, new_axes, title
 from scalefit.units import format_flops, percent
 
 CELLS = 60
@@ -41,8 +41,9 @@ def surface(
     _band(ax, fit, grid, prob)
     count_axis(ax.xaxis, "parameters")
     count_axis(ax.yaxis, "training tokens")
-    ax.set(xlim=grid.params[[0, -1]], ylim=grid.tokens[[0, -1]], title=f"Loss surface, {fit.runs.name}")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.set(xlim=grid.params[[0, -1]], ylim=grid.tokens[[0, -1]])
+    title(ax, f"Loss surface, {fit.runs.name}")
+    legend_below(ax)
     return ax
 
 
@@ -73,10 +74,11 @@ def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
     flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
     median, lower, upper = interval(fit.frontier(flops, grid.discrepancy).params, prob)
     label = f"optimum, {percent(prob)} interval {posterior_name(grid.discrepancy)}"
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": label}
+    band: Any = {"color": MAIN, "alpha": 0.4, "lw": 0, "label": label}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([tokens_for(flops, lower), tokens_for(flops, upper)[::-1]]),
     )
     ax.fill(*outline, **band)
-    ax.plot(median, tokens_for(flops, median), color=ACCENT, lw=1.8, label="optimum, median")
+    line: Any = [effects.withStroke(linewidth=4, foreground="white")]
+    ax.plot(median, tokens_for(flops, median), color=MAIN, lw=1.8, label="optimum, median", path_effects=line)

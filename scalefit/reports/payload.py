@@ -8,13 +8,13 @@ import numpy as np
 
 from scalefit._results import PROB
 from scalefit.costs.machines import ACCELERATORS, Machines
+from scalefit.fits.diagnosis import Diagnosis
 from scalefit.fits.fit import Fit
 from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.frontier.optimum import TRADED, trades
 from scalefit.io.published_models import published_models
 from scalefit.model.discrepancy import Evidence
 from scalefit.reports.answer import FirstView
-from scalefit.reports.diagnosis import Diagnosis
 from scalefit.reports.draws import WRITTEN, draws_payload
 from scalefit.text.fits import LAW_ONLY_COVERAGE
 from scalefit.text.plans import assumptions_sentence

@@ -5,10 +5,10 @@ from typing import Any
 
 from scalefit._atomic import atomic_write
 from scalefit.errors import OptionError, StorageError
+from scalefit.fits.diagnosis import diagnose
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.reports.answer import FirstView, first_view
 from scalefit.reports.bundle import page
-from scalefit.reports.diagnosis import diagnose
 from scalefit.reports.payload import further_inputs, payload
 from scalefit.reports.tables import view_of
 

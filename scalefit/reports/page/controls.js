@@ -4,6 +4,8 @@ import {
   formatCount, formatFlops, formatMoney, formatPercent, formatRatio, parseDays, parseMoney, parseQuantity, parseShare,
 } from "./units.js";
 
+const formatWhole = (value) => Number(value.toPrecision(6)).toLocaleString("en");
+
 const make = (tag, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -146,7 +148,7 @@ export class Controls {
       this.radios("unit", "Unit of the budget", [["flop", "FLOP"], ["money", "money"], ["machines", "machines"]]),
       this.number({ id: "budget", label: "FLOP", get: (s) => s.budget, put: budget, format: formatFlops, parse: parseQuantity, range: () => [low, high], when: (s) => s.unit === "flop" }),
       this.number({ id: "money", label: "Money", get: (s) => s.budget * this.price(s), put: (v) => budget(v / this.price()), format: formatMoney, parse: parseMoney, range: (s) => [low * this.price(s), high * this.price(s)], when: (s) => s.unit === "money" }),
-      this.number({ id: "count", label: "Accelerators", get: (s) => s.count, put: (v) => again({ count: v }), format: formatCount, parse: parseQuantity, range: () => [1, 1e5], when: (s) => s.unit === "machines" }),
+      this.number({ id: "count", label: "Accelerators", get: (s) => s.count, put: (v) => again({ count: v }), format: formatWhole, parse: parseQuantity, range: () => [1, 1e5], when: (s) => s.unit === "machines" }),
       this.number({ id: "days", label: "Time", get: (s) => s.budget / this.ofMachines({ ...s, days: 1 }), put: (v) => again({ days: v }), format: (v) => `${Number(v.toPrecision(3))} days`, parse: parseDays, range: () => [0.1, 1000], when: (s) => s.unit === "machines" }),
       presets,
       this.machines(devices, again),
@@ -179,7 +181,7 @@ export class Controls {
       make("div", { className: "row" }, make("label", { htmlFor: "accelerator", textContent: "Accelerator" }), devices),
       this.number({ id: "mfu", label: "Utilisation (MFU)", ...own("mfu"), format: (v) => `${Number((100 * v).toPrecision(3))}%`, parse: (text) => { const v = parseShare(text); return v <= 1 ? v : NaN; } }),
       this.number({ id: "price", label: "Price of an hour", ...own("price"), format: (v) => `$${Number(v.toPrecision(4))}`, parse: parseMoney }),
-      this.number({ id: "machines", label: "How many", get: (s) => s.count, put: (v) => again({ count: v }), format: formatCount, parse: parseQuantity, when: (s) => s.unit !== "machines" }),
+      this.number({ id: "machines", label: "How many", get: (s) => s.count, put: (v) => again({ count: v }), format: formatWhole, parse: parseQuantity, when: (s) => s.unit !== "machines" }),
     );
     return details;
   }

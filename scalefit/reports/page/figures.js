@@ -129,7 +129,7 @@ function layout(picture, colors, wide) {
   };
   if (picture.series.some(({ kind }) => kind === "solid")) {
     const side = (spec) => ({ title: { text: spec.label }, tickvals: logTicks(...spec.range, 4).map(Math.log10), ticktext: logTicks(...spec.range, 4).map((value) => spec.format(value)), gridcolor: colors.rule, color: colors.muted, backgroundcolor: "rgba(0,0,0,0)" });
-    found.scene = { xaxis: side(picture.x), yaxis: side(picture.y), zaxis: { title: { text: "loss" }, gridcolor: colors.rule, color: colors.muted }, camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, dragmode: "turntable" };
+    found.scene = { xaxis: side(picture.x), yaxis: side(picture.y), zaxis: { title: { text: "loss" }, gridcolor: colors.rule, color: colors.muted }, aspectmode: "manual", aspectratio: { x: 1.3, y: 1.3, z: 0.8 }, camera: { eye: { x: 1.35, y: 1.35, z: 0.75 } }, dragmode: "turntable" };
     found.dragmode = "turntable";
     found.margin = { l: 0, r: 0, t: 0, b: 0 };
     return found;

@@ -112,7 +112,10 @@ function nextPanel(mine) {
   } else if (state.discrepancy && !whole(false) && payload.draws.law) {
     if (model.fill(state, 24, false)) panels.get("frontier").stale = true;
     setTimeout(() => nextPanel(mine), 0);
-  } else document.documentElement.dataset.ready = encode(state, initial) || "first";
+  } else {
+    window.scalefit.drawn ??= performance.now();
+    document.documentElement.dataset.ready = encode(state, initial) || "first";
+  }
 }
 
 function render(panel) {

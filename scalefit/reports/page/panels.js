@@ -26,9 +26,10 @@ function isoflops({ model, state, payload, plan, risk }) {
   let [lowN, highN, lowL, highL] = [Infinity, 0, Infinity, 0];
   for (const budget of budgets) {
     const chosen = budget === state.budget;
-    const middle = chosen ? plan.logN : log(quantile(sorted(model.optima(state, budget).logN.map(exp)), 0.5));
-    const sizes = between(middle - 2.3, middle + 2.3, 25).filter((n) => n > 0 && n < model.line(state, budget).high);
-    const bands = model.bandsAlong(state, budget, sizes, state.prob);
+    const asked = chosen ? state : { ...state, served: 0, unique: null }; // runs paid for no inference
+    const middle = chosen ? plan.logN : log(quantile(sorted(model.optima(asked, budget).logN.map(exp)), 0.5));
+    const sizes = between(middle - 2.3, middle + 2.3, 25).filter((n) => n > 0 && n < model.line(asked, budget).high);
+    const bands = model.bandsAlong(asked, budget, sizes, state.prob);
     const x = sizes.map(exp);
     const text = x.map((n, k) => `${formatFlops(budget)} FLOP, ${formatCount(n)} parameters: loss ${formatLoss(bands[k][0])} [${formatLoss(bands[k][1])}, ${formatLoss(bands[k][2])}]`);
     const tone = chosen ? "main" : "runs";
@@ -84,10 +85,10 @@ function frontier({ model, state, payload, plan }) {
       series.push({ kind: "line", tone: "third", x, y: rule[0], dash: "dashed", width: 1.6, label: "20 tokens per parameter" });
       series.push({ kind: "line", tone: "beyond", x, y: rule[1], dash: "dashed", width: 1.6, label: "Kaplan et al. 2020" });
     }
-    series.push({ kind: "points", tone: "main", symbol: "diamond", size: 11, alpha: 1, x: [plan.flops], y: [{ params: plan.params, tokens: plan.tokens, ratio: plan.ratio, loss: plan.expected }[key]], label: "the plan" });
+    series.push({ kind: "points", tone: "main", symbol: "diamond", size: 11, alpha: 1, x: [state.budget], y: [{ params: plan.params, tokens: plan.tokens, ratio: plan.ratio, loss: plan.expected }[key]], label: "the plan" });
     const values = y.flat().filter(isFinite);
     const span = key === "loss" ? lossRange([...values, ...(points ? points.loss.filter((v) => v < 1.5 * max(...values)) : [])]) : [min(...values) / 1.6, max(...values) * 1.6];
-    return { caption: label[0].toUpperCase() + label.slice(1), x: { label: "training compute, FLOP", log: true, format: formatFlops, range }, y: { label, log, format, range: span }, series, shade: beyond({ payload }, range[1]) };
+    return { caption: label[0].toUpperCase() + label.slice(1), x: { label: state.served ? "budget with inference, FLOP" : "training compute, FLOP", log: true, format: formatFlops, range }, y: { label, log, format, range: span }, series, shade: beyond({ payload }, range[1]) };
   });
   const slope = (key) => {
     const [from, to] = [model.optimumNear(state, state.budget / Math.sqrt(10)), model.optimumNear(state, state.budget * Math.sqrt(10))];
