@@ -78,3 +78,13 @@ def test_bad_options_are_refused_before_the_work(chinchilla_fit, tmp_path):
         sf.report(chinchilla_fit, tmp_path / "report.html", draws=10)
     with pytest.raises(sf.StorageError, match="cannot write"):
         sf.report(chinchilla_fit, tmp_path / "no" / "report.html")
+
+
+def test_the_command_writes_the_page(run, chinchilla_fit, tmp_path):
+    saved, path = chinchilla_fit.save(tmp_path / "fit.nc"), tmp_path / "out.html"
+    code, said, _ = run("report", saved, "-o", path, "--draws", "150", "--title", "Mine", "--plotly", "plotly.js")
+    assert code == 0
+    assert str(path) in said
+    assert "<title>Mine</title>" in path.read_text()
+    assert 'src="plotly.js"' in path.read_text()
+    assert run("report", saved, "-o", tmp_path / "no" / "out.html")[0] == 2

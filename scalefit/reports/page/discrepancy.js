@@ -135,7 +135,8 @@ export class Discrepancy {
       turned[k] = coefficients[k] * turn + coefficients[half + k] * across;
       turned[half + k] = coefficients[half + k] * turn - coefficients[k] * across;
     }
-    const [value, step] = [(this.value ??= new Float64Array(pivots)), (this.step ??= new Float64Array(pivots))];
+    const value = (this.value ??= new Float64Array(pivots + 3)); // in fours, which stay in registers
+    const step = (this.step ??= new Float64Array(pivots + 3));
     let kept = 0;
     for (let k = 0; k < pivots; k++) {
       if (coefficients[waves + k] === 0) continue;
@@ -143,15 +144,30 @@ export class Discrepancy {
       value[kept] = coefficients[waves + k] * exp(-0.5 * a * a - (a * offsets[0]) / length);
       step[kept++] = exp((-a * (offsets[1] - offsets[0])) / length);
     }
-    for (let j = 0; j < count; j++) {
-      let near = 0;
-      for (let k = 0; k < kept; k++) {
-        near += value[k];
-        value[k] *= step[k];
+    for (; kept % 4; kept++) value[kept] = step[kept] = 0;
+    for (let j = 0; j < count; j++) out[j] = 0;
+    for (let k = 0; k < kept; k += 4) {
+      let [a, b, c, d] = [value[k], value[k + 1], value[k + 2], value[k + 3]];
+      const [p, q, r, s] = [step[k], step[k + 1], step[k + 2], step[k + 3]];
+      for (let j = 0; j < count; j++) {
+        out[j] += a + b + (c + d);
+        a *= p;
+        b *= q;
+        c *= r;
+        d *= s;
       }
-      let found = level + near * tables.bell[j];
-      for (let k = 0, at = j * waves; k < waves; k++) found += turned[k] * tables.waves[at + k];
-      out[j] = found;
+    }
+    // Offsets lie evenly about zero: cosines are the same on both sides, sines change their sign.
+    const { cosines, sines, bell } = tables;
+    for (let j = 0, last = count - 1; j <= last; j++, last--) {
+      let even = level;
+      let odd = 0;
+      for (let k = 0, at = j * half; k < half; k++, at++) {
+        even += turned[k] * cosines[at];
+        odd += turned[half + k] * sines[at];
+      }
+      out[j] = even + odd + out[j] * bell[j];
+      if (last > j) out[last] = even - odd + out[last] * bell[last];
     }
     return out;
   }
@@ -159,11 +175,10 @@ export class Discrepancy {
   offsetTables(length, offsets) {
     this.tables ??= new Map();
     if (!this.tables.has(length)) {
-      const table = new Float64Array(offsets.length * this.waves);
-      const one = new Float64Array(this.waves);
-      offsets.forEach((off, j) => table.set(fillWaves(this.nodes.plane, off / length, one), j * this.waves));
+      const nodes = this.nodes.plane;
+      const of = (f) => Float64Array.from(offsets.flatMap((off) => nodes.map((node) => f((off / length) * node))));
       const bell = Float64Array.from(offsets, (off) => exp(-0.5 * (off / length) ** 2));
-      this.tables.set(length, { waves: table, bell });
+      this.tables.set(length, { cosines: of(cos), sines: of(sin), bell });
     }
     return this.tables.get(length);
   }

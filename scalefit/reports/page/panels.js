@@ -51,12 +51,14 @@ function isoflops({ model, state, payload, plan, risk }) {
   const bottom = lowL - 0.03 * (highL - lowL);
   if (!isNaN(ends[1])) series.push({ kind: "range", tone: "main", x: [ends[1], ends[2]], y: [bottom, bottom], label: `${name(state)} of the optimum` });
   series.push({ kind: "points", tone: "main", symbol: "diamond", size: 12, alpha: 1, x: [plan.params], y: [plan.expected], label: "the plan", text: [`the plan: ${formatCount(plan.params)} parameters, loss ${formatLoss(plan.expected)}`] });
+  const others = payload.law.columns.filter((each) => !["params", "tokens"].includes(each)).map((each) => each.replaceAll("_", " "));
+  const note = others.length ? `The runs differ in ${others.join(" and ")} too; the curves are at the values chosen.` : "";
   const near = risk?.near;
   const title = near && near[1] > 1.001 * near[0]
     ? `At ${formatFlops(state.budget)} FLOP the loss is lowest near ${formatCount(plan.params)} parameters; ${formatCount(near[0])} to ${formatCount(near[1])} are about as good`
     : `At ${formatFlops(state.budget)} FLOP, ${formatCount(plan.params)} parameters reach a loss of ${formatLoss(plan.expected)}`;
   return {
-    title, how: "Each curve is one budget: left of its lowest point the model is too small, right of it the data are too few. The bar below spans where the optimum may lie.",
+    title, note, how: "Each curve is one budget: left of its lowest point the model is too small, right of it the data are too few. The bar below spans where the optimum may lie.",
     pictures: [{ tall: true, x: { label: "parameters", log: true, format: formatCount, range: [lowN, highN] }, y: { label: "loss, nats per token", range: [bottom - 0.03 * (highL - lowL), highL + 0.03 * (highL - lowL)] }, series }],
     table: { header: ["flops", "params", "loss", "lower", "upper"], rows },
   };
