@@ -7,6 +7,7 @@ from . import validation as validation
 from ._precision import precision as precision
 from .costs import Between as Between
 from .costs import Machines as Machines
+from .costs import SixND as SixND
 from .diagnostics.checks import Health as Health
 from .downstream import Downstream as Downstream
 from .downstream import PassAtK as PassAtK
@@ -37,10 +38,13 @@ from .infer import Huber as Huber
 from .infer import LeastSquares as LeastSquares
 from .infer import fit as fit
 from .infer import fit_many as fit_many
+from .infer import merge as merge
+from .infer import tables_in as tables_in
 from .infer.load import load as load
 from .io import datasets as datasets
 from .io.read import read_runs as read_runs
 from .laws import Prior as Prior
+from .laws import nats as nats
 from .model import Model as Model
 from .model.discrepancy import Discrepancy as Discrepancy
 from .model.noise import Normal as Normal

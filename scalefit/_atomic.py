@@ -64,6 +64,31 @@ def atomic_write(path: Path, content: bytes | bytearray | memoryview) -> None:
         unfinished.write_bytes(content)
 
 
+def link_new(path: Path, content: bytes) -> None:
+    """Write all of a file where there is none; of several processes, one succeeds.
+
+    Raises
+    ------
+    FileExistsError
+        A file is there.
+    OSError
+        The file cannot be written.
+    """
+    unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
+    _interrupt.unfinished.add(unfinished)
+    try:
+        unfinished.write_bytes(content)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        _interrupt.unfinished.discard(unfinished)
+
+
 def _mode_of(path: Path) -> int | None:
     """Of a file that may be replaced, which the system would do to any; None where there is none."""
     try:

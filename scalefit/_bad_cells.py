@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scalefit.errors import DataError
+from scalefit.loss_units import NATS, largest_plausible
 
 POSITIVE_COLUMNS = ("params", "tokens", "flops", "loss", "unique_tokens", "active_params")
 """Columns whose every value is a positive number."""
-# A model that knows nothing pays ln(vocabulary): under 14 nats for a million entries.
-LARGEST_PLAUSIBLE_LOSS = 14.0
 SHOWN, LISTED = 20, 100  # bad cells that an error describes; further rows that it lists
 MOST_CELLS = 10_000  # bad cells of a column that are looked at
 
@@ -33,13 +32,15 @@ class BadCell(NamedTuple):
     reason: str
 
 
-def bad_cells(columns: Mapping[str, Any]) -> list[BadCell]:
+def bad_cells(columns: Mapping[str, Any], unit: str = NATS) -> list[BadCell]:
     """Find every missing, infinite, non-positive or implausible value of the columns that must be positive.
 
     Parameters
     ----------
     columns
         Name -> numbers (run,); columns that need not be positive are not looked at.
+    unit
+        Of the loss.
 
     Returns
     -------
@@ -49,9 +50,9 @@ def bad_cells(columns: Mapping[str, Any]) -> list[BadCell]:
     found = []
     for column in (c for c in POSITIVE_COLUMNS if c in columns):
         values = np.asarray(columns[column], dtype=float)
-        ceiling = LARGEST_PLAUSIBLE_LOSS if column == "loss" else np.inf
+        ceiling = largest_plausible(unit) if column == "loss" else np.inf
         for index in np.flatnonzero(~(np.isfinite(values) & (values > 0) & (values <= ceiling)))[:MOST_CELLS]:
-            found.append(BadCell(int(index) + 1, column, _reason(values[index])))
+            found.append(BadCell(int(index) + 1, column, _reason(values[index], unit)))
     return sorted(found)
 
 
@@ -84,11 +85,11 @@ def refuse(cells: Iterable[BadCell], table: str) -> None:
     )
 
 
-def _reason(value: float) -> str:
+def _reason(value: float, unit: str) -> str:
     if np.isnan(value):
         return "is missing (NaN)"
     if np.isinf(value):
         return "is infinite"
     if value <= 0:
         return f"is not positive ({value:g})"
-    return f"{value:g} looks like a percentage or a perplexity, but must be nats per token"
+    return f"{value:g} looks like a percentage or a perplexity, but must be {unit}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scalefit._quantities import SELF_EVIDENT, quantity, to_latex, write
+from scalefit._quantities import SELF_EVIDENT, quantity, to_latex, unit_in, write
 from scalefit._tables import Table
 from scalefit.units import format_flops, percent
 
@@ -111,7 +111,7 @@ def _columns(table: Table) -> list[Column]:
 
 def _of_quantity_rows(table: Table) -> Iterator[Column]:
     """Each row is written in its own unit."""
-    units = [quantity(str(row), table.units.get(str(row))).unit for row in table.rows]
+    units = [quantity(str(row), unit_in(table.units, str(row))).unit for row in table.rows]
     middle = next(name for name in MIDDLES if name in table.columns)
     for name in (name for name in table.columns if name not in ("lower", "upper")):
         own = units if name in MIDDLES else ["1"] * len(units)
@@ -133,7 +133,7 @@ def _of_quantity_columns(table: Table) -> Iterator[Column]:
     for name, found in parts.items():
         if name.endswith("_se"):
             continue
-        known = quantity(name, table.units.get(name))
+        known = quantity(name, unit_in(table.units, name))
         middle = next(found[part] for part in (*MIDDLES, "") if part in found)
         values, spreads = [_written(value, known.unit) for value in middle], [""] * len(middle)
         if "lower" in found:

@@ -1,11 +1,12 @@
 """What the numbers of an answer mean: unit, meaning and symbol of each quantity, and how people write it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from scalefit.loss_units import NATS
 from scalefit.units import format_count, format_flops, percent
 
 GREEK = ("alpha", "beta", "gamma", "eta", "nu", "sigma")
@@ -40,19 +41,19 @@ KNOWN = {
     "budget": Quantity("FLOP", "budget", "$C$"),
     "N_opt": Quantity("parameters", "compute-optimal parameters", r"$N_\mathrm{opt}$"),
     "D_opt": Quantity("tokens", "compute-optimal training tokens", r"$D_\mathrm{opt}$"),
-    "E": Quantity("nats per token", "irreducible loss", "$E$"),
+    "E": Quantity(NATS, "irreducible loss", "$E$"),
     "a": Quantity("1", "exponent of the optimal parameters in compute", "$a$"),
     "b": Quantity("1", "exponent of the optimal tokens in compute", "$b$"),
-    "loss": Quantity("nats per token", "expected loss", "$L$"),
-    "loss_one_run": Quantity("nats per token", "loss of one run, noise included", "$L$, one run"),
-    "loss_a": Quantity("nats per token", "expected loss of A", "$L_A$"),
-    "loss_b": Quantity("nats per token", "expected loss of B", "$L_B$"),
-    "difference": Quantity("nats per token", "expected loss of A minus that of B", "$L_A - L_B$"),
-    "difference_one_run": Quantity("nats per token", "loss of one run of A minus that of B", "$L_A - L_B$, one run"),
+    "loss": Quantity(NATS, "expected loss", "$L$"),
+    "loss_one_run": Quantity(NATS, "loss of one run, noise included", "$L$, one run"),
+    "loss_a": Quantity(NATS, "expected loss of A", "$L_A$"),
+    "loss_b": Quantity(NATS, "expected loss of B", "$L_B$"),
+    "difference": Quantity(NATS, "expected loss of A minus that of B", "$L_A - L_B$"),
+    "difference_one_run": Quantity(NATS, "loss of one run of A minus that of B", "$L_A - L_B$, one run"),
     "speedup": Quantity("1", "compute of A's recipe for B's loss over that for A's", "speed-up"),
-    "regret": Quantity("nats per token", "loss above that of each draw's optimum", "regret"),
-    "given_up": Quantity("nats per token", "loss above that of the optimum of the same budget", "loss given up"),
-    "wall_penalty": Quantity("nats per token", "loss that the data wall costs", "data wall"),
+    "regret": Quantity(NATS, "loss above that of each draw's optimum", "regret"),
+    "given_up": Quantity(NATS, "loss above that of the optimum of the same budget", "loss given up"),
+    "wall_penalty": Quantity(NATS, "loss that the data wall costs", "data wall"),
     "wasted_compute": Quantity("share", "share of the budget that the optimum would save", "wasted"),
     "wasted_flops": Quantity("FLOP", "compute that the optimum would save", "wasted"),
     "wasted_money": Quantity("$", "money that the optimum would save", "wasted"),
@@ -67,6 +68,16 @@ KNOWN = {
     "seconds": Quantity("s", "wall time, compilation included", "time"),
     "health": Quantity("1", "verdict of the health checks", "health"),
 }
+
+
+def loss_units(unit: str) -> dict[str, str]:
+    """Quantity -> unit, of every quantity that is a loss, where losses are in a unit."""
+    return {name: unit for name, known in KNOWN.items() if known.unit == NATS}
+
+
+def unit_in(units: Mapping[str, str], label: str) -> str | None:
+    """The unit that is given for a quantity, by its own name or that of `at_budget`."""
+    return units.get(label, units.get(label.partition("[")[0]))
 
 
 def at_budget(name: str, label: str) -> str:

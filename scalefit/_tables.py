@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalefit._intervals import interval
+from scalefit._quantities import loss_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,11 @@ class Table:
 
     def in_units(self, units: Mapping[str, str]) -> "Table":
         """The same with the units of some quantities."""
-        return replace(self, units=units)
+        return replace(self, units={**self.units, **units})
+
+    def loss_in(self, unit: str) -> "Table":
+        """The same with losses in a unit."""
+        return replace(self, units={**loss_units(unit), **self.units})
 
 
 def draws_table(draws: Mapping[str, np.ndarray], prob: float = 0.9, mean: bool = False) -> Table:

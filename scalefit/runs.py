@@ -9,12 +9,12 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from scalefit._bad_cells import LARGEST_PLAUSIBLE_LOSS as LARGEST_PLAUSIBLE_LOSS
 from scalefit._bad_cells import POSITIVE_COLUMNS, bad_cells, refuse
 from scalefit._results import PROB, Result
 from scalefit._tables import Table
 from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
+from scalefit.loss_units import NATS, check_bytes, in_unit, read_unit
 from scalefit.units import format_count, format_flops
 
 
@@ -25,7 +25,7 @@ class Runs(Result):
     Parameters
     ----------
     columns
-        Name -> values (run,). `params` and `tokens` are raw counts, `flops` is in FLOP, `loss` in nats per token;
+        Name -> values (run,). `params` and `tokens` are raw counts, `flops` is in FLOP, `loss` in `unit`s;
         further columns (`unique_tokens`, `group`, ...) are kept for the laws that take them.
     name
         What the table is called in messages.
@@ -33,21 +33,25 @@ class Runs(Result):
         What was derived or looks doubtful, a sentence each.
     convention
         What `params` counts: "total", "non_embedding" or "active" parameters; None where it is not stated.
+    unit
+        Of the loss: "nats per token", "bits per byte", "error rate" or any name.
 
     Raises
     ------
     DataError
         A value cannot be used, columns differ in length, or there is no run. The sentence names every bad row.
     OptionError
-        The convention is unknown.
+        The convention is unknown, or the unit is no name.
     """
 
     columns: Mapping[str, Any]
     name: str = "runs"
     notes: tuple[str, ...] = field(default=())
     convention: str | None = None
+    unit: str = NATS
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", read_unit(self.unit))
         if self.convention is not None:
             check_convention(self.convention)
         columns = {name: _frozen(name, values) for name, values in self.columns.items()}
@@ -56,11 +60,17 @@ class Runs(Result):
             raise DataError(f"{self.name}: the columns differ in length: {lengths}. Give one row for every run.")
         if not lengths.get("loss"):
             raise DataError(f"{self.name}: the table has no runs. Give a table with a loss for every run.")
-        refuse(bad_cells(columns), self.name)
+        refuse(bad_cells(columns, self.unit), self.name)
         object.__setattr__(self, "columns", MappingProxyType(columns))
 
     def __reduce__(self) -> tuple:
-        return type(self), (dict(self.columns), self.name, self.notes, self.convention)  # a mapping proxy has no pickle
+        return type(self), (
+            dict(self.columns),
+            self.name,
+            self.notes,
+            self.convention,
+            self.unit,
+        )  # a mapping proxy has no pickle
 
     def __len__(self) -> int:
         return len(self.columns["loss"])
@@ -83,18 +93,20 @@ class Runs(Result):
 
     @property
     def loss(self) -> Float[np.ndarray, " run"]:
-        """Final loss of each run in nats per token, (run,)."""
+        """Final loss of each run in `unit`s, (run,)."""
         return self["loss"]
 
     @property
     def flops(self) -> Float[np.ndarray, " run"]:
-        """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D."""
-        return self.columns["flops"] if "flops" in self.columns else flops_6nd(self.params, self.tokens)
+        """Training compute of each run in FLOP, (run,): the column where there is one, else 6 N D of what is active."""
+        if "flops" in self.columns:
+            return self.columns["flops"]
+        return flops_6nd(self.columns.get("active_params", self.params), self.tokens)
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 of column names, values and stated convention, the same for one table whatever its name."""
-        digest = hashlib.sha256((self.convention or "").encode())
+        """A SHA-256 of column names, values, stated convention and unit, the same for one table whatever its name."""
+        digest = hashlib.sha256(((self.convention or "") + (self.unit if self.unit != NATS else "")).encode())
         for name in sorted(self.columns):
             values = self.columns[name]
             raw = values.tobytes() if values.dtype.kind == "f" else "\0".join(map(str, values)).encode()
@@ -126,11 +138,13 @@ class Runs(Result):
         Raises
         ------
         DataError
-            The tables count N by different conventions, or one states a convention and another does not.
+            The tables count N by different conventions, or one states a convention and another does not; or their
+            losses are in different units.
         """
         tables = (self, *others)
         for other in others:
             refuse_mix(self.convention, other.convention, other.name)
+            refuse_other_unit(self.unit, other.unit, other.name)
             if self.convention != other.convention:
                 raise DataError(
                     f"only one of {self.name} and {other.name} states what its params count. "
@@ -182,6 +196,29 @@ class Runs(Result):
         note = f"params were converted from {self.convention} to {convention} with omega {omega:g} (Pearce & Song 2024)"
         return replace(self, columns=columns, notes=(*self.notes, note), convention=convention)
 
+    def in_nats(self, bytes_per_token: float) -> Self:
+        """Losses in nats per token, from bits or nats per byte.
+
+        Parameters
+        ----------
+        bytes_per_token
+            Of the tokenizer on the data.
+
+        Returns
+        -------
+        Runs
+            The same runs, with a note.
+
+        Raises
+        ------
+        OptionError
+            The losses are not for each byte, or the number is out of range.
+        """
+        factor = check_bytes(self.unit, bytes_per_token)
+        note = f"losses were converted from {self.unit} to {NATS} with {bytes_per_token:g} bytes per token"
+        columns = {**self.columns, "loss": factor * self.loss}
+        return replace(self, columns=columns, notes=(*self.notes, note), unit=NATS)
+
     def describe(self) -> str:
         """One line: how many runs, and the range of each count and of the loss."""
         return f"{self.name}: {len(self)} runs; {self._ranges()}"
@@ -189,10 +226,10 @@ class Runs(Result):
     def headline(self, prob: float = PROB) -> str:
         """How many runs, the range of each count and of the loss, and the notes."""
         notes = "".join(f"\nnote: {note}" for note in self.notes)
-        return f"{self.name} has {len(self)} runs ({self._ranges()} nats per token).{notes}"
+        return f"{self.name} has {len(self)} runs ({self._ranges()}).{notes}"
 
     def _table(self, prob: float) -> Table:
-        return Table("run", range(1, len(self) + 1), self.columns)
+        return Table("run", range(1, len(self) + 1), self.columns).loss_in(self.unit)
 
     def _ranges(self) -> str:
         stated = {"params": f" ({self.convention.replace('_', '-')})" if self.convention else ""}
@@ -203,7 +240,14 @@ class Runs(Result):
         ]
         if {"params", "tokens"} <= set(self.columns):
             counts.append(f"C {format_flops(self.flops.min())} to {format_flops(self.flops.max())} FLOP")
-        return "; ".join([*counts, f"loss {self.loss.min():.3f} to {self.loss.max():.3f}"])
+        loss = in_unit(f"loss {self.loss.min():.3f} to {self.loss.max():.3f}", self.unit)
+        return "; ".join([*counts, loss])
+
+
+def refuse_other_unit(wanted: str, found: str, what: str) -> None:
+    """Raise `DataError` where losses are in another unit."""
+    if wanted != found:
+        raise DataError(f"the losses of {what} are in {found}, not in {wanted}. Convert them, or state their unit.")
 
 
 def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:

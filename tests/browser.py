@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scalefit.model.discrepancy import coordinates, pivots, scale_grid
-from scalefit.model.paths import sample_paths
+from scalefit.model.paths import AtPivots, sample_paths
 
 PROBES = Path(__file__).with_name("page_probes.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -80,7 +80,7 @@ def made_up_draws(law, count, seed):
     scale = 0.001 if law.name == "farseer" else 0.01  # whose constants are a hundred times as sharp
     theta = {name: value * np.exp(scale * rng.standard_normal(count)) for name, value in constants.items()}
     n, d = np.exp(rng.uniform(np.log([[1e8], [2e9]]), np.log([[1e10], [2e11]]), (2, 60)))
-    scales = scale_grid()[::5]
-    centres = [pivots(each, coordinates({"params": n, "tokens": d}))[0] for each in scales]
+    scales = scale_grid()[::3]
+    at = [AtPivots.of(each, pivots(each, coordinates({"params": n, "tokens": d}))[0]) for each in scales]
     component = rng.integers(len(scales), size=count)
-    return theta, sample_paths(scales, centres, component, 0.3 * rng.standard_normal((count, 28)), seed)
+    return theta, sample_paths(at, component, 0.3 * rng.standard_normal((count, 28)), rng)

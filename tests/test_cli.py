@@ -18,8 +18,8 @@ from scalefit.cli import _app, _choices, _show, schema
 
 COMMAND = [sys.executable, "-m", "scalefit"]
 COMMANDS = [
-    ["fit"], ["predict"], ["plan"], ["target"], ["lifetime"], ["audit"], ["frontier"], ["compare"],
-    ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["backtest"], ["learn-discrepancy"],
+    ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["target"], ["lifetime"], ["audit"], ["frontier"],
+    ["compare"], ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["backtest"], ["learn-discrepancy"],
     ["downstream"], ["count"], ["data"], ["laws"], ["devices"], ["schema"],
 ]  # fmt: skip
 

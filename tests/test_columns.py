@@ -181,9 +181,14 @@ def test_counts_in_another_unit_are_refused_by_name(columns, name):
     assert re.search("unit|millions", str(refusal.value))
 
 
-def test_log_likelihoods_are_named():
-    with pytest.raises(sf.DataError, match="'lm_ll'.*negative.*log-likelihood"):
-        sf.read_runs({"params": N, "tokens": D, "lm_ll": -LOSS}, loss="lm_ll")
+def test_log_likelihoods_are_turned_round_where_the_name_says_so():
+    runs = sf.read_runs({"params": N, "tokens": D, "lm_ll": -LOSS}, loss="lm_ll")
+    np.testing.assert_array_equal(runs.loss, LOSS)
+    assert any("log-likelihood" in note for note in runs.notes)
+    with pytest.raises(sf.DataError, match="'quality'.*negative.*log-likelihood"):
+        sf.read_runs({"params": N, "tokens": D, "quality": -LOSS}, loss="quality")
+    with pytest.raises(sf.DataError, match="not positive"):
+        sf.read_runs({"params": N, "tokens": D, "lm_ll": -LOSS * [1, 1, *[-1] * (len(N) - 2)]}, loss="lm_ll")
 
 
 def test_active_parameters_are_kept_beside_all():

@@ -15,7 +15,7 @@ from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
 from scalefit.model import noise
 from scalefit.model.discrepancy import Discrepancy, Scales, coordinates, kernel, pivots
-from scalefit.model.paths import discrepancies_at, sample_paths
+from scalefit.model.paths import AtPivots, discrepancies_at, sample_paths
 
 SCALES = Scales(0.08, 4.0, 0.05)
 FIXED = sf.Discrepancy.fixed(*SCALES[:3])
@@ -28,7 +28,8 @@ def at_runs(chinchilla):
 
 def paths_of(scales, centres, weights, seed):
     """Paths that all have the same scales."""
-    return sample_paths([scales], [centres], np.zeros(len(weights), int), weights, seed)
+    at = [AtPivots.of(scales, centres)]
+    return sample_paths(at, np.zeros(len(weights), int), weights, np.random.default_rng(seed))
 
 
 def errors(paths, params, tokens):
@@ -136,13 +137,13 @@ def test_the_posterior_is_that_of_the_joint_model(chinchilla):
     np.testing.assert_allclose(took.std(0), expected.std(0), rtol=0.2)
 
 
-def test_normal_noise_and_no_floor_leave_nothing_to_correct():
+def test_normal_noise_leaves_nothing_to_correct():
     """The weights are then normal, and integrate out exactly, whatever the law."""
     from scalefit.sampling.alr import unconstrain_alr
     from scalefit.sampling.marginal_discrepancy import (
+        LaplaceWeights,
         laplace_weights,
-        laplace_weights_at_start,
-        law_at_runs,
+        law_residuals,
         marginal_potential,
         propose_weights,
     )
@@ -153,8 +154,8 @@ def test_normal_noise_and_no_floor_leave_nothing_to_correct():
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(4000, bases.shape[-1])))
         middle = {p.name: float(p.prior.quantile(np.array([0.5]))[0]) for p in model.params()} | {"sigma": 0.02}
         place = unconstrain_alr(model, {name: jnp.asarray(value) for name, value in middle.items()})
-        begin = laplace_weights_at_start(bound.data, jnp.asarray(bases[0]))
-        given = laplace_weights(model, bound.data, begin, law_at_runs(model, bound.data, place))
+        begin = LaplaceWeights.uninformed(jnp.asarray(bases[0]))
+        given = laplace_weights(model, bound.data, begin, *law_residuals(model, bound.data, place))
         log_importance = propose_weights(model, bound.data, given, place + 0.1, normal)[1]
         exact = float(-marginal_potential(model, bound.data, given, place + 0.1))
         found = float(jax.scipy.special.logsumexp(log_importance) - np.log(16000))
@@ -168,7 +169,7 @@ def test_scales_follow_the_table(chinchilla_fit):
     assert set(chinchilla_fit.discrepancy_posterior.component) <= set(range(len(kept)))
     paths = chinchilla_fit.discrepancy_posterior.paths["scales"]
     np.testing.assert_array_equal(paths, np.array(kept)[chinchilla_fit.discrepancy_posterior.component])
-    sets = tuple(Scales(0.3 * times, 5.0, 0.3 * times) for times in (0.01, 0.07, 0.5))
+    sets = tuple(Scales(times, 5.0, times) for times in (0.001, 0.007, 0.05))
     for index in (0, 2):
         rough = with_discrepancy_of(sets[index], seed=index)
         fit = sf.fit(rough, sf.Model(discrepancy=sf.Discrepancy(sets)), engine=sf.AIS(draws=250))
@@ -183,7 +184,7 @@ def with_discrepancy_of(scales, seed):
     rng = np.random.default_rng(seed)
     f = np.linalg.cholesky(kernel(scales, u[:, None], u[None]) + 1e-10 * np.eye(len(u))) @ rng.normal(size=len(u))
     terms = TRUTH["A"] * design["params"] ** -TRUTH["alpha"] + TRUTH["B"] * design["tokens"] ** -TRUTH["beta"]
-    loss = (TRUTH["E"] + terms * np.exp(f)) * np.exp(0.001 * rng.normal(size=len(u)))
+    loss = (TRUTH["E"] + terms) * np.exp(f + 0.001 * rng.normal(size=len(u)))
     return sf.read_runs(design | {"loss": loss})
 
 
@@ -341,7 +342,7 @@ def test_a_plan_prices_the_discrepancy(chinchilla_fit):
     law_only, both = (sf.plan(chinchilla_fit, 5.76e23, discrepancy=included) for included in (False, True))
     spread = lambda plan: np.ptp(np.log(np.quantile(plan.draws["N_opt"], [0.05, 0.95])))
     assert spread(both) > 2 * spread(law_only)
-    assert law_only.regret < both.regret < 0.01
+    assert law_only.regret < both.regret < 0.04
     assert np.all(both.draws["regret"] >= 0)
 
 
@@ -400,6 +401,6 @@ def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fi
     monkeypatch.setattr(module, "doubt", doubting)
     with pytest.warns(sf.FitWarning, match="Pareto k is planted"):
         found = module.sample_discrepancy_posterior(small_fit.bound, small_fit.theta, small_fit.seed)
-    assert len(asked) == len(module.EFFORTS)
+    assert len(asked) == len(module.SCHEDULES)
     assert found.doubt == "Pareto k is planted"
     assert np.isfinite(found.theta["E"]).all()

@@ -234,7 +234,7 @@ def test_checks_are_of_law_and_discrepancy():
     """Without the discrepancy most tables that have one would alarm; with a rough one few shifts would."""
     law_only = [alarms(table("law and discrepancy", seed), sf.Model(discrepancy=None)) for seed in range(10)]
     assert sum(map(bool, law_only)) >= 5
-    loose = sf.Model(discrepancy=sf.Discrepancy.fixed(0.2, 0.3, 0.05))
+    loose = sf.Model(discrepancy=sf.Discrepancy.fixed(0.2, 0.3, 0.015))
     assert sum("level" in alarms(table("level shift with compute", seed), loose) for seed in range(5)) <= 2
 
 

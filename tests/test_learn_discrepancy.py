@@ -141,7 +141,7 @@ def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, le
     assert "2 sweeps" in out
     assert read_discrepancy(path) == sf.Discrepancy.fixed(0.03, 4.0, 0.05)
     code, out, _ = run("learn-discrepancy", "chinchilla", "--json")
-    assert json.loads(out)["discrepancy"]["scales"] == [[0.03, 4.0, 0.05, 4.0, 3.0]]
+    assert json.loads(out)["discrepancy"]["scales"] == [[0.03, 4.0, 0.05, 3.0, 4.0]]
     code, out, err = run("learn-discrepancy", "chinchilla", "chinchilla")
     assert (code, out) == (2, "")
     assert "two tables have one name" in err

@@ -121,6 +121,21 @@ def test_failures_are_counted_not_dropped():
     assert f"{len(found.failures)} tables failed" in found.headline()
 
 
+def test_shards_join_to_the_ranks_of_one_process():
+    engine = Spoiled(sometimes)
+    whole = calibration(engine, tables=9)
+    parts = [calibration(engine, tables=9, shard=f"{k}/2") for k in (2, 1)]
+    joined = sf.validation.SBC.joined(parts)
+    assert joined.failures == whole.failures
+    assert "SBC on 4 tables" in repr(parts[0])
+    for name, ranks in whole.ranks.items():
+        np.testing.assert_array_equal(joined.ranks[name], ranks)
+    np.testing.assert_array_equal(joined.effective, whole.effective)
+    for some in (parts[:1], [*parts, parts[0]]):
+        with pytest.raises(sf.OptionError, match="each shard once"):
+            sf.validation.SBC.joined(some)
+
+
 def test_the_same_seed_gives_the_same_ranks():
     first, again, other = (calibration(tables=16, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(again.ranks["E"], first.ranks["E"])

@@ -157,7 +157,8 @@ def test_a_cache_that_cannot_be_made_is_no_failure(run, tmp_path, environment, h
 
 
 def test_a_run_is_not_compared_with_itself(run, saved, monkeypatch):
-    both = SimpleNamespace(a=Candidate("gopher", 280e9, 300e9), b=Candidate("280B:300B", 280e9, 300e9))
+    same = 280e9, 300e9, 5e23
+    both = SimpleNamespace(a=Candidate("gopher", *same), b=Candidate("280B:300B", *same))
     monkeypatch.setattr(sf, "compare_runs", lambda *_, **__: both)
     assert "same run" in refused(run, "compare", "runs", "gopher", "280B:300B", "--fit", saved)
 

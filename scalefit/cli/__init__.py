@@ -8,9 +8,9 @@ from importlib import import_module
 from scalefit.cli._app import app, main
 
 COMMANDS = (
-    "fit", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare_runs", "compare_laws",
-    "compare_methods", "report", "backtest", "learn_discrepancy", "downstream", "count", "data", "laws", "devices",
-    "schema",
+    "fit", "fit_many", "merge", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare_runs",
+    "compare_laws", "compare_methods", "report", "backtest", "learn_discrepancy", "downstream",
+    "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 for _command in COMMANDS:
     import_module(f"{__name__}.{_command}")

@@ -24,10 +24,11 @@ class Engine(StrEnum):
 
 
 class Outliers(StrEnum):
-    """What becomes of the runs that the published fits of a shipped table leave out."""
+    """What becomes of the runs that the published fits of a shipped table leave out; or which runs are far off."""
 
     DROP = "drop"
     KEEP = "keep"
+    SHOW = "show"
 
 
 class Format(StrEnum):

@@ -24,15 +24,24 @@ def machines_of(accelerator: str | None, mfu: str | None, price: str | None) -> 
     return Machines.read(accelerator, mfu, price)
 
 
-def compute_of(fit: "Fit", family: str | None, rule: str | None, active: str | None) -> "Compute":
-    """How training compute is counted: 6 N D, of the active share, or over a family's shapes by a rule."""
+def compute_of(
+    fit: "Fit", family: str | None, rule: str | None, active: str | None, six_nd: bool = False
+) -> "Compute | None":
+    """How training compute is counted: 6 N D, of the active share, or over a family's shapes by a rule.
+
+    None is as the fit's table shows it.
+    """
     import scalefit as sf
     from scalefit.costs.machines import parse_share
 
     if rule is None:
-        return sf.costs.SixND(parse_share(active)) if active else sf.costs.SixND()
-    if active or not family:
-        raise sf.OptionError("--flop-rule counts over the shapes of a family. Give --family, and leave --active out.")
+        if active:
+            return sf.costs.SixND(parse_share(active))
+        return sf.costs.SixND() if six_nd else None
+    if active or six_nd or not family:
+        raise sf.OptionError(
+            "--flop-rule counts over the shapes of a family. Give --family, and leave --active and --six-nd out."
+        )
     return sf.costs.Counted.of(family, rule, fit.runs.convention or "total")
 
 
@@ -66,6 +75,7 @@ def show(
     units: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Print the caution first, then the answer, its numbers, and what they rest on."""
+    from scalefit._quantities import loss_units
     from scalefit.fits.fit import posterior_name
     from scalefit.text.plans import assumptions_sentence
     from scalefit.units import percent
@@ -74,6 +84,7 @@ def show(
     for paragraph in filter(None, [caution, *words]):
         say(out, f"{paragraph}\n")
     included = posterior_name(assumptions.discrepancy)
+    units = {**loss_units(assumptions.loss_unit), **units}
     print_quantities(out, table, f"{title}; intervals {percent(prob)}, {included}", units)
     say(out, assumptions_sentence(assumptions, prob))
 
@@ -95,6 +106,7 @@ def shared_json(caution: str, words: str | list[str], assumptions: "Assumptions"
     return {
         "prob": prob,
         "discrepancy": assumptions.discrepancy,
+        "loss_unit": assumptions.loss_unit,
         "caution": caution,
         "words": words,
         "health": health_json(assumptions.health),

@@ -22,6 +22,8 @@ def read(runs: str, outliers: str | None = None, **options: Any) -> "Runs":
     given = {name: value for name, value in options.items() if value}
     path = Path(runs)
     shipped = {dataset.name for dataset in sf.datasets.CATALOGUE}
+    if outliers == "show":
+        raise OptionError("--outliers show is for `scalefit fit`. Leave it out.")
     on_disk = is_table(path) or bool(path.suffix) or (path.is_dir() and runs not in shipped)
     if on_disk and outliers:
         raise OptionError(f"--outliers is for shipped tables. Leave rows out of {runs} itself.")

@@ -43,9 +43,18 @@ FitOption = Annotated[
 Params = Annotated[str | None, typer.Option(metavar="COL", help="Column of parameters N.")]
 Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of training tokens D.")]
 Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
-Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss, nats per token.")]
+Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss.")]
+LossUnit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Of the loss: nats, bpb, error, any name; by the column's name else.")
+]
+BytesPerToken = Annotated[
+    float | None, typer.Option(metavar="B", help="Convert bits per byte to nats per token, as with 4.3.")
+]
 Outliers = Annotated[
-    _choices.Outliers | None, typer.Option(help="Of a shipped table: drop (the default) or keep its outliers.")
+    _choices.Outliers | None,
+    typer.Option(
+        help="Show (`scalefit fit`) the runs furthest off; of a shipped table drop (the default) or keep some."
+    ),
 ]
 LawName = Annotated[
     str, typer.Option(metavar="LAW", help="A law, as `scalefit laws` lists them.", autocompletion=_laws)
@@ -64,6 +73,9 @@ FlopRule = Annotated[
 ]
 Active = Annotated[
     str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
+]
+SixNd = Annotated[
+    bool, typer.Option("--six-nd", help="Count compute as 6 N D, whatever compute the table has measured.")
 ]
 MaxParams = Annotated[str | None, typer.Option(metavar="N", help="A cap, for memory or latency, as in 7B.")]
 Accelerator = Annotated[

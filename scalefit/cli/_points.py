@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalefit._intervals import interval
+from scalefit.costs.measured import cost_of_runs
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scalefit.fits.fit import Fit
     from scalefit.laws import Law
 
+STEPS = 30
 COUNTS = {"params", "tokens", "flops"}  # two of them give the third
 
 
@@ -61,9 +63,23 @@ def predictions(
         raise OptionError("predict needs runs, a compute or a table. Give --params and --tokens, --flops, or --runs.")
     if set(columns) == {"flops"} and trades(fit.model.law):
         return _at_optima(fit, columns["flops"], further, discrepancy, prob)
+    if "flops" in columns and len(columns) == 2:
+        columns = _priced(fit, columns)
     if runs is None:
         _check_complete(fit.model.law, {*columns, *further})
     return _at_runs(fit, _joined(columns, further) if runs is None else runs, discrepancy, prob)
+
+
+def _priced(fit: "Fit", columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """N and D of a compute and one of them, as the fit's table prices runs."""
+    columns, cost = _joined(dict(columns), {}), cost_of_runs(fit.runs).averaged()
+    flops = columns["flops"]
+    if "params" in columns:
+        return {"params": columns["params"], "tokens": cost.tokens_for(flops, columns["params"])}
+    params = flops / cost.flops(1.0, columns["tokens"])
+    for _ in range(STEPS):  # compute is about linear in N
+        params = params * flops / cost.flops(params, columns["tokens"])
+    return {"params": params, "tokens": columns["tokens"]}
 
 
 def _check_complete(law: "Law", given: set[str]) -> None:
@@ -98,7 +114,7 @@ def _at_runs(fit: "Fit", source: object, discrepancy: bool, prob: float) -> list
 def _at_optima(
     fit: "Fit", flops: np.ndarray, further: dict[str, float], discrepancy: bool, prob: float
 ) -> list[Prediction]:
-    front = fit.frontier(flops, discrepancy, **further)
+    front = fit.frontier(flops, discrepancy, None, **further)
     loss, one_run = interval(front.loss, prob), interval(fit.add_noise(front.loss, discrepancy=discrepancy), prob)
     params, tokens = interval(front.params, prob), interval(front.tokens, prob)
     return [

@@ -73,13 +73,13 @@ def print_quantities(
     out: "Console", table: "pd.DataFrame", title: str, units: Mapping[str, str] = MappingProxyType({})
 ) -> None:
     """Print a table of quantities, one a row, each in its unit: that of `units`, or that of its name."""
-    from scalefit._quantities import quantity
+    from scalefit._quantities import quantity, unit_in
 
     if "r_hat" in table and table["r_hat"].isna().all():
         table = table.drop(columns="r_hat")  # there is none of one weighted sample
     rows = []
     for row, values in table.iterrows():
-        unit = quantity(str(row), units.get(str(row))).unit
+        unit = quantity(str(row), unit_in(units, str(row))).unit
         rows.append([str(row), *(_cell(value, unit, str(column)) for column, value in values.items())])
     print_grid(out, [str(table.index.name or ""), *map(str, table.columns)], rows, title)
 

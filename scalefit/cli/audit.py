@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._decisions import end, further_inputs, shared_json
+from scalefit.cli._decisions import compute_of, end, further_inputs, shared_json
 from scalefit.cli._files import check_picture, open_fit, save_picture
 from scalefit.cli._show import console, interval_cell, print_grid, print_json, say
 
@@ -25,6 +25,7 @@ def audit(
     ] = None,
     fit: options.FitOption = None,
     given: options.Inputs = None,
+    six_nd: options.SixNd = False,
     law_only: options.LawOnly = False,
     plot: options.Plot = None,
     prob: options.Prob = 0.9,
@@ -41,7 +42,8 @@ def audit(
     asked = [read_model(each) for each in _paired(models)] if models else None
     fitted = open_fit(fit, quiet=as_json)
     inputs = further_inputs(given, fitted.model.law)
-    found = sf.audit(fitted, asked, discrepancy=False if law_only else None, **inputs)
+    priced = compute_of(fitted, None, None, None, six_nd)
+    found = sf.audit(fitted, asked, cost=priced, discrepancy=False if law_only else None, **inputs)
     if plot:
         save_picture(plots.audit(fitted, found, prob), plot)
     caution = caution_about([(model.params, model.tokens) for model in found.models], found.assumptions)
@@ -69,6 +71,7 @@ def _print(out: "Console", found: "Audit", prob: float) -> None:
     from scalefit._intervals import interval
     from scalefit._quantities import ratio
     from scalefit.fits.fit import posterior_name
+    from scalefit.loss_units import short
     from scalefit.text.phrases import at_least_none
     from scalefit.units import format_count, format_flops, percent
 
@@ -86,7 +89,8 @@ def _print(out: "Console", found: "Audit", prob: float) -> None:
         row = [model.name, format_count(model.params), format_count(model.tokens)]
         row += [f"{per:,.{0 if per > 10 else 2}f}", format_flops(float(found.flops[i]))]
         rows.append([*row, *(interval_cell(ends[name][:, i], form) for name, form in forms.items())])
-    header = ["model", "params", "tokens", "D/N", "FLOP", "optimal N", "D/N over\noptimum", "nats\ngiven up"]
+    unit = short(found.assumptions.loss_unit)
+    header = ["model", "params", "tokens", "D/N", "FLOP", "optimal N", "D/N over\noptimum", f"{unit}\ngiven up"]
     header += ["compute\nwasted", "inference\nimplied"]
     included = posterior_name(found.assumptions.discrepancy)
     print_grid(out, header, rows, f"medians over intervals {percent(prob)}, {included}")

@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import compare
-from scalefit.cli._decisions import end, further_inputs, machines_of, show, show_json
+from scalefit.cli._decisions import compute_of, end, further_inputs, machines_of, show, show_json
 from scalefit.cli._files import open_fit
 from scalefit.errors import QuestionError
 
@@ -27,6 +27,7 @@ def compare_runs(
     mfu: options.Mfu = None,
     price: options.Price = None,
     given: options.Inputs = None,
+    six_nd: options.SixNd = False,
     law_only: options.LawOnly = False,
     prob: options.Prob = 0.9,
     as_json: options.Json = False,
@@ -38,8 +39,9 @@ def compare_runs(
     machines = machines_of(accelerator, mfu, price)
     first = open_fit(fit, quiet=as_json)
     asked: Any = first if fit_b is None else (first, open_fit(fit_b, quiet=as_json))
-    shared = {"discrepancy": False if law_only else None, **further_inputs(given, first.model.law)}
-    found = sf.compare_runs(asked, a, b, gains=(gain_a, gain_b), machines=machines, **shared)  # type: ignore[arg-type]
+    shared: dict[str, Any] = {"discrepancy": False if law_only else None, **further_inputs(given, first.model.law)}
+    shared["cost"] = compute_of(first, None, None, None, six_nd)
+    found = sf.compare_runs(asked, a, b, gains=(gain_a, gain_b), machines=machines, **shared)
     one, other = ((each.params, each.tokens, each.gain) for each in (found.a, found.b))
     if one == other and fit_b is None:
         raise QuestionError(f"A and B are the same run, {found.a.name}. Name two different runs.")

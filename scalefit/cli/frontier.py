@@ -6,7 +6,7 @@ import typer
 
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
-from scalefit.cli._decisions import end, further_inputs
+from scalefit.cli._decisions import compute_of, end, further_inputs
 from scalefit.cli._files import check_picture, open_fit, save_picture
 from scalefit.cli._show import console, health_json, interval_cell, print_grid, print_json, rows_json, say
 
@@ -29,6 +29,7 @@ def frontier(
         ),
     ] = None,
     given: options.Inputs = None,
+    six_nd: options.SixNd = False,
     law_only: options.LawOnly = False,
     plot: options.Plot = None,
     prob: options.Prob = 0.9,
@@ -37,7 +38,7 @@ def frontier(
     """Optimal parameters, tokens and loss along compute."""
     import numpy as np
 
-    from scalefit.text.fits import caution, health_sentence, search_sentence
+    from scalefit.text.fits import caution, health_sentence, rule_sentence, search_sentence
     from scalefit.units import parse_budgets
 
     check_picture(plot, fit)
@@ -45,14 +46,16 @@ def frontier(
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
     shared: dict[str, Any] = {"discrepancy": False if law_only else None, **further_inputs(given, fitted.model.law)}
+    shared["cost"] = compute_of(fitted, None, None, None, six_nd)
     front = fitted.frontier(wanted, **shared)
     doubt, evidence = health_sentence(fitted.health), fitted.model.evidence
     ends = [caution(end, fitted.compute_range, front.discrepancy, evidence) for end in (wanted.min(), wanted.max())]
-    words = " ".join(filter(None, dict.fromkeys([search_sentence(front.unconverged), *ends])))
+    words = " ".join(filter(None, dict.fromkeys([search_sentence(front.unconverged), *ends, rule_sentence(front)])))
     if plot:
         _draw(fitted, wanted, prob, shared, plot)
     if as_json:
         document: dict[str, Any] = {"prob": prob, "discrepancy": front.discrepancy, "largest_run": largest}
+        document |= {"loss_unit": front.loss_unit, "rule": front.rule}
         document |= {"health": health_json(fitted.health), "caution": " ".join(filter(None, [doubt, words]))}
         print_json({**document, "frontier": rows_json(front.summary(prob), "flops")})
     else:
@@ -89,4 +92,6 @@ def _print(out: "Console", front: "Frontier", prob: float) -> None:
         for index, flops in enumerate(front.flops)
     ]
     title = f"compute-optimal frontier; medians over intervals {percent(prob)}, {posterior_name(front.discrepancy)}"
-    print_grid(out, ["flops", *forms], rows, title)
+    header = ["flops", *forms]
+    header[-1] += f",\n{front.loss_unit}"
+    print_grid(out, header, rows, title)

@@ -30,6 +30,7 @@ def lifetime(
     family: options.Family = None,
     flop_rule: options.FlopRule = None,
     active: options.Active = None,
+    six_nd: options.SixNd = False,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
     plot: options.Plot = None,
@@ -48,7 +49,7 @@ def lifetime(
     check_picture(plot, fit)
     machines, served = machines_of(accelerator, mfu, price), read_amount(inference_tokens, "--inference-tokens")
     fitted = open_fit(fit, quiet=as_json)
-    compute = compute_of(fitted, family, flop_rule, active)
+    compute = compute_of(fitted, family, flop_rule, active, six_nd)
     cost = sf.costs.Lifetime(served, compute=compute)
     if money or serving_mfu:
         serving = machines_of(accelerator, serving_mfu or mfu, price)

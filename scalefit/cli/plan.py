@@ -39,6 +39,7 @@ def plan(
     family: options.Family = None,
     flop_rule: options.FlopRule = None,
     active: options.Active = None,
+    six_nd: options.SixNd = False,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
     rules_of_thumb: Annotated[
@@ -49,7 +50,7 @@ def plan(
 ) -> None:
     """The allocation of least expected loss for a budget.
 
-    Its regret is what uncertainty about the optimum costs, in nats, compute and money.
+    Its regret is what uncertainty about the optimum costs, in loss, compute and money.
     """
     import scalefit as sf
     from scalefit.costs.uncertain import read_amount
@@ -58,14 +59,15 @@ def plan(
     machines, fitted = machines_of(accelerator, mfu, price), open_fit(fit, quiet=as_json)
     inputs = further_inputs(given, fitted.model.law)
     unique = unique_tokens or inputs.pop("unique_tokens", None)
-    cost: sf.costs.Cost = (compute := compute_of(fitted, family, flop_rule, active))
+    cost: sf.costs.Cost | None = (compute := compute_of(fitted, family, flop_rule, active, six_nd))
     if inference_tokens:
         cost = sf.costs.Lifetime(read_amount(inference_tokens, "--inference-tokens"), compute=compute)
     limits: dict[str, Any] = {"params": params, "tokens": tokens, "max_params": max_params, "overtrain": overtrain}
     limits |= {"unique_tokens": unique, "risk": risk, "family": family}
     shared: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}
     answer = sf.plan(fitted, budget, cost=cost, machines=machines, **limits, **shared)
-    thumb = sf.rules_of_thumb(fitted, answer.flops, machines=answer.machines, **shared) if rules_of_thumb else None
+    same: dict[str, Any] = {"machines": answer.machines, "cost": compute, **shared}
+    thumb = sf.rules_of_thumb(fitted, answer.flops, **same) if rules_of_thumb else None
     words = [text.plan_paragraph(answer, prob), text.deployment_sentence(answer), text.data_wall_sentence(answer)]
     words.append(text.bill_sentence(answer.machines, answer.flops))
     caution = text.caution_about([(answer.params, answer.tokens)], answer.assumptions)
@@ -99,6 +101,7 @@ def _document(answer: "Plan", thumb: "RulesOfThumb | None", prob: float) -> dict
 
 def _print_rules(thumb: "RulesOfThumb", prob: float) -> None:
     from scalefit._quantities import write
+    from scalefit.loss_units import short
     from scalefit.text.commands import KAPLAN_COUNTS
     from scalefit.units import percent
 
@@ -107,7 +110,14 @@ def _print_rules(thumb: "RulesOfThumb", prob: float) -> None:
         cells = [write(row["params", ""], "parameters"), write(row["tokens", ""], "tokens")]
         cells += [f"{row['regret', 'mean']:.4f}", interval_cell(row["wasted_compute"], "{:.1%}".format)]
         rows.append([str(rule), *cells, write(row["wasted_money", "mean"], "$")])
-    header = ["rule of thumb", "params", "tokens", "regret,\nnats", "compute\nwasted", "money\nwasted"]
+    header = [
+        "rule of thumb",
+        "params",
+        "tokens",
+        f"regret,\n{short(thumb.assumptions.loss_unit)}",
+        "compute\nwasted",
+        "money\nwasted",
+    ]
     out, title = console(), f"\nthe same training compute by rules of thumb; means, intervals {percent(prob)}"
     print_grid(out, header, rows, title)
     say(out, KAPLAN_COUNTS)

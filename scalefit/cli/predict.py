@@ -49,16 +49,19 @@ def predict(
     resting = included_sentence(fitted, discrepancy, prob)
     if as_json:
         document: dict[str, Any] = {"prob": prob, "discrepancy": discrepancy, "caution": caution}
+        document["loss_unit"] = fitted.runs.unit
         document |= {"health": health_json(fitted.health), "assumptions": resting}
         print_json({**document, "predictions": [_document(each) for each in found]})
     else:
         out = console()
         words = [
-            prediction_sentence(each.inputs, each.loss, each.one_run, prob) for each in found[:1] if len(found) == 1
+            prediction_sentence(each.inputs, each.loss, each.one_run, prob, fitted.runs.unit)
+            for each in found[:1]
+            if len(found) == 1
         ]
         for paragraph in filter(None, [caution, *words]):
             say(out, f"{paragraph}\n")
-        _print(out, found, prob, discrepancy)
+        _print(out, found, prob, discrepancy, fitted.runs.unit)
         say(out, resting)
     end(fitted.health)
 
@@ -69,7 +72,7 @@ def _document(found: "Prediction") -> dict[str, Any]:
     return {"inputs": found.inputs, "optimum": optimum or None, **losses}
 
 
-def _print(out: "Console", found: list["Prediction"], prob: float, discrepancy: bool) -> None:
+def _print(out: "Console", found: list["Prediction"], prob: float, discrepancy: bool, unit: str) -> None:
     """One row a prediction: its inputs, the optimum where there is one, and both losses."""
     from scalefit._quantities import quantity, write
     from scalefit.fits.fit import posterior_name
@@ -87,5 +90,5 @@ def _print(out: "Console", found: list["Prediction"], prob: float, discrepancy: 
         for each in found
     ]
     header = [*first.inputs, *(f"optimal {name}" for name in first.optimum), "expected loss", "loss of one run"]
-    title = f"loss in nats per token; medians over intervals {percent(prob)}, {posterior_name(discrepancy)}"
+    title = f"loss in {unit}; medians over intervals {percent(prob)}, {posterior_name(discrepancy)}"
     print_grid(out, header, rows, title, left=0)

@@ -13,7 +13,7 @@ from scalefit.cli._files import open_fit
 @app.command()
 def target(
     fit: options.FitArgument,
-    loss: Annotated[str, typer.Option(metavar="L", help="The loss to reach, nats per token.")],
+    loss: Annotated[str, typer.Option(metavar="L", help="The loss to reach, in the unit of the table.")],
     confidence: Annotated[float, typer.Option(help="Probability of reaching it with the second plan.")] = 0.9,
     max_params: options.MaxParams = None,
     accelerator: options.Accelerator = None,
@@ -22,6 +22,7 @@ def target(
     family: options.Family = None,
     flop_rule: options.FlopRule = None,
     active: options.Active = None,
+    six_nd: options.SixNd = False,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
     prob: options.Prob = 0.9,
@@ -39,7 +40,7 @@ def target(
     machines, fitted = machines_of(accelerator, mfu, price), open_fit(fit, quiet=as_json)
     wanted: dict[str, Any] = {"confidence": confidence, "machines": machines, "max_params": max_params}
     wanted |= {"discrepancy": False if law_only else None, **further_inputs(given, fitted.model.law)}
-    found = sf.target(fitted, loss, cost=compute_of(fitted, family, flop_rule, active), **wanted)
+    found = sf.target(fitted, loss, cost=compute_of(fitted, family, flop_rule, active, six_nd), **wanted)
     flops = float(found.cost.flops(found.sure.params, found.sure.tokens))
     lead = "safer" if confidence >= 0.5 else "riskier"
     words = [target_paragraph(found, prob), f"The {lead} plan: {bill_sentence(machines, flops)}"]

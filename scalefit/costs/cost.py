@@ -1,4 +1,4 @@
-"""What a run costs, in FLOP or money: every cost here is linear in tokens, `per_token(N) D + serving(N)`.
+"""What a run costs, in FLOP or money: `per_token(N) D (D/D_0)^r + serving(N)`, nearly always with r = 0.
 
 A cost is a frozen, hashable dataclass of numbers, and a JAX pytree of the same: programs compiled once serve every
 price and every volume of inference.
@@ -29,7 +29,7 @@ class Cost(ABC):
 
     @abstractmethod
     def per_token(self, params: Any) -> Any:
-        """Cost of training on one token.
+        """Cost of training on one token, of D_0 where that matters.
 
         Parameters
         ----------
@@ -41,6 +41,11 @@ class Cost(ABC):
         float or array
             The cost, in `unit`s.
         """
+
+    @property
+    @abstractmethod
+    def growth(self) -> tuple[Any, Any]:
+        """r and D_0: the cost of a token grows by (D/D_0)^r with the tokens trained on. (0, 1): it does not."""
 
     @abstractmethod
     def serving(self, params: Any) -> Any:
@@ -90,7 +95,10 @@ class Cost(ABC):
         float or array
             The cost, in `unit`s.
         """
-        return self.per_token(params) * tokens
+        power, middle = self.growth
+        if _is_zero(power):
+            return self.per_token(params) * tokens
+        return self.per_token(params) * middle * (tokens / middle) ** (1 + power)  # endless tokens cost without end
 
     @final
     def total(self, params: Any, tokens: Any) -> Any:
@@ -124,7 +132,11 @@ class Cost(ABC):
         float or array
             Tokens D, not positive where the budget leaves no room.
         """
-        return (budget - self.serving(params)) / self.per_token(params)
+        straight = (budget - self.serving(params)) / self.per_token(params)
+        power, middle = self.growth
+        if _is_zero(power):
+            return straight
+        return (2.0 * (straight > 0) - 1.0) * (abs(straight) * middle**power) ** (1 / (1 + power))
 
     @final
     def log_tokens_for(self, log_budget: Any, log_params: Any) -> Any:
@@ -145,6 +157,9 @@ class Cost(ABC):
         params = jnp.exp(log_params)
         left = 1.0 - self.serving(params) * jnp.exp(-log_budget)
         log_tokens = log_budget + jnp.log(jnp.where(left > 0, left, 1.0)) - jnp.log(self.per_token(params))
+        power, middle = self.growth
+        if not _is_zero(power):
+            log_tokens = (log_tokens + power * jnp.log(middle)) / (1 + power)
         return jnp.where((left > 0) & (log_tokens > 0), log_tokens, 0.0)
 
     @final
@@ -167,12 +182,22 @@ class Cost(ABC):
 
     @final
     def averaged(self) -> Self:
-        """The same cost at the expectation of every uncertain amount: enough to decide, for it enters linearly."""
+        """The same cost at the expectation of every uncertain amount."""
         return self._with(expected)
+
+    @final
+    @property
+    def axes(self) -> int | None:
+        """The axis of draws for `jax.vmap`: 0 of a cost that is `sampled`, None of one of numbers."""
+        return 0 if any(jnp.ndim(leaf) for leaf in jax.tree.leaves(self)) else None
 
     @final
     def _with(self, change: Callable[[Any], Any]) -> Self:
         return jax.tree.map(change, self, is_leaf=lambda value: isinstance(value, Between))
+
+
+def _is_zero(power: Any) -> bool:
+    return isinstance(power, float | int) and power == 0
 
 
 class Compute(Cost):
@@ -201,6 +226,8 @@ class SixND(Compute):
     ----------
     active
         The share of the N parameters that a token meets, of a mixture of experts whose N counts them all.
+    measured
+        Compute over 6 N D, where runs measured it to be the same in all.
 
     Raises
     ------
@@ -213,6 +240,13 @@ class SixND(Compute):
     """
 
     active: Any = 1.0
+    measured: Any = 1.0
+    growth: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    @property
+    def times(self) -> Any:
+        """Compute over 6 N D."""
+        return self.active * self.measured
 
     def __post_init__(self) -> None:
         # JAX builds trees of placeholders with this class too.
@@ -220,9 +254,11 @@ class SixND(Compute):
             raise OptionError(f"an active share of {self.active:g} is out of range. Give a share, as in 28%.")
 
     def per_token(self, params: Any) -> Any:
-        """FLOP of training on one token: 6 N of the active parameters."""
-        return FLOPS_PER_PARAM_TOKEN * self.active * params
+        """FLOP of training on one token: 6 N of the active parameters, times what was measured."""
+        return FLOPS_PER_PARAM_TOKEN * self.times * params
 
     def describe(self) -> str:
-        """The formula, and the active share where it is not 1."""
-        return "C = 6 N D" if self.active == 1.0 else f"C = 6 N D of the {percent(self.active)} of N that are active"
+        """The formula, the active share where it is not 1, and what was measured."""
+        times = "" if self.measured == 1.0 else f"{self.measured:.3g} x "
+        share = "" if self.active == 1.0 else f" of the {percent(self.active)} of N that are active"
+        return f"C = {times}6 N D{share}{', as measured in its runs' if times else ''}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import log
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,7 @@ class Counted(Compute):
     log_params: tuple[float, ...]
     log_per_param: tuple[float, ...]
     about: str
+    growth: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     @classmethod
     def of(

@@ -1,6 +1,6 @@
 """Lifetime: the cost of training a model and of serving it, in FLOP or money."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, final
 
@@ -32,7 +32,8 @@ class Lifetime(Cost):
     unit
         "FLOP" or "$".
     compute
-        Compute of training, of which a forward pass takes a third.
+        Compute of training, of which a forward pass takes a third; None is 6 N D, and in an answer from a fit the
+        compute that its table shows.
 
     References
     ----------
@@ -43,7 +44,17 @@ class Lifetime(Cost):
     generated: Amount = 0.0
     prices: tuple[Any, Any, Any] = (1.0, 1.0, 1.0)
     unit: str = "FLOP"
-    compute: Compute = field(default_factory=SixND)
+    compute: Compute | None = None
+
+    @property
+    def of_training(self) -> Compute:
+        """Compute of training, 6 N D where none is given."""
+        return SixND() if self.compute is None else self.compute
+
+    @property
+    def growth(self) -> tuple[Any, Any]:
+        """That of the compute."""
+        return self.of_training.growth
 
     @classmethod
     def in_money(
@@ -77,26 +88,25 @@ class Lifetime(Cost):
         serving = serving or training
         generating = generating or serving
         prices = (training.price_per_flop, serving.price_per_flop, generating.price_per_flop)
-        return cls(tokens, generated, prices, "$", compute or SixND())
+        return cls(tokens, generated, prices, "$", compute)
 
     def per_token(self, params: Any) -> Any:
         """Cost of training on one token: its FLOP at the price of training."""
-        return self.compute.per_token(params) * self.prices[0]
+        return self.of_training.per_token(params) * self.prices[0]
 
     def serving(self, params: Any) -> Any:
         """Cost of inference: a forward pass for every token, at the price of processing or of generating."""
         priced_tokens = self.prices[1] * self.tokens + self.prices[2] * self.generated
-        return FORWARD * self.compute.per_token(params) * priced_tokens
+        return FORWARD * self.of_training.per_token(params) * priced_tokens
 
     def flops(self, params: Any, tokens: Any) -> Any:
         """Compute of training in FLOP, whatever its price."""
-        return self.compute.flops(params, tokens)
+        return self.of_training.flops(params, tokens)
 
     def describe(self) -> str:
         """The formula, and how many tokens are served."""
         served = describe_amount(self.tokens)
         served += f" processed and {describe_amount(self.generated)} generated" if expected(self.generated) else ""
-        formula = (
-            "C = 6 N D + 2 N T" if self.compute == SixND() else f"{self.compute.describe()}, and forward passes for T"
-        )
+        plain = self.of_training == SixND()
+        formula = "C = 6 N D + 2 N T" if plain else f"{self.of_training.describe()}, and forward passes for T"
         return f"{formula}{' in money' if self.unit != 'FLOP' else ''}, T = {served} tokens served"

@@ -3,10 +3,13 @@
 Checks of the table come first, then those of the model on it, then those of the draws: causes before what they cause.
 """
 
+import numpy as np
+
 from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
 from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
 from scalefit.diagnostics.misfit import check_misfit
+from scalefit.diagnostics.prior_conflict import check_prior_conflict
 from scalefit.diagnostics.rows import check_rows
 from scalefit.diagnostics.sampler import check_chains, check_sampler, check_search
 from scalefit.model.model import BoundModel
@@ -33,7 +36,13 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
     Health
         The checks and their verdict.
     """
-    table = (*check_design(bound), *check_rows(bound.runs), *check_misfit(bound, draws), *check_search(stats, kind))
+    table = (
+        *check_design(bound),
+        *check_rows(bound.runs),
+        *check_misfit(bound, draws),
+        *check_prior_conflict(bound, draws, kind),
+        *check_search(stats, kind),
+    )
     if kind != "posterior":
         return Health(table)
     learned = (
@@ -41,7 +50,10 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
         *check_tails(draws),
         *check_discrepancy_prior(bound.model, draws),
     )
-    return Health((*table, *learned, *check_chains({**draws, **derived}, stats), *check_sampler(stats)))
+    free = bound.model.free
+    # What is fixed, or follows from that alone, has no chains; a free parameter that is stuck has.
+    moving = {name: values for name, values in {**draws, **derived}.items() if name in free or np.ptp(values) > 0}
+    return Health((*table, *learned, *check_chains(moving, stats), *check_sampler(stats)))
 
 
 def assess_chains(draws: Draws, stats: Stats) -> Health:

@@ -14,7 +14,7 @@ from scalefit.model.data import Theta
 from scalefit.model.model import BoundModel, Model
 
 MOST_OF_PRIOR = 0.5  # of the width of a prior that a posterior may have
-LEAST_NU = 1.0
+LEAST_NU = 1.2  # beside that of the prior, 1
 FAR_OFF = 3.0  # standard deviations
 PRIOR_DRAWS = 4000
 
@@ -41,7 +41,12 @@ def check_learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[
         prior = {name: np.asarray(values) for name, values in _prior_draws(bound.model).items()}
     prior |= {name: values for name, values in law.derived(prior).items() if name in derived}
     posterior = {**bound.to_unit(dict(draws)), **derived}
-    ratios = {name: _width(posterior[name]) / _width(prior[name]) for name in prior}
+    # Of what is fixed there is nothing to learn; a prior that a user gave is meant to be rested on.
+    given = {name for name, _ in (bound.stated or bound.model).priors}
+    asked = [p.name for p in law.params() if p.name not in given] if given else list(prior)
+    ratios = {name: _width(posterior[name]) / width for name in asked if (width := _width(prior[name])) > 0}
+    if not ratios:
+        return []
     worst = max(ratios, key=ratios.__getitem__)
     if ratios[worst] <= MOST_OF_PRIOR:
         sentence = f"the widest posterior, of {worst}, is {ratios[worst]:.0%} as wide as its prior."
@@ -98,7 +103,8 @@ def check_discrepancy_prior(model: Model, draws: Draws) -> Iterable[Check]:
     if found is None or found.exponent is None:
         return
     middle, spread = found.exponent
-    for name in model.discrepancy_priors:
+    given = dict(model.priors)
+    for name in (name for name in model.discrepancy_priors if name not in given):
         log_draws = np.log(draws[name])
         off = float(abs(np.median(log_draws) - np.log(middle)) / np.hypot(spread, log_draws.std()))
         sentence = (

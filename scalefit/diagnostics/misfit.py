@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float
 
 from scalefit.diagnostics.checks import Check, Draws, grade
 from scalefit.diagnostics.explained import Explained, components_of, explained
+from scalefit.diagnostics.far_runs import FarRuns, is_few, of_draws
 from scalefit.diagnostics.floor import check_floor
 from scalefit.diagnostics.predictive import check_predictive
-from scalefit.diagnostics.residuals import NU, residuals_of
+from scalefit.diagnostics.residuals import residuals_of
 from scalefit.diagnostics.rows import percent, row_names
 from scalefit.model.model import BoundModel
 from scalefit.units import format_count, format_flops
@@ -23,10 +24,8 @@ from scalefit.units import format_count, format_flops
 TREND_ALARM, LEVEL_ALARM = 0.002, 0.005  # familywise p, Bonferroni's, by which the second is the more careful
 LEAST_SHIFT, LEAST_TREND = 0.008, 0.002  # of the loss, below which a shift of level or a trend is no alarm
 MOST_NOISE = 0.02  # of the loss
-FAR_P, LEAST_FAR = 0.01, 0.015  # familywise p under the noise, and share of the loss, of runs that are named
 APART, APART_SHARE, SMALLEST_PART = 4.0, 0.03, 0.15  # Ashman's D, distance in ln loss, share of the runs
 SIZES, CUTS, FEWEST = 14, 24, 4  # groups of like size, places of a shift, runs on each side of it
-SPARE = 6  # runs beyond the law's parameters, below which nothing is tested
 
 
 class Axis(NamedTuple):
@@ -53,10 +52,11 @@ def check_misfit(bound: BoundModel, draws: Draws) -> Iterator[Check]:
     Yields
     ------
     Check
-        "trend", "level", "noise", "populations", "far runs", "floor", and those of `check_predictive`; none for a
-        table with hardly more runs than parameters.
+        "trend", "level", "noise", "populations", "far runs", "floor", and those of `check_predictive`; of a table with
+        hardly more runs than parameters "far runs" alone.
     """
-    if len(bound.runs) < len(bound.model.law_space.names) + SPARE:
+    if is_few(bound):
+        yield of_draws(bound, draws).check(bound.runs)
         return
     residuals = residuals_of(bound, draws)
     if not (np.isfinite(residuals.off).all() and np.isfinite(residuals.slopes).all()):
@@ -68,7 +68,7 @@ def check_misfit(bound: BoundModel, draws: Draws) -> Iterator[Check]:
     yield check_level(found, axes)
     yield check_noise(found)
     yield check_populations(found)
-    yield check_far_runs(found)
+    yield FarRuns.of(found).check(bound.runs)
     yield from check_floor(bound, found)
     yield from check_predictive(found, axes)
 
@@ -230,27 +230,6 @@ def check_populations(found: Explained) -> Check:
         f"the smaller group is {row_names(found.of.rows, fewer)}. Fit the groups apart."
     )
     return Check("populations", "review", float(apart[i]), sentence)
-
-
-def check_far_runs(found: Explained) -> Check:
-    """Check that no run lies further from the model than its noise explains, and name those that do, worst first."""
-    from scipy.special import stdtrit
-
-    off, rows = np.abs(found.left), found.of.rows + 1
-    limit = float(stdtrit(NU, 1 - FAR_P / 2 / len(off)))
-    far = (off > limit * found.sigma) & (off > LEAST_FAR)
-    order = np.argsort(-off, kind="stable")
-    worst = float(off[order[0]] / found.sigma)
-    if not far.any():
-        sentence = f"row {rows[order[0]]} lies furthest off the model, by {found.left[order[0]]:+.1%}."
-        return Check("far runs", "ok", worst, sentence)
-    named = ", ".join(f"row {rows[i]} ({found.left[i]:+.1%})" for i in order[: min(5, far.sum())])
-    more = f" and {far.sum() - 5} more" if far.sum() > 5 else ""
-    sentence = (
-        f"the noise of {percent(found.sigma)} does not explain how far off the model these runs lie: {named}{more}. "
-        "Check these runs, and remove those that diverged or were not finished."
-    )
-    return Check("far runs", "review", worst, sentence)
 
 
 def _standard(values: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:

@@ -50,7 +50,7 @@ class Residuals:
     width: Float[np.ndarray, " param"]
 
 
-def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
+def residuals_of(bound: BoundModel, draws: Draws, part: int = 0) -> Residuals:
     """Residuals of the law at the mode next to the median of the draws.
 
     Parameters
@@ -59,6 +59,8 @@ def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
         The model bound to its table.
     draws
         Raw parameters, name -> (chain, draw).
+    part
+        Of a table of more than `MANY` runs, which of its interleaved parts.
     """
     model, count = bound.model, len(bound.runs)
     names = model.law_space.names
@@ -67,13 +69,13 @@ def residuals_of(bound: BoundModel, draws: Draws) -> Residuals:
         data = bound.data
         z = {name: np.asarray(value) for name, value in model.law_space.unconstrain(middle).items()}
         start = np.array([z[name] for name in names])
-        mode, log_mean, slopes, width, reducible = _polished(model, data, start, count)
+        mode, log_mean, slopes, width = _polished(model, data, start, count)
     off = np.asarray(data.log_loss, dtype=float)[:count] - log_mean
     rows = np.arange(count)
     if count > MANY:
-        rows = np.sort(np.argsort(bound.runs.loss, kind="stable")[:: -(-count // MANY)])
+        rows = np.sort(np.argsort(bound.runs.loss, kind="stable")[part :: -(-count // MANY)])
     at = places(bound.runs, model)[rows]
-    return Residuals(rows, at, off[rows], slopes[rows], reducible[rows], mode, width)
+    return Residuals(rows, at, off[rows], slopes[rows], np.ones(len(rows)), mode, width)
 
 
 def places(runs: Runs, model: Model) -> Float[np.ndarray, "run 2"]:
@@ -90,12 +92,11 @@ def irls_weight(scaled: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
 
 
 def _polished(model: Model, data: Data, z: Float[np.ndarray, " param"], count: int) -> tuple[Any, ...]:
-    """The mode a few IRLS steps from `z`; the law's ln loss and slopes, prior widths, and reducible shares there."""
+    """The mode a few IRLS steps from `z`, and the law's ln loss, slopes and prior widths there."""
     log_loss = np.asarray(data.log_loss, dtype=float)[:count]
     best: tuple[Any, ...] = ()
     for _ in range(POLISH):
-        found = (np.asarray(each, dtype=float) for each in law_and_slopes(model, data, z))
-        log_mean, slopes, width, reducible = found
+        log_mean, slopes, width = (np.asarray(each, dtype=float) for each in law_and_slopes(model, data, z))
         log_mean, slopes = log_mean[:count], slopes[:count]
         off = log_loss - log_mean
         size = max(1.4826 * float(np.median(np.abs(off))), 1e-9)
@@ -103,7 +104,7 @@ def _polished(model: Model, data: Data, z: Float[np.ndarray, " param"], count: i
             z = (best[1] + z) / 2
             continue
         done = best and size > LEAST_GAIN * best[0]
-        best = size, z, log_mean, slopes, width, reducible[:count]
+        best = size, z, log_mean, slopes, width
         if done:
             break
         weighted = slopes * irls_weight(off / size)[:, None]
@@ -115,9 +116,8 @@ def _polished(model: Model, data: Data, z: Float[np.ndarray, " param"], count: i
 @cached_jit("model")
 def law_and_slopes(
     model: Model, data: Data, z: Float[Array | np.ndarray, " param"]
-) -> tuple[Float[Array, " run"], Float[Array, "run param"], Float[Array, " param"], Float[Array, " run"]]:
-    """ln loss of every run by the law with unconstrained parameters `z`, its derivatives, the priors' widths, and the
-    share of each loss that lies above the law's floor.
+) -> tuple[Float[Array, " run"], Float[Array, "run param"], Float[Array, " param"]]:
+    """ln loss of every run by the law with unconstrained parameters `z`, its derivatives, and the priors' widths.
 
     The width is the standard deviation of a normal prior with the same quartiles, on the whole real line; derivatives
     are by parameters in units of it.
@@ -128,10 +128,8 @@ def law_and_slopes(
         theta: Theta = space.constrain(space.unflatten(z))
         return model.log_mean(theta, data.x)
 
-    quartiles = {p.name: p.prior.quantile(np.array([0.25, 0.75])) for p in space.params}
+    quartiles = {name: prior.quantile(np.array([0.25, 0.75])) for name, prior in space.priors.items()}
     ends = space.flatten(space.unconstrain(quartiles))
     z = jnp.asarray(z, data.log_loss.dtype)
     width = ((ends[1] - ends[0]) / 1.349).astype(z.dtype)
-    at_mode = log_mean(z)
-    reducible = jnp.maximum(1 - model.law.floor(space.constrain(space.unflatten(z))) * jnp.exp(-at_mode), 1e-3)
-    return at_mode, jax.jacfwd(log_mean)(z) * width, width, reducible
+    return log_mean(z), jax.jacfwd(log_mean)(z) * width, width

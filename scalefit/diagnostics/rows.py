@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from scalefit.diagnostics.checks import Check
+from scalefit.errors import shortened
 from scalefit.runs import Runs
 from scalefit.units import format_count
 
 SHOWN = 6
+LABELS = ("name", "run", "run_name", "run_id", "id", "label")
+LONGEST_LABEL = 40
 ALIKE = 0.02  # in ln tokens
 SURE = 3.5  # standard errors of a slope
 FEWEST_PAIRS = 5
@@ -92,6 +95,19 @@ def row_names(rows: Any, which: Any) -> str:
     if more:
         return f"rows {', '.join([*others, last])} and {more} more"
     return f"rows {', '.join(others)} and {last}" if others else f"row {last}"
+
+
+def label_column(runs: Runs) -> str | None:
+    """The text column by which rows are known: the first whose values are all different, those of `LABELS` before."""
+    texts = [name for name, values in runs.columns.items() if values.dtype.kind == "U"]
+    own = [name for name in texts if len(np.unique(runs[name])) == len(runs)]
+    return min(own, key=lambda name: (name.lower() not in LABELS, own.index(name)), default=None)
+
+
+def row_label(runs: Runs, row: int) -> str:
+    """A row in words, counted from 1, with its label where the table has labels."""
+    column = label_column(runs)
+    return f"row {row + 1}" + (f" {shortened(str(runs[column][row]), LONGEST_LABEL)}" if column else "")
 
 
 def percent(share: float) -> str:

@@ -2,16 +2,22 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scalefit._quantities import loss_units
 from scalefit.diagnostics.checks import Health
+from scalefit.diagnostics.far_runs import FarRuns, far_runs, residual_table
 from scalefit.errors import QuestionError
 from scalefit.frontier.optimum import trades
+from scalefit.loss_units import of_loss
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
 from scalefit.sampling.discrepancy_posterior import DiscrepancyPosterior, sample_discrepancy_posterior
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["posterior", "bootstrap", "point"]
 
@@ -23,7 +29,7 @@ class Draws:
     Parameters
     ----------
     draws
-        Name -> (chain, draw): parameters of law and noise in raw units (counts, nats per token), law only.
+        Name -> (chain, draw): parameters of law and noise in raw units (counts, the table's unit of loss), law only.
     kind
         "posterior", "bootstrap" or "point" (one draw).
     model
@@ -59,6 +65,16 @@ class Draws:
     def compute_range(self) -> tuple[float, float]:
         """Compute of the smallest and the largest run in the data, FLOP."""
         return float(self.runs.flops.min()), float(self.runs.flops.max())
+
+    @property
+    def param_units(self) -> dict[str, str]:
+        """Parameter of law or noise -> unit."""
+        return {p.name: of_loss(p.unit, self.runs.unit) for p in self.model.params()}
+
+    @property
+    def loss_units(self) -> dict[str, str]:
+        """The same, and the unit of every quantity that is a loss."""
+        return {**loss_units(self.runs.unit), **self.param_units}
 
     @cached_property
     def bound(self) -> BoundModel:
@@ -100,6 +116,34 @@ class Draws:
             The model has none.
         """
         return sample_discrepancy_posterior(self.bound, self.theta, self.seed)
+
+    @cached_property
+    def far_runs(self) -> FarRuns:
+        """Residuals of the runs off the model, and which of them the noise does not explain."""
+        return far_runs(self.bound, self.draws, discrepancy=True)
+
+    def residuals(self, discrepancy: bool | None = None) -> "pd.DataFrame":
+        """Each run's residual off the model, and how many scales of the noise that is.
+
+        Parameters
+        ----------
+        discrepancy
+            False for residuals off the law alone; else off law and discrepancy together, where the model has one.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows: runs, by number from 1, in the table's order. Columns: the table's labels where it has some, the law's
+            inputs, loss, expected (of the model), residual (as a share of expected), standardised (that of ln loss, in
+            units of the noise's scale) and far (whether the noise does not explain it, as in health).
+
+        Raises
+        ------
+        QuestionError
+            The draws are not finite.
+        """
+        found = far_runs(self.bound, self.draws, False) if discrepancy is False else self.far_runs
+        return residual_table(self.runs, self.model.law.inputs, found)
 
     def joint_draws(self, discrepancy: bool | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         """Parameters, name -> (draw,), and the paths of the discrepancy where the answer includes it, else None."""

@@ -22,8 +22,6 @@ from scalefit.model.model import Model
 if TYPE_CHECKING:
     import xarray as xr
 
-LOG_LOSS = {"log_loss": "ln nats per token"}
-
 
 def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.DataTree":
     """Draws in ArviZ's layout, with `log_loss` the observed variable.
@@ -55,24 +53,24 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
 
     with precision():
         unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(dict(fit.draws)).items()}
-        # Log loss in nats, as observed: the unit-free log loss differs by a constant, its density not at all.
+        # Log loss as observed: the unit-free log loss differs by a constant, its density not at all.
         shift = np.log(fit.bound.unit["loss"])
         keys = jax.random.split(prng_key(fit.seed), next(iter(fit.draws.values())).shape)
-        density, replicates, prior = _pointwise(fit.model, unit_draws, keys, fit.bound.data)
+        density, replicates, prior = _pointwise(fit.bound.model, unit_draws, keys, fit.bound.data)
     real, pointwise = slice(len(fit.runs)), (*SAMPLE, "run")  # without the padding
     log_likelihood, replicated = np.asarray(density)[..., real], np.asarray(replicates)[..., real] + shift
     columns = {name: ("run", fit.runs[name]) for name in fit.model.law.inputs}
-    units = {p.name: p.unit for p in fit.model.params()}
+    log_loss, one_run = {"log_loss": f"ln {fit.runs.unit}"}, {"loss_one_run": fit.runs.unit}
     groups = {
         "/": xr.Dataset(attrs=_provenance(fit)),
-        "/posterior": labelled({name: (SAMPLE, values) for name, values in fit.draws.items()}, units=units),
+        "/posterior": labelled({name: (SAMPLE, values) for name, values in fit.draws.items()}, units=fit.param_units),
         "/sample_stats": labelled({name: (SAMPLE, values) for name, values in fit.stats.items()}),
-        "/observed_data": labelled({"log_loss": ("run", np.log(fit.runs.loss))}, units=LOG_LOSS),
-        "/constant_data": _with_compute(labelled({**columns, "loss_one_run": ("run", fit.runs.loss)})).rename(
-            loss_one_run="loss"
-        ),
+        "/observed_data": labelled({"log_loss": ("run", np.log(fit.runs.loss))}, units=log_loss),
+        "/constant_data": _with_compute(
+            labelled({**columns, "loss_one_run": ("run", fit.runs.loss)}, units=one_run)
+        ).rename(loss_one_run="loss"),
         "/log_likelihood": labelled({"log_loss": (pointwise, log_likelihood)}),
-        "/posterior_predictive": labelled({"log_loss": (pointwise, replicated)}, units=LOG_LOSS),
+        "/posterior_predictive": labelled({"log_loss": (pointwise, replicated)}, units=log_loss),
         "/log_prior": labelled({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()}),
     }
     if predictions is not None:

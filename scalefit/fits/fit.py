@@ -15,6 +15,7 @@ from scalefit._precision import precision
 from scalefit._quantities import at_budget, posterior_name, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
+from scalefit.costs.measured import for_draws, with_table
 from scalefit.diagnostics.convergence import chain_table
 from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
@@ -22,7 +23,7 @@ from scalefit.fits.predictive import label_losses, log_loss_draws, log_predictiv
 from scalefit.frontier.frontier import Frontier, frontier
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
-from scalefit.runs import Runs
+from scalefit.runs import Runs, refuse_other_unit
 from scalefit.sampling.discrepancy_posterior import SHAPE
 from scalefit.units import distinct_labels, percent, positive_budgets
 
@@ -40,12 +41,12 @@ class Fit(Draws, Result):
     def headline(self, prob: float = PROB) -> str:
         """The law's first parameter, by the law-only posterior, and the health."""
         first = self.model.law.params()[0]
-        value = ranged(interval(self.draws[first.name], prob, axis=(0, 1)), write)
+        value, unit = ranged(interval(self.draws[first.name], prob, axis=(0, 1)), write), self.param_units[first.name]
         drawn = {"posterior": posterior_name(False), "bootstrap": "bootstrap"}.get(self.kind)
         how = f"{drawn}, {percent(prob)} interval" if drawn else "point estimate"
         return (
             f"The {self.model.law.name} law fitted to {self.runs.name} ({len(self.runs)} runs) has "
-            f"{first.name} = {value}{'' if first.unit == '1' else f' {first.unit}'} ({how}), and the health of the fit "
+            f"{first.name} = {value}{'' if unit == '1' else f' {unit}'} ({how}), and the health of the fit "
             f"is {self.health.verdict}."
         )
 
@@ -55,8 +56,7 @@ class Fit(Draws, Result):
         draws = {**self.draws, **self.law_derived, **known}
         table = draws_table({name: values.reshape(-1) for name, values in draws.items()}, prob)
         posterior = [posterior_name(name in known and self.has_discrepancy) for name in draws]
-        units = {p.name: p.unit for p in self.model.params()}
-        return replace(table, columns={**table.columns, "posterior": posterior}, units=units)
+        return replace(table, columns={**table.columns, "posterior": posterior}, units=self.loss_units)
 
     def summary(
         self, prob: float = 0.9, budgets: Any = None, discrepancy: bool | None = None, **fixed: Any
@@ -127,7 +127,7 @@ class Fit(Draws, Result):
             for name, values in front.optimum(index).items()
         }
 
-    def frontier(self, budgets: Any, discrepancy: bool | None = None, **fixed: Any) -> Frontier:
+    def frontier(self, budgets: Any, discrepancy: bool | None = None, cost: Any = None, **fixed: Any) -> Frontier:
         """The compute-optimal N, D and loss at each budget, per draw.
 
         Parameters
@@ -136,6 +136,8 @@ class Fit(Draws, Result):
             FLOP, one or many.
         discrepancy
             True includes the discrepancy, False gives the law alone, None does as the model has it.
+        cost
+            A `costs.Compute`; what the table shows by default, `costs.SixND()` is 6 N D whatever that is.
         **fixed
             The law's inputs beyond params and tokens, such as unique_tokens, each a number or one a draw.
 
@@ -146,7 +148,10 @@ class Fit(Draws, Result):
         """
         flops = positive_budgets(budgets)
         theta, paths = self.joint_draws(discrepancy)
-        return frontier(self.model.law, theta, flops, self.compute_range, fixed, paths)
+        count = len(next(iter(theta.values())))
+        priced = for_draws(with_table(cost, self.runs, count, self.seed), count, self.seed)
+        front = frontier(self.model.law, theta, flops, self.compute_range, fixed, paths, priced)
+        return replace(front, loss_unit=self.runs.unit)
 
     @overload
     def predict(
@@ -193,8 +198,8 @@ class Fit(Draws, Result):
         Returns
         -------
         array (draw, run) or xarray.DataArray
-            Nats per token. The labelled array is called "loss", has the law's inputs as coordinates of `run`, and the
-            attributes units, long_name, noise and discrepancy (0 or 1).
+            In the table's unit of loss. The labelled array is called "loss", has the law's inputs as coordinates of
+            `run`, and the attributes units, long_name, noise and discrepancy (0 or 1).
 
         Raises
         ------
@@ -209,7 +214,7 @@ class Fit(Draws, Result):
             arrays = jax.tree.map(jnp.asarray, (theta, inputs, paths))
             expected = np.exp(np.asarray(log_loss_draws(self.model, *arrays)))
         loss = self.add_noise(expected, seed, discrepancy) if noise else expected
-        return label_losses(loss, inputs, noise, self.resolve(discrepancy)) if labelled else loss
+        return label_losses(loss, inputs, noise, self.resolve(discrepancy), self.runs.unit) if labelled else loss
 
     def add_noise(
         self, loss: Float[np.ndarray, "draw ..."], seed: int | None = None, discrepancy: bool | None = None
@@ -219,7 +224,7 @@ class Fit(Draws, Result):
         Parameters
         ----------
         loss
-            Expected, nats per token, in the order of `joint_draws`.
+            Expected, in the order of `joint_draws`.
         seed
             The fit's own by default.
         discrepancy
@@ -228,7 +233,7 @@ class Fit(Draws, Result):
         Returns
         -------
         array (draw, ...)
-            Nats per token.
+            In the unit of the loss.
         """
         theta, _ = self.joint_draws(discrepancy)
         # Its own stream: the fit's seed alone is what paths of the discrepancy are drawn from.
@@ -251,6 +256,7 @@ class Fit(Draws, Result):
         array (run,)
             ln of the mean over draws of the density, noise included.
         """
+        refuse_other_unit(self.runs.unit, new_runs.unit, new_runs.name)
         theta, paths = self.joint_draws(discrepancy)
         inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
         with precision():

@@ -16,7 +16,8 @@ from scalefit._registry import lookup
 from scalefit.diagnostics.checks import SEVERITY, Check, Health
 from scalefit.errors import OptionError, StorageError
 from scalefit.fits._draws import Draws, Kind
-from scalefit.laws import Law, Prior
+from scalefit.laws import Law, stored_prior
+from scalefit.loss_units import NATS
 from scalefit.model.discrepancy import Discrepancy
 from scalefit.model.model import Model
 from scalefit.model.noise import Noise
@@ -63,7 +64,7 @@ def save(fit: Draws, path: str | Path) -> Path:
         "versions": json.dumps(dict(fit.versions)),
         "health": encode_checks(fit.health.checks),
     }
-    units = {p.name: p.unit for p in fit.model.params()}
+    units = fit.param_units
     groups = {
         "posterior": Group({}, {k: Variable(SAMPLE, v, {"units": units[k]}) for k, v in fit.draws.items()}),
         "sample_stats": Group({}, {k: Variable(SAMPLE, v) for k, v in fit.stats.items()}),
@@ -144,7 +145,7 @@ def encode_model(model: Model, by_digest: bool = False) -> str:
         "law": _digest_of(model.law) if unnamed else _by_name(model.law, Law.registry, "a law that is a function"),
         "noise": _by_name(model.noise, Noise.registry, "this noise"),
         "discrepancy": None if model.discrepancy is None else asdict(model.discrepancy),
-        "priors": {name: {"family": p.family, "settings": dict(p.settings)} for name, p in model.priors},
+        "priors": {name: prior.stored() for name, prior in model.priors},
     }
     try:
         return json.dumps(stored)
@@ -166,7 +167,7 @@ def decode_model(text: str) -> Model:
         raise StorageError("its law has an option out of range")
     law: Law = lookup(stored["law"]["name"], Law.registry, "law")(**options_of(stored["law"]))
     noise: Noise = lookup(stored["noise"]["name"], Noise.registry, "noise")(**options_of(stored["noise"]))
-    priors = {name: Prior.of(prior["family"], **prior["settings"]) for name, prior in stored["priors"].items()}
+    priors = {name: stored_prior(prior) for name, prior in stored["priors"].items()}
     scales = stored["discrepancy"]
     return Model(law, noise, priors, None if scales is None else Discrepancy.of(scales))
 
@@ -207,8 +208,8 @@ def decode_checks(stored: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 def about_table(runs: Runs) -> dict[str, Any]:
     """What a table has beside the values of its columns, for JSON."""
-    about = {"name": runs.name, "notes": runs.notes, "convention": runs.convention, "fingerprint": runs.fingerprint}
-    return {**about, "columns": list(runs.columns)}
+    about = {"name": runs.name, "notes": runs.notes, "convention": runs.convention, "unit": runs.unit}
+    return {**about, "fingerprint": runs.fingerprint, "columns": list(runs.columns)}
 
 
 def encode_columns(tables: Sequence[Runs]) -> dict[str, Variable]:
@@ -227,7 +228,8 @@ def encode_columns(tables: Sequence[Runs]) -> dict[str, Variable]:
 def decode_table(about: dict[str, Any], arrays: Mapping[str, np.ndarray], rows: slice = slice(None)) -> Runs:
     """The table at those rows of the columns; raises `StorageError` where it is not the one that was written."""
     columns = {name: arrays[f"column_{i}"][rows] for i, name in enumerate(about["columns"])}
-    runs = Runs(columns, str(about["name"]), tuple(map(str, about["notes"])), about["convention"])
+    notes, unit = tuple(map(str, about["notes"])), str(about.get("unit", NATS))  # older files have no unit
+    runs = Runs(columns, str(about["name"]), notes, about["convention"], unit)
     if runs.fingerprint != about["fingerprint"]:
         raise StorageError("its table does not match its fingerprint")
     return runs

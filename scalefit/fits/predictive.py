@@ -45,8 +45,8 @@ def log_loss_draws(
     mean = jax.vmap(lambda draw: model.log_mean(draw, x))(theta)
     if paths is None:
         return mean
-    reducible = 1 - jax.vmap(model.law.floor)(theta)[:, None] * jnp.exp(-mean)
-    return shifted(mean, reducible, discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"])))
+    floor = jax.vmap(model.law.floor)(theta)[:, None]
+    return jnp.log(shifted(jnp.exp(mean), floor, discrepancies_at(paths, jnp.log(x["params"]), jnp.log(x["tokens"]))))
 
 
 @cached_jit("model")
@@ -76,18 +76,20 @@ def log_predictive_density(
 
 
 def label_losses(
-    loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool
+    loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool, unit: str
 ) -> "xr.DataArray":
     """Predicted losses as xarray.
 
     Parameters
     ----------
     loss
-        Nats per token.
+        Of the runs, draw by draw.
     inputs
         Of the runs, name -> (run,), which become coordinates.
     noise, discrepancy
         Whether the losses include them, which become attributes.
+    unit
+        Of the losses.
 
     Returns
     -------
@@ -95,6 +97,6 @@ def label_losses(
         Called "loss", (draw, run).
     """
     coords = {name: ("run", values) for name, values in inputs.items()}
-    found = labelled({"loss": (("draw", "run"), loss)}, coords)["loss"]
+    found = labelled({"loss": (("draw", "run"), loss)}, coords, units={"loss": unit})["loss"]
     meaning = "loss of one run, noise included" if noise else "expected loss"
     return found.assign_attrs(long_name=meaning, noise=int(noise), discrepancy=int(discrepancy))

@@ -1,4 +1,4 @@
-"""Compute-optimal frontiers: N_opt, D_opt and the loss there along C = 6 N D, per draw and budget, for any law."""
+"""Compute-optimal frontiers: N_opt, D_opt and the loss there along a budget, per draw and budget, for any law."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -15,14 +16,23 @@ from scalefit._batching import in_chunks
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
-from scalefit.counting import tokens_for
+from scalefit.costs.cost import Cost, SixND
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.frontier.budget_lines import best_of_law, best_on_lines
-from scalefit.frontier.optimum import PATHS, check_optimum, draw_axes, planning_draws
+from scalefit.frontier.optimum import (
+    LARGEST,
+    PATHS,
+    check_optimum,
+    draw_axes,
+    log_loss_of,
+    optimum_along,
+    planning_draws,
+)
 from scalefit.laws import Law
+from scalefit.loss_units import NATS, in_unit
 from scalefit.units import format_count, format_flops
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+SIX_ND = SixND()
 BLOCK = 8  # budgets at a time, which bounds memory
 
 
@@ -40,6 +51,31 @@ def optima(
     """The optimum of every draw of `planning_draws` at every budget: ln N, the loss, and whether it was found."""
     one = best_of_law if PATHS not in theta else best_on_lines
     return jax.vmap(partial(one, law), in_axes=(draw_axes(theta), None))(theta, log_flops)
+
+
+@cached_jit("law")
+def optima_along(
+    law: Law, theta: dict[str, Any], cost: Cost, log_budgets: Float[Array, " budget"]
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]:
+    """The same where budgets pay for any cost."""
+
+    def one(draw: dict[str, Any], cost: Cost, log_budget: Array) -> tuple[Array, Array, Array]:
+        loss, along = log_loss_of(law, draw), partial(cost.log_tokens_for, log_budget)
+        found = optimum_along(loss, along, jnp.full_like(log_budget, LARGEST))
+        return found.x, loss(found.x, along(found.x)), found.converged
+
+    over_budgets = jax.vmap(one, (None, None, 0))
+    return jax.vmap(over_budgets, (draw_axes(theta), cost.axes, None))(theta, cost, log_budgets)
+
+
+def priced_optima(law: Law, theta: dict[str, Any], cost: Cost, log_budgets: Float[np.ndarray, " budget"]) -> Any:
+    """`optima` by whatever costs; 6 N D times a number is another budget of 6 N D."""
+    if isinstance(cost, SixND):
+        program: Any = partial(optima, law, theta)
+        log_budgets = log_budgets - np.log(cost.times)
+    else:
+        program = partial(optima_along, law, theta, cost)
+    return tuple(map(np.asarray, in_chunks(program, log_budgets, BLOCK, axis=1)))
 
 
 COLUMNS = ("params", "tokens", "tokens_per_param", "loss")
@@ -54,7 +90,7 @@ class Frontier(Result):
     flops
         The budgets, FLOP.
     params, tokens, loss
-        Of the optimum; the loss is the expected one, nats per token.
+        Of the optimum; the loss is the expected one, in `loss_unit`s.
     compute_range
         Compute of the smallest and largest run in the data, FLOP.
     discrepancy
@@ -63,6 +99,10 @@ class Frontier(Result):
         Whether the draws pool several laws.
     unconverged
         Share of the draws whose search for the optimum did not converge, at the worst budget.
+    loss_unit
+        Of the loss.
+    rule
+        How compute is counted.
     """
 
     flops: Float[np.ndarray, " budget"]
@@ -73,6 +113,8 @@ class Frontier(Result):
     discrepancy: bool = False
     stacked: bool = False
     unconverged: float = 0.0
+    loss_unit: str = NATS
+    rule: str = SIX_ND.describe()
 
     @property
     def tokens_per_param(self) -> Float[np.ndarray, "draw budget"]:
@@ -100,7 +142,7 @@ class Frontier(Result):
         return (
             f"At {format_flops(self.flops[index])} FLOP the optimum is {ranged(params, format_count)} parameters on "
             f"{ranged(tokens, format_count)} tokens, {ranged(ratio, write)} tokens per parameter, with a loss of "
-            f"{ranged(loss, write)} nats per token ({how})."
+            f"{in_unit(ranged(loss, write), self.loss_unit)} ({how})."
         )
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":
@@ -128,13 +170,13 @@ class Frontier(Result):
         """
         variables = {name: (("draw", "budget"), getattr(self, name)) for name in COLUMNS}
         attrs = {name: getattr(self, name) for name in ("discrepancy", "stacked", "compute_range")}
-        return labelled(variables, {"budget": ("budget", self.flops)}, attrs)
+        return labelled(variables, {"budget": ("budget", self.flops)}, attrs, loss_units(self.loss_unit))
 
     def _table(self, prob: float) -> Table:
         columns: dict[tuple[str, str], Any] = {}
         for name in COLUMNS:
             columns |= interval_columns(name, interval(getattr(self, name), prob))
-        return Table("flops", self.flops, columns)
+        return Table("flops", self.flops, columns).loss_in(self.loss_unit)
 
 
 def frontier(
@@ -144,6 +186,7 @@ def frontier(
     compute_range: tuple[float, float],
     fixed: Mapping[str, Any] = MappingProxyType({}),
     paths: Mapping[str, np.ndarray] | None = None,
+    cost: Cost = SIX_ND,
 ) -> Frontier:
     """Optima of a law at each budget, per draw.
 
@@ -161,6 +204,8 @@ def frontier(
         The law's inputs beyond params and tokens, as `planning_draws` takes them.
     paths
         Draws of the discrepancy, where the optima include it.
+    cost
+        Of a run in FLOP: numbers, or draws as many as those of theta.
 
     Raises
     ------
@@ -171,9 +216,9 @@ def frontier(
     log_c = np.log(np.asarray(flops, dtype=float))
     with precision():
         draws = planning_draws(law, theta, fixed, paths)
-        log_n, loss, converged = map(np.asarray, in_chunks(partial(optima, law, draws), log_c, BLOCK, axis=1))
+        log_n, loss, converged = priced_optima(law, draws, cost, log_c)
     params = np.exp(log_n)
-    tokens = tokens_for(flops, params)
+    tokens = cost.tokens_for(flops[:, None], params.T).T  # a cost has its draws last
     lost = [
         check_optimum(*each, what=f"a budget of {format_flops(budget)} FLOP", remedy="Use a larger budget")
         for budget, *each in zip(flops, params.T, tokens.T, converged.T, strict=True)
@@ -186,6 +231,7 @@ def frontier(
         compute_range=compute_range,
         discrepancy=paths is not None,
         unconverged=max(lost),
+        rule=cost.describe(),
     )
 
 

@@ -23,6 +23,7 @@ from scalefit._roots import Root, find_root
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import QuestionError
 from scalefit.laws import Law
+from scalefit.model.discrepancy import shifted
 from scalefit.model.paths import discrepancy_at
 
 Scalar = Float[Array, ""]
@@ -35,11 +36,12 @@ RATIOS = np.linspace(-12.0, 12.0, 41)
 STENCIL = 7  # points of the polynomial through a discrepancy: an error of 1e-6 of its standard deviation
 TO_POWERS = np.linalg.inv(np.vander(np.arange(STENCIL) - STENCIL // 2.0))
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
+LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
 LEAST_COUNT = 1.001  # of parameters or tokens: an optimum at the end of the search is there to rounding only
 
 
 def elasticities(loss: LogLoss, log_n: Scalar, log_d: Scalar) -> tuple[Scalar, Scalar]:
-    """-dL/dlnN and -dL/dlnD: nats gained by one more e-fold of parameters, and of tokens."""
+    """-dL/dlnN and -dL/dlnD: loss saved by one more e-fold of parameters, and of tokens."""
     gain_n, gain_d = jax.grad(loss, argnums=(0, 1))(log_n, log_d)
     return -gain_n, -gain_d
 
@@ -150,19 +152,19 @@ def _size_at(tokens_along: Callable[[Scalar], Scalar], ratio: Scalar, ends: tupl
 
 @dataclass(frozen=True)
 class WithDiscrepancy:
-    """A law's loss and the discrepancy of its reducible part, together a `LogLoss`."""
+    """A law's loss and its discrepancy, together a `LogLoss`."""
 
     law: LogLoss
     discrepancy: LogLoss
     floor: Any
 
     def __call__(self, log_n: Scalar, log_d: Scalar) -> Scalar:
-        """Loss in nats per token."""
+        """The loss."""
         return self.joined(self.law(log_n, log_d), self.discrepancy(log_n, log_d))
 
     def joined(self, law: Array, error: Array) -> Array:
-        """Loss in nats per token, of the law's and of the discrepancy, elementwise."""
-        return self.floor + (law - self.floor) * jnp.exp(error)
+        """The loss, of the law's and of the discrepancy, elementwise."""
+        return shifted(law, self.floor, error)
 
 
 def log_loss_of(law: Law, draw: Mapping[str, Any]) -> LogLoss:

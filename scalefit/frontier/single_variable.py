@@ -31,7 +31,7 @@ class SingleVariableFit(Result):
     alpha: np.ndarray
 
     def predict(self, x: Any) -> np.ndarray:
-        """Loss at each x, (1 + resample, x), nats per token."""
+        """Loss at each x, (1 + resample, x)."""
         x = np.atleast_1d(np.asarray(x, dtype=float))
         return self.E[:, None] + (self.scale[:, None] / x) ** self.alpha[:, None]
 
@@ -39,7 +39,7 @@ class SingleVariableFit(Result):
         """The exponent and the irreducible loss."""
         alpha, level = (ranged(estimate(values, prob), write) for values in (self.alpha, self.E))
         return (
-            f"The power law has the exponent alpha = {alpha} and the irreducible loss E = {level} nats per token "
+            f"The power law has the exponent alpha = {alpha} and the irreducible loss E = {level} "
             f"({percent(prob)} bootstrap intervals)."
         )
 
@@ -48,7 +48,7 @@ class SingleVariableFit(Result):
         return self._table(prob).frame()
 
     def _table(self, prob: float) -> Table:
-        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob)
+        return estimate_table({"E": self.E, "scale": self.scale, "alpha": self.alpha}, prob).in_units({"E": "1"})
 
 
 def power_law(x: Any, loss: Any, offset: bool = True, resamples: int = 200, seed: int = 0) -> SingleVariableFit:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -30,7 +30,26 @@ from scalefit.runs import Runs
 
 FORMAT = "scalefit chunk"
 PARTS = {"draws": "unit_free_posterior", "stats": "sample_stats"}  # of a result -> its group
+NAMELESS = "by number"  # what tables of a sequence are called
 UNIT_FREE = "inputs and loss are in units of the table's geometric means; scalefit.load(folder) gives raw units"
+
+
+class RowSettings(NamedTuple):
+    """What the row of a fit has beside its parameters.
+
+    Attributes
+    ----------
+    budgets
+        FLOP, at which it has the optimum.
+    discrepancy
+        Whether that includes the discrepancy; None does as the model has it.
+    health
+        Whether health is assessed.
+    """
+
+    budgets: tuple[float, ...] = ()
+    discrepancy: bool | None = None
+    health: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,12 @@ class Batch:
         What every table is fitted with.
     tables, chunk
         How many tables there are, and how many a chunk has.
+    draws
+        Whether a folder keeps the draws beside the rows.
+    rows
+        What a row has.
+    names
+        A digest of the tables' names.
     """
 
     model: Model
@@ -52,6 +77,9 @@ class Batch:
     versions: Mapping[str, str]
     tables: int
     chunk: int
+    draws: bool = True
+    rows: RowSettings = field(default_factory=RowSettings)
+    names: str = NAMELESS
 
     @property
     def chunks(self) -> range:
@@ -71,10 +99,11 @@ class Batch:
         StorageError
             Its model or engine cannot be found by name again.
         """
-        numbers = {"seed": self.seed, "tables": self.tables, "chunk": self.chunk}
+        numbers = {"seed": self.seed, "tables": self.tables, "chunk": self.chunk, "draws": int(self.draws)}
         engine, versions = json.dumps(_encode_engine(self.engine)), json.dumps(dict(self.versions))
         model = encode_model(self.model, by_digest=True)
-        return {**numbers, "precision": self.precision, "engine": engine, "model": model, "versions": versions}
+        texts = {"precision": self.precision, "engine": engine, "model": model, "versions": versions}
+        return {**numbers, **texts, "rows": json.dumps(self.rows), "names": self.names}
 
     @classmethod
     def of(cls, attrs: Mapping[str, Any], known: "Batch | None" = None) -> Self:
@@ -94,7 +123,12 @@ class Batch:
         tables, chunk = attrs["tables"], attrs["chunk"]
         if min(tables, chunk - 1) < 0:
             raise StorageError("it counts its tables below zero")
-        return cls(model, engine, checked_seed(attrs["seed"]), str(attrs["precision"]), versions, tables, chunk)
+        budgets, discrepancy, health = json.loads(attrs.get("rows", json.dumps(RowSettings())))
+        rows = RowSettings(tuple(map(float, budgets)), discrepancy, bool(health))
+        others = bool(attrs.get("draws", True)), rows, str(attrs.get("names", NAMELESS))  # of a folder without rows
+        return cls(
+            model, engine, checked_seed(attrs["seed"]), str(attrs["precision"]), versions, tables, chunk, *others
+        )
 
 
 @dataclass(frozen=True)
@@ -192,6 +226,11 @@ class Chunk:
         start = contents.attrs["start"]
         indices = range(start, start + len(results))
         return cls(start, tuple(tables.get(i) for i in indices), tuple(results[i] for i in indices))
+
+
+def table_seed(seed: int, index: int) -> int:
+    """The seed of one table: from the seed of all and its index alone."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _columns_layout(table: Runs | None) -> tuple | None:

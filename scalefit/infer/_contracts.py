@@ -122,10 +122,11 @@ class CompiledEngine(Engine):
 
     @final
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
-        """Tables of one padded length in one program."""
+        """Tables of one padded length in one program; those with priors in nats, or coarse losses, in others."""
         results: dict[int, EngineResult | str] = {}
-        for rows in sorted({bound.rows for bound in bounds}):
-            same = [i for i, bound in enumerate(bounds) if bound.rows == rows]
+        programs = [(bound.rows, bound.model) for bound in bounds]
+        for program in dict.fromkeys(programs):
+            same = [i for i, of_table in enumerate(programs) if of_table == program]
             found = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
             for row, i in enumerate(same):
                 results[i] = finite_or_reason(self, EngineResult(*jax.tree.map(itemgetter(row), found)))
@@ -180,7 +181,7 @@ class ModeEngine(CompiledEngine):
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
         """The same in two programs, the second compiled while the first is."""
         model, data, key = bound.model, bound.data, prng_key(seed)
-        shapes = Laplace.shapes(len(model.params()), POLISHED)
+        shapes = Laplace.shapes(len(model.free), POLISHED)
         with in_background(lambda: draw_from_modes.prepare(self, model, data, shapes, key)):
             found = on_host(modes(model, data))
         return EngineResult(*draw_from_modes(self, model, data, found, key))

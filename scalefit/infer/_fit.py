@@ -88,6 +88,21 @@ def fit_of(
     FitError
         The draws are not finite.
     """
+    unchecked = unassessed_fit(bound, engine, seed, result, made_by)
+    checks = result.checks
+    try:
+        quantities = unchecked.law_only_quantities()
+    except QuestionError as problem:
+        quantities = unchecked.law_derived
+        checks = (*checks, Check("optimum", "fail", 0.0, f"no size is best, even at the largest compute: {problem}"))
+    found = assess(bound, unchecked.draws, quantities, unchecked.stats, engine.kind)
+    return replace(unchecked, health=Health((*checks, *found.checks)))
+
+
+def unassessed_fit(
+    bound: BoundModel, engine: Engine, seed: int, result: EngineResult, made_by: Mapping[str, str] | None = None
+) -> Fit:
+    """As `fit_of`, without any check: of a million fits health alone would take hours."""
     model, checked = bound.model, finite_or_reason(engine, result)
     if isinstance(checked, str):
         raise FitError(checked)
@@ -95,12 +110,4 @@ def fit_of(
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     made_by = dict(made_by or versions())
-    unchecked = Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, made_by, Health(()))
-    checks = result.checks
-    try:
-        quantities = unchecked.law_only_quantities()
-    except QuestionError as problem:
-        quantities = unchecked.law_derived
-        checks = (*checks, Check("optimum", "fail", 0.0, f"no size is best, even at the largest compute: {problem}"))
-    found = assess(bound, raw, quantities, stats, engine.kind)
-    return replace(unchecked, health=Health((*checks, *found.checks)))
+    return Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, made_by, Health(()))

@@ -16,6 +16,7 @@ from scalefit.numerics.importance import doubt, pareto_k_of
 # Below the k at which weights are refused, tails already come out too thin: posteriors against long NUTS runs
 # had standard deviations a fifth too small at k = .67, and right ones from proposals adapted on eight times the draws.
 ENOUGH = 0.55
+PATIENCE = 12.0  # seconds: what mixes in this time is to be trusted, and what does not has a table to look at
 
 
 @final
@@ -32,11 +33,11 @@ class Auto(Engine):
     first
         The engine of the first attempt; the second has four times its block and twice its rounds.
     fallback
-        The engine of the third.
+        The engine of the third, with less time than it has by itself.
     """
 
     first: AIS = field(default_factory=AIS)
-    fallback: Engine = field(default_factory=NUTS)
+    fallback: Engine = field(default_factory=lambda: NUTS(seconds=PATIENCE))
 
     name: ClassVar[str] = "auto"
     kind: ClassVar = "posterior"
@@ -67,7 +68,7 @@ class Auto(Engine):
 
 def _instead(engine: Engine, found: EngineResult, why: str) -> EngineResult:
     name = "more importance sampling" if isinstance(engine, AIS) else engine.name
-    return replace(found, checks=(Check("engine", "ok", float("nan"), f"{name}, because {why}"),))
+    return replace(found, checks=(Check("engine", "ok", float("nan"), f"{name}, because {why}"), *found.checks))
 
 
 def thin_tails(found: EngineResult | str) -> str:

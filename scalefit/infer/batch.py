@@ -39,15 +39,26 @@ class Solver(Hashable, Protocol):
         """Arrays, in dicts and tuples."""
 
 
-def usual_chunk() -> int:
+def usual_chunk(tables: int | None = None, shards: int = 1) -> int:
     """How many tables to give to `solve_many` at a time.
+
+    Parameters
+    ----------
+    tables
+        How many there are in all, where they are dealt out to shards.
+    shards
+        How many there are: none should be without a chunk, or with one that fills no group.
 
     Returns
     -------
     int
         Enough for groups on every device; the same in all processes of a cluster.
     """
-    return CHUNK if _where() == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
+    where = _where()
+    most = CHUNK if where == "cpu" else 2 * AHEAD * LANES["elsewhere"] * jax.device_count() // jax.process_count()
+    if tables is None or shards == 1:
+        return most
+    return min(most, max(1, -(-tables // (shards * LANES[where]))) * LANES[where])
 
 
 def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> Any:
@@ -80,7 +91,8 @@ def solve_many(solver: Solver, bounds: Sequence[BoundModel], seeds: Sequence[int
     numbers = range(len(groups))
     # The first group traces the program and one on each other device compiles it there, before any is asked twice.
     waves = numbers[:1], numbers[1 : len(devices)], numbers[len(devices) :]
-    with ThreadPoolExecutor(_at_once(len(devices))) as pool:
+    group = lanes * (bounds[0].rows if bounds else 1) * BYTES_PER_RUN
+    with ThreadPoolExecutor(_at_once(devices, group)) as pool:
         found = [part for wave in waves for part in pool.map(solve, wave)]
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(bounds)], *found)
 
@@ -107,6 +119,22 @@ def _where() -> str:
     return "cpu" if jax.default_backend() == "cpu" else "elsewhere"
 
 
-def _at_once(devices: int) -> int:
-    """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation."""
-    return max(devices, os.cpu_count() or 1) if _where() == "cpu" else AHEAD * devices
+def _at_once(devices: Sequence[Any], group: int) -> int:
+    """Groups under way: on CPU one a core, which is less to wait for than a core's share of every operation.
+
+    Elsewhere as many as the devices' free memory holds, of `group` bytes each, so that what else is there at the moment
+    takes time and not numbers.
+    """
+    if _where() == "cpu":
+        return max(len(devices), _cores())
+    known = [device.memory_stats() or {} for device in devices]
+    free = min(stats.get("bytes_limit", group * AHEAD) - stats.get("bytes_in_use", 0) for stats in known)
+    return len(devices) * max(1, min(AHEAD, free // group))
+
+
+def _cores() -> int:
+    """Those that this process may use: a task of a batch system has a few of its node's."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux knows
+        return os.cpu_count() or 1

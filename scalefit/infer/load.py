@@ -8,7 +8,7 @@ from scalefit._netcdf import shown
 from scalefit.errors import StorageError
 from scalefit.fits.fit import Fit
 from scalefit.fits.netcdf import read
-from scalefit.infer.many import load_fits
+from scalefit.infer._fits import load_fits
 
 
 def load(path: str | Path) -> Any:

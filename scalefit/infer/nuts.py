@@ -5,8 +5,9 @@ the sampling. The curvature at the mode gives it at once; warm-up then only poli
 in one compiled program, a block of steps at a time, so that progress can be shown and the numbers do not depend on it.
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, ClassVar, final
 
@@ -16,9 +17,10 @@ from jaxtyping import Array, Float, UInt32
 
 from scalefit._aot import fast_compile_options, on_host
 from scalefit._random import prng_key
+from scalefit.diagnostics.checks import Check
 from scalefit.errors import OptionError
 from scalefit.infer._contracts import Engine, EngineResult, Report, run_each
-from scalefit.model.data import Data
+from scalefit.model.data import TILE, Data
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.laplace import Laplace
 from scalefit.sampling.alr import alr_potential, constrain_alr
@@ -44,6 +46,8 @@ class NUTS(Engine):
         Acceptance probability that the step size is tuned to.
     max_tree_depth
         At most 2^max_tree_depth - 1 leapfrog steps a draw.
+    seconds
+        After so many, not counting compilation, it ends with the draws that it has, and health says so; None never.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class NUTS(Engine):
     warmup: int = 500
     target_accept: float = 0.8
     max_tree_depth: int = 10
+    seconds: float | None = 600.0
 
     name: ClassVar[str] = "nuts"
     kind: ClassVar = "posterior"
@@ -65,27 +70,42 @@ class NUTS(Engine):
             raise OptionError(f"{self} is too small. Use at least 1 chain, 4 draws and no negative warmup.")
         if not 0 < self.target_accept < 1:
             raise OptionError(f"{self} is out of range. Use a target_accept between 0 and 1.")
+        if self.seconds is not None and not self.seconds > 0:
+            raise OptionError(f"{self} is out of range. Use a positive number of seconds, or None.")
 
     def run(self, bound: BoundModel, seed: int, report: Report) -> EngineResult:
-        """Start every chain around the mode, warm up, and keep `draws` draws of each."""
-        init, advance = _compiled(bound.model, self)
+        """Start every chain around the mode, warm up, and keep `draws` draws of each, or fewer where time is up."""
+        init, advance = _compiled(bound.model, replace(self, seconds=None))
         data = bound.data
         start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
         state = init(start, data, jax.random.split(prng_key(seed), self.chains))
-        total, kept = self.warmup + self.draws, []
-        for done in range(0, total, BLOCK):
+        total, kept, done, began = self.warmup + self.draws, [], 0, 0.0
+        while done < total and not (began and self.seconds and time.monotonic() - began > self.seconds):
             state, block = advance(state, start, data)
             kept.append(on_host(block))
-            report(min(done + BLOCK, total), total)
-        steps = jax.tree.map(lambda *parts: np.concatenate(parts)[self.warmup : total].swapaxes(0, 1), *kept)
+            began, done = began or time.monotonic(), min(done + steps_of(data), total)
+            report(done, total)
+        first = self.warmup if done > self.warmup else done // 2
+        steps = jax.tree.map(lambda *parts: np.concatenate(parts)[first:done].swapaxes(0, 1), *kept)
         draws = constrain_alr(bound.model, start.mode + steps.position @ start.scale.T)
         stats = {name: values for name, values in steps._asdict().items() if name != "position"}
         stats["converged"] = np.broadcast_to(start.converged, steps.num_steps.shape)
-        return EngineResult(draws, stats | {"saturated": steps.num_steps >= 2**self.max_tree_depth - 1})
+        stats["saturated"] = steps.num_steps >= 2**self.max_tree_depth - 1
+        return EngineResult(draws, stats, self._ended_early(done, total))
 
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """One table after another."""
         return run_each(self, bounds, seeds)
+
+    def _ended_early(self, done: int, total: int) -> tuple[Check, ...]:
+        if done == total:
+            return ()
+        where = "" if done > self.warmup else ", in its warm-up"
+        sentence = (
+            f"NUTS ended after {self.seconds:g} s, at step {done} of {total}{where}. Look for copies of runs and runs "
+            "far off, or give more time, as in engine=sf.NUTS(seconds=3600)."
+        )
+        return (Check("time", "fail" if where else "review", done / total, sentence),)
 
 
 @lru_cache(maxsize=32)
@@ -105,4 +125,9 @@ def _compiled(model: Model, engine: NUTS) -> tuple[Any, Any]:
         normal = jax.vmap(lambda key: jax.random.normal(key, start.mode.shape, start.mode.dtype))(place)
         return kernel.init(OVERDISPERSION * normal, momentum, start, data)
 
-    return init, compiled(lambda state, start, data: kernel.advance(state, BLOCK, start, data))
+    return init, compiled(lambda state, start, data: kernel.advance(state, steps_of(data), start, data))
+
+
+def steps_of(data: Data) -> int:
+    """How many steps are taken together: fewer where a table is large, so that time is looked at in between."""
+    return max(1, BLOCK * TILE // max(TILE, len(data.weight)))

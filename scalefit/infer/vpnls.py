@@ -18,7 +18,7 @@ from scalefit.model.model import Model
 from scalefit.numerics.newton import autodiff_value_grad_hess, descend_each, lowest, ranked
 from scalefit.sampling.huber import Estimate, with_noise
 from scalefit.sampling.starts import CANDIDATES
-from scalefit.sampling.varpro import basis, nonnegative
+from scalefit.sampling.varpro import basis, free_linear, nonnegative
 
 FOLLOWED = 4  # of the candidates, to their minima
 LEFT = 1e-6  # of the misfit at the best candidate, where a search has converged
@@ -43,9 +43,11 @@ class VPNLS(PointEngine):
 
 def _lowest(model: Model, data: Data, candidates: Theta, followed: int) -> Estimate:
     """The lowest of the minima below the best few unconstrained `candidates`, name -> (start,), with its noise."""
-    if not model.law.linear:
+    if not free_linear(model):
         raise OptionError(f"the {model.law.name} law is linear in no parameter. Use huber or least-squares.")
-    curved = [p.name for p in model.law.params() if p.name not in model.law.linear]
+    curved = [name for name in model.law_space.names if name not in model.law.linear]
+    if not curved:
+        return with_noise(model, data, _solve(model, data, {}), jnp.asarray(True))
     starts = jnp.stack([candidates[name] for name in curved], axis=-1)
     solve = lambda flat: _solve(model, data, dict(zip(curved, flat, strict=True)))
     misfits = jax.vmap(lambda flat: _misfit(model, data, solve(flat)))(starts)
@@ -62,7 +64,8 @@ def _solve(model: Model, data: Data, z: Theta) -> Theta:
     theta = model.space.constrain(z)
     phi, rest = basis(model, theta, data.x)
     linear = nonnegative(phi, jnp.exp(data.log_loss) - rest, data.weight)
-    return {**theta, **dict(zip(model.law.linear, jnp.maximum(linear, LEAST), strict=True))}
+    found = dict(zip(free_linear(model), jnp.maximum(linear, LEAST), strict=True))
+    return model.law_space.inside({**theta, **found}, margin=LEAST)
 
 
 def _misfit(model: Model, data: Data, theta: Theta) -> Float[Array, ""]:

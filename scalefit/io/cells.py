@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from scalefit._bad_cells import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.errors import DataError, OptionError, quoted, shortened
 from scalefit.io.columns import Chosen
+from scalefit.io.names import read_name
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Columns = dict[str, Shaped[np.ndarray, " run"]]
 _MISSING = frozenset({"", "-", "--", "?", "na", "n/a", "nan", "none", "null", "nil", "<na>", "nat", "missing", "."})
 _DIVERGED = frozenset({"diverged", "inf", "+inf", "infinity", "oom", "failed", "crashed", "error", "-inf"})
+_LOG_LIKELIHOOD = re.compile(r"log_?lik(elihood)?|log_?prob(ability)?s?|(^|_)(ll|lp|elpd|lpd)(_|$)")
 _ONE_GROUP = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]*", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0?,\d")
 _COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?\s*[a-z]*", re.IGNORECASE)
@@ -70,10 +72,21 @@ def parse_columns(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[Co
             else:
                 values, reasons = _parse_texts(values, factor, chosen.column(str(name)), table, name == "loss")
                 bad += [BadCell(int(rows[index]) + 1, str(name), reason) for index, reason in reasons.items()]
+        if name == "loss" and is_log_likelihood(values, chosen):
+            values = -values
         columns[str(name)] = values if values.dtype.kind == "f" else _texts(values)
     known = {(cell.row, cell.column) for cell in bad}
-    found = (cell._replace(row=int(rows[cell.row - 1]) + 1) for cell in bad_cells(columns))
+    found = (cell._replace(row=int(rows[cell.row - 1]) + 1) for cell in bad_cells(columns, chosen.unit))
     return columns, bad + [cell for cell in found if (cell.row, cell.column) not in known]
+
+
+def is_log_likelihood(loss: Any, chosen: Chosen) -> bool:
+    """Whether a column of losses is one of log-likelihoods, by its name and by its sign."""
+    own = chosen.sources.get("loss", "loss")
+    if loss.dtype.kind != "f" or not _LOG_LIKELIHOOD.search(read_name(own).leaf):
+        return False
+    finite = loss[np.isfinite(loss)]
+    return bool(finite.size and (finite < 0).all())
 
 
 def _texts(values: Any) -> Shaped[np.ndarray, " run"]:

@@ -14,6 +14,7 @@ from scalefit.counting import check_convention, refuse_mix
 from scalefit.errors import DataError, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES, looks_like, recognise, stated_convention
 from scalefit.io.names import read_name
+from scalefit.loss_units import NATS, read_unit, unit_of_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +36,15 @@ class Chosen:
         What N counts; None where it is not stated.
     given
         Canonical columns that the user mapped.
+    unit
+        Of the loss.
     """
 
     sources: Mapping[str, str]
     factors: Mapping[str, float] = field(default_factory=dict)
     convention: str | None = None
     given: frozenset[str] = frozenset()
+    unit: str = NATS
 
     def column(self, canonical: str) -> str:
         """A canonical column as errors call it: with the table's own name where that differs."""
@@ -49,7 +53,12 @@ class Chosen:
 
 
 def choose(
-    columns: list[str], mapping: Mapping[str, str], convention: str | None, wanted: set[str], table: str
+    columns: list[str],
+    mapping: Mapping[str, str],
+    convention: str | None,
+    wanted: set[str],
+    table: str,
+    unit: str | None = None,
 ) -> Chosen:
     """Choose the columns of a table.
 
@@ -65,6 +74,8 @@ def choose(
         Canonical columns to look for.
     table
         What the table is called.
+    unit
+        Of the loss; None leaves it to the name of its column.
 
     Returns
     -------
@@ -82,7 +93,7 @@ def choose(
     if convention is not None:
         check_convention(convention)
     known = set(columns)
-    sources = {canonical: _given(known, columns, canonical, own, table) for canonical, own in mapping.items()}
+    sources = {canonical: _given(known, columns, canonical, own, table, unit) for canonical, own in mapping.items()}
     free = [column for column in columns if column not in sources.values()]
     candidates = _candidates(free)
     telling = {column: kind for column in free if (kind := stated_convention(column))}
@@ -104,7 +115,16 @@ def choose(
         refuse_mix(convention, stated, f"column {quoted(sources['params'])} of {table}")
     factors = {name: read_name(own).factor for name, own in sources.items() if name in COUNTED}
     factors = {name: factor for name, factor in factors.items() if factor != 1.0}
-    return Chosen(sources, factors, convention or stated, frozenset(mapping))
+    return Chosen(sources, factors, convention or stated, frozenset(mapping), _unit(sources, unit))
+
+
+def _unit(sources: Mapping[str, str], given: str | None) -> str:
+    """That of the loss: as given, or as its column's name states."""
+    if given is not None:
+        return read_unit(given)
+    own = sources.get("loss", "loss")
+    found = recognise(own)
+    return unit_of_column(own, looks_like(own) == "loss" or (found is not None and found[0] == "loss"))
 
 
 def _candidates(columns: list[str]) -> dict[str, list[str]]:
@@ -133,19 +153,19 @@ def _telling(telling: Mapping[str, str], convention: str | None, plain: bool, ta
     return _only(kinds, "params", table)
 
 
-def _given(known: set[str], columns: list[str], canonical: str, column: str, table: str) -> str:
+def _given(known: set[str], columns: list[str], canonical: str, column: str, table: str, unit: str | None) -> str:
     """The column that a user named."""
     if column not in known:
         raise DataError(
             f"{table} has no column {quoted(column)} for {canonical}, only {listed(columns, 20)}. Correct the name."
         )
     leaf = read_name(column).leaf
-    if canonical == "loss" and re.search("ppl|perplexity", leaf):
+    if canonical == "loss" and unit is None and re.search("ppl|perplexity", leaf):
         raise DataError(
             f"{table}: column {quoted(column)} is a perplexity. Take its logarithm, which is the loss in nats."
         )
     if canonical == "loss" and re.search("accuracy|acc$", leaf):
-        raise DataError(f"{table}: column {quoted(column)} is an accuracy. Give a loss in nats per token.")
+        raise DataError(f"{table}: column {quoted(column)} is an accuracy. Give a loss, which falls as models improve.")
     return column
 
 

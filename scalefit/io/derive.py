@@ -109,12 +109,12 @@ def _all_positive(values: Float[np.ndarray, " run"]) -> bool:
 
 
 def complete_6nd(columns: Mapping[str, np.ndarray]) -> tuple[Columns, list[str]]:
-    """Compute the one column of params, tokens and flops that is absent, by C = 6 N D.
+    """Compute the one column of params, tokens and flops that is absent, by C = 6 N D of the active parameters.
 
     Parameters
     ----------
     columns
-        Name -> values (run,).
+        Name -> values (run,); active_params, where it is there beside params, is what a token meets.
 
     Returns
     -------
@@ -126,11 +126,15 @@ def complete_6nd(columns: Mapping[str, np.ndarray]) -> tuple[Columns, list[str]]
     """
     present = {"params", "tokens", "flops"} & set(columns)
     if present == {"params", "tokens", "flops"}:
-        return {}, _mismatch(columns["flops"] / flops_6nd(columns["params"], columns["tokens"]))
+        return {}, _mismatch(
+            columns["flops"] / flops_6nd(columns.get("active_params", columns["params"]), columns["tokens"])
+        )
+    met: Any = columns["active_params"] if "active_params" in columns else columns.get("params")
+    of = " of the active parameters" if "active_params" in columns else ""
     if present == {"params", "tokens"}:
-        return {"flops": flops_6nd(columns["params"], columns["tokens"])}, ["flops were computed as 6 N D"]
+        return {"flops": flops_6nd(met, columns["tokens"])}, [f"flops were computed as 6 N D{of}"]
     if present == {"params", "flops"}:
-        return {"tokens": tokens_for(columns["flops"], columns["params"])}, ["tokens were computed from C = 6 N D"]
+        return {"tokens": tokens_for(columns["flops"], met)}, [f"tokens were computed from C = 6 N D{of}"]
     if present == {"tokens", "flops"}:
         return {"params": params_for(columns["flops"], columns["tokens"])}, ["params were computed from C = 6 N D"]
     return {}, []

@@ -10,7 +10,7 @@ from scalefit._bad_cells import refuse
 from scalefit.counting import flops_6nd, refuse_mix
 from scalefit.errors import DataError, DataWarning, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES
-from scalefit.io.cells import parse_columns
+from scalefit.io.cells import is_log_likelihood, parse_columns
 from scalefit.io.columns import Chosen, choose, column_notes, no_loss, rename
 from scalefit.io.derive import complete_6nd, from_other_columns
 from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
@@ -18,7 +18,8 @@ from scalefit.io.history import check_history
 from scalefit.io.join import one_table
 from scalefit.io.rows import finished_rows
 from scalefit.io.sources import open_table
-from scalefit.runs import Runs
+from scalefit.loss_units import NATS, read_unit
+from scalefit.runs import Runs, refuse_other_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,8 @@ def read_runs(
     loss: str | None = None,
     name: str | None = None,
     convention: str | None = None,
+    unit: str | None = None,
+    bytes_per_token: float | None = None,
     format: str | None = None,
     history: str | None = None,
     keep_unfinished: bool = False,
@@ -45,7 +48,7 @@ def read_runs(
     source
         Path of a file, a folder of files, a pattern such as "logs/*.jsonl", or a list of paths; a pandas or polars
         DataFrame (anything with a dataframe interchange); a dict of arrays (run,); a list of records; or `Runs`,
-        returned as they are. Counts may be written "70B", "1.4 trillion" or "5.76e23"; the loss is in nats per token.
+        returned as they are. Counts may be written "70B", "1.4 trillion" or "5.76e23".
         Two of params, tokens and flops give the third by C = 6 N D.
     params, tokens, flops, loss, **columns
         The table's own name of each canonical column, where it is none of those in `io.aliases`.
@@ -54,6 +57,11 @@ def read_runs(
     convention
         What params count: "total", "non_embedding" or "active" parameters. By default what the column's name states,
         if it is one of `io.aliases.CONVENTION_NAMES`; else it stays open. Where several columns count N, this chooses.
+    unit
+        Of the loss: "nats per token", "bits per byte", "error rate" or any name. By default what the name of its column
+        states (`val_bpb`, `error`); nats per token of a loss that states none; another column's name is its unit.
+    bytes_per_token
+        Of the tokenizer on the data: bits per byte become nats per token. Nothing is converted unless this is given.
     format
         The format of the files: "csv", "tsv", "json", "jsonl", "parquet", "xlsx", "wandb", "wandb-chart",
         "trainer-state", "mlflow" or "trackio". By default their content says it.
@@ -75,7 +83,7 @@ def read_runs(
         The file is not a table, columns are ambiguous or absent, or values cannot be used. The sentence names every
         bad row.
     OptionError
-        The convention, the format or the history is unknown.
+        The convention, the format or the history is unknown, the unit is no name, or the loss is not for each byte.
 
     Warns
     -----
@@ -85,18 +93,21 @@ def read_runs(
     check_history(history)
     if isinstance(source, Runs):
         refuse_mix(convention, source.convention, source.name)
-        return source
+        refuse_other_unit(source.unit if unit is None else read_unit(unit), source.unit, source.name)
+        return source if bytes_per_token is None else source.in_nats(bytes_per_token)
     given = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, **columns}
     mapping = {canonical: own for canonical, own in given.items() if own is not None}
     opened = open_table(source, format)
     table = name or opened.name
     whole, notes = one_table(opened, mapping, history)
-    chosen = choose(list(whole.columns), mapping, convention, {*COMMON_NAMES, *mapping}, table)
+    chosen = choose(list(whole.columns), mapping, convention, {*COMMON_NAMES, *mapping}, table, unit)
     if whole.empty:
         raise DataError(f"{table}: the table has no runs. Give a table with a row for every run.")
     if "loss" not in chosen.sources:
         raise DataError(no_loss(list(whole.columns), table))
     notes += column_notes(whole, chosen)
+    if unit is None and chosen.unit != NATS:
+        notes.append(f"the unit of loss is {chosen.unit}, by the column's name; state another by unit= (--loss-unit)")
     frame = rename(whole, chosen)
     frame, left_out = finished_rows(frame, chosen, keep_unfinished, table)
     notes += left_out
@@ -105,7 +116,8 @@ def read_runs(
     for doubt in doubts:
         warnings.warn(f"{table}: {doubt}", DataWarning, stacklevel=2)
     stated = "non_embedding" if chosen.convention is None and any("without embeddings" in n for n in more) else None
-    return Runs(values, table, (*notes, *more, *doubts), chosen.convention or stated)
+    runs = Runs(values, table, (*notes, *more, *doubts), chosen.convention or stated, chosen.unit)
+    return runs if bytes_per_token is None else runs.in_nats(bytes_per_token)
 
 
 def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str, Any], list[str]]:
@@ -115,6 +127,8 @@ def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str
         refuse_negated(values["loss"], chosen, table)
     refuse(bad, table)
     found, notes = from_other_columns(frame, values)
+    if is_log_likelihood(frame["loss"], chosen):
+        notes.append(f"losses are the negatives of column {quoted(chosen.sources['loss'])}, which has log-likelihoods")
     values |= found
     values, dropped = _without_rates(values, chosen)
     refuse_implausible(values, chosen, table)
@@ -169,7 +183,7 @@ def read_inputs(
     else:
         opened = open_table(source)
         whole, _ = one_table(opened, {}, None)
-        wanted = {*inputs, "flops"}
+        wanted = {*inputs, "flops", "active_params"}
         chosen = choose(list(whole.columns), {}, convention, wanted, opened.name)
         frame = rename(whole, chosen)
         columns, bad = parse_columns(frame[[name for name in frame.columns if name in wanted]], chosen, opened.name)

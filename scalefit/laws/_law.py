@@ -25,7 +25,7 @@ class Published:
 
 
 Losses = Any
-"""Losses in nats per token, of the shape of the inputs: JAX arrays from JAX arrays, NumPy's from NumPy's."""
+"""Losses, of the shape of the inputs: JAX arrays from JAX arrays, NumPy's from NumPy's."""
 
 
 class Law(ABC):
@@ -72,7 +72,7 @@ class Law(ABC):
         Returns
         -------
         Array
-            In nats per token; elementwise, so that arrays broadcast.
+            In the unit of its parameters; elementwise, so that arrays broadcast.
         """
 
     def floor(self, theta: Values) -> Any:

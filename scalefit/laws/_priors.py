@@ -1,15 +1,15 @@
-"""Priors, parameters, and the space that parameters with priors span."""
+"""Priors of parameters, and parameters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, final
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from scalefit._random import quasirandom
 from scalefit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ Values = Mapping[str, Any]
 """Name -> number or array: parameters of a law, or the inputs of a run."""
 
 
+CUT = tuple(f"{sides}TruncatedDistribution" for sides in ("Left", "Right", "TwoSided"))  # as NumPyro calls them
+
+
 @dataclass(frozen=True)
 class Prior:
     """A NumPyro distribution by name, so that a model can be compared, printed and stored without pickling.
@@ -30,13 +33,24 @@ class Prior:
     Parameters
     ----------
     family
-        A class of `numpyro.distributions`, such as "LogNormal"; or "LogStudentT", whose logarithm is a StudentT.
+        A class of `numpyro.distributions`, such as "LogNormal"; or "LogStudentT", whose logarithm is a StudentT. A
+        "Delta" fixes the parameter, which then is none of the coordinates that are searched and sampled.
     settings
         Its arguments.
+    low, high
+        Where the distribution is cut.
+    unit
+        "nats" where values are in the loss's own unit, and not in multiples of the table's mean loss; see `nats`.
+    factor
+        What values are multiplied by, as where a table's unit is known.
     """
 
     family: str
     settings: tuple[tuple[str, float], ...]
+    low: float = -inf
+    high: float = inf
+    unit: str = ""
+    factor: float = 1.0
 
     @classmethod
     def of(cls, family: str, **settings: float) -> "Prior":
@@ -47,14 +61,43 @@ class Prior:
 
     @classmethod
     def from_numpyro(cls, distribution: "Distribution") -> "Prior":
-        """The prior that a scalar NumPyro distribution describes; raises `OptionError` where it is none."""
+        """The prior that a scalar NumPyro distribution describes, even a cut one; raises `OptionError` for others."""
+        base: Any = distribution
+        bounds = {"low": -inf, "high": inf}
         try:
-            settings = {name: float(getattr(distribution, name)) for name in distribution.arg_constraints}
+            if type(distribution).__name__ in CUT:  # the ends stand beside the whole distribution
+                base = distribution.base_dist
+                bounds |= {name: float(getattr(distribution, name)) for name in bounds if hasattr(distribution, name)}
+            settings = {name: float(getattr(base, name)) for name in base.arg_constraints if name != "log_density"}
+            if base.is_discrete:
+                raise TypeError
         except (AttributeError, TypeError) as problem:
             raise OptionError(
-                f"{distribution!r} is no scalar NumPyro distribution; use Prior.of(family, ...)."
+                f"{distribution!r} is no scalar, continuous NumPyro distribution; use Prior.of(family, ...)."
             ) from problem
-        return cls.of(type(distribution).__name__, **settings)
+        prior = replace(cls.of(type(base).__name__, **settings), low=bounds["low"], high=bounds["high"])
+        prior.check()
+        return prior
+
+    def check(self) -> None:
+        """Raise `OptionError` where its least value is not below its greatest."""
+        least, most = self.ends
+        if not least < most:
+            raise OptionError(f"the prior {self} has no values. Its least value has to be below its greatest.")
+
+    def times(self, factor: float) -> "Prior":
+        """Of a parameter that is measured in a unit `factor` times as small."""
+        return replace(self, unit="", factor=factor * self.factor)
+
+    @property
+    def value(self) -> float | None:
+        """Where a Delta puts the parameter; None for other families."""
+        return self.factor * dict(self.settings)["v"] if self.family == "Delta" else None
+
+    @property
+    def free(self) -> bool:
+        """Whether the parameter is one to infer."""
+        return self.value is None
 
     def distribution(self) -> "Distribution":
         """The NumPyro distribution itself."""
@@ -62,11 +105,31 @@ class Prior:
 
         try:
             if self.family == "LogStudentT":
-                base = distributions.StudentT(**dict(self.settings))
-                return distributions.TransformedDistribution(base, distributions.transforms.ExpTransform())
-            return getattr(distributions, self.family)(**dict(self.settings))
+                log_of = distributions.StudentT(**dict(self.settings))
+                base = distributions.TransformedDistribution(log_of, distributions.transforms.ExpTransform())
+            else:
+                base = getattr(distributions, self.family)(**dict(self.settings))
+            if (self.low, self.high, self.factor) == (-inf, inf, 1.0):
+                return base
+            from scalefit.laws._adjusted import Adjusted
+
+            return Adjusted(base, self.low, self.high, self.factor)
         except (AttributeError, TypeError, ValueError) as problem:
             raise OptionError(f"{self} is not a distribution that NumPyro knows: {problem}") from problem
+
+    @property
+    def transform(self) -> "Transform":
+        """From the whole real line to the support."""
+        from numpyro.distributions.transforms import biject_to
+
+        return biject_to(self.distribution().support)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest value of the support, which may be infinite."""
+        from scalefit.laws._adjusted import ends
+
+        return ends(self.distribution().support)
 
     def quantile(self, q: Float[np.ndarray, " n"]) -> Float[Array, " n"]:
         """Quantiles at q; where NumPyro has none of this family, those of many draws."""
@@ -76,8 +139,106 @@ class Prior:
         except (NotImplementedError, ImportError):
             return jnp.quantile(distribution.sample(jax.random.PRNGKey(0), (4096,)), q)
 
+    def stored(self) -> dict[str, Any]:
+        """For JSON, which `stored_prior` reads."""
+        ends = {name: end for name, end in (("low", self.low), ("high", self.high)) if isfinite(end)}
+        unit = {"unit": self.unit} if self.unit else {}
+        return {"family": self.family, "settings": dict(self.settings), **ends, **unit, "factor": self.factor}
+
     def __str__(self) -> str:
-        return f"{self.family}({', '.join(f'{key} {value:.4g}' for key, value in self.settings)})"
+        if self.family == "Delta":
+            return f"{dict(self.settings)['v']:.4g}{self._end}"
+        settings = [f"{key} {value:.4g}" for key, value in self.settings]
+        ends = (("above", self.low), ("below", self.high))
+        settings += [f"{side} {end:.4g}" for side, end in ends if isfinite(end)]
+        return f"{self.family}({', '.join(settings)}){self._end}"
+
+    @property
+    def _end(self) -> str:
+        return "".join([f" {self.unit}" if self.unit else "", f" times {self.factor:.4g}" if self.factor != 1 else ""])
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """In place of a prior: the parameter has the value of another one, as in `priors={"beta": "alpha"}`.
+
+    Parameters
+    ----------
+    name
+        The other parameter.
+    """
+
+    name: str
+    free: ClassVar[bool] = False
+
+    def stored(self) -> dict[str, Any]:
+        """For JSON, which `stored_prior` reads."""
+        return {"same_as": self.name}
+
+    def __str__(self) -> str:
+        return f"the same as {self.name}"
+
+
+def stored_prior(stored: Mapping[str, Any]) -> Prior | SameAs:
+    """The prior of which JSON keeps `stored`; raises any error on what it did not write."""
+    if "same_as" in stored:
+        return SameAs(str(stored["same_as"]))
+    prior = Prior.of(stored["family"], **stored["settings"])
+    low, high, factor = (float(stored.get(n, v)) for n, v in (("low", -inf), ("high", inf), ("factor", 1.0)))
+    if stored.get("unit", "") not in ("", "nats") or not 0 < factor < inf:
+        raise OptionError(f"the prior {prior} is in an unknown unit")
+    prior = replace(prior, low=low, high=high, factor=factor, unit=stored.get("unit", ""))
+    prior.check()
+    return prior
+
+
+def as_prior(value: Any) -> Prior | SameAs:
+    """What a user means by a prior.
+
+    Parameters
+    ----------
+    value
+        A `Prior` or a scalar NumPyro distribution; a number, at which the parameter is fixed; or the name of another
+        parameter, whose value it has.
+
+    Raises
+    ------
+    OptionError
+        It is none of these, or no number lies under it.
+    """
+    if isinstance(value, Prior | SameAs):
+        return value
+    if isinstance(value, str):
+        return SameAs(value)
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        if not isfinite(value):
+            raise OptionError(f"a parameter cannot be fixed at {value}. Give a finite number.")
+        return Prior.of("Delta", v=float(value))
+    return Prior.from_numpyro(value)
+
+
+def nats(value: Any) -> Prior:
+    """A prior in the unit of the table's losses, such as nats per token, and not in multiples of their mean.
+
+    Parameters
+    ----------
+    value
+        A scalar NumPyro distribution or a `Prior`; or a number, at which the parameter is fixed.
+
+    Returns
+    -------
+    Prior
+        For a parameter that is a loss, such as E: `sf.Model(priors={"E": sf.nats(LogNormal(log(1.69), 0.02))})`.
+
+    Raises
+    ------
+    OptionError
+        It is no distribution and no number.
+    """
+    prior = as_prior(value)
+    if isinstance(prior, SameAs):
+        raise OptionError(f"{value!r} is no distribution in nats. Give a distribution or a number.")
+    return replace(prior, unit="nats")
 
 
 @dataclass(frozen=True)
@@ -85,71 +246,6 @@ class Param:
     """One parameter: its name, prior in unit-free coordinates (see `Law.rescale`), meaning and raw unit."""
 
     name: str
-    prior: Prior
+    prior: Prior | SameAs
     meaning: str
     unit: str = "1"
-
-
-@final
-@dataclass(frozen=True)
-class ParamSpace:
-    """What parameters with priors span, seen in two ways: each on its prior's support, or on the whole real line.
-
-    Parameters by name are `theta` on their supports and `z` unconstrained. Flat vectors hold `z` in the order of
-    `params`.
-    """
-
-    params: tuple[Param, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the parameters, in their order."""
-        return tuple(p.name for p in self.params)
-
-    @property
-    def alphabetical(self) -> Self:
-        """The same parameters in the order in which JAX lays out a dict."""
-        return type(self)(tuple(sorted(self.params, key=lambda p: p.name)))
-
-    def constrain(self, z: Values) -> dict[str, Any]:
-        """From the whole real line to each prior's support, for the parameters given."""
-        return {p.name: _transform(p)(z[p.name]) for p in self.params if p.name in z}
-
-    def unconstrain(self, theta: Values) -> dict[str, Any]:
-        """The inverse of `constrain`."""
-        return {p.name: _transform(p).inv(theta[p.name]) for p in self.params if p.name in theta}
-
-    def flatten(self, z: Values) -> Float[Array, "*draw dim"]:
-        """Unconstrained parameters by name, each of shape (*draw), as flat vectors."""
-        return jnp.stack([z[name] for name in self.names], axis=-1)
-
-    def unflatten(self, flat: Float[Array, "*draw dim"]) -> dict[str, Float[Array, "*draw"]]:
-        """The inverse of `flatten`."""
-        return dict(zip(self.names, jnp.moveaxis(flat, -1, 0), strict=True))
-
-    def log_prior(self, theta: Values) -> dict[str, Float[Array, "*draw"]]:
-        """Log prior density of every parameter on its support, elementwise."""
-        return {p.name: p.prior.distribution().log_prob(theta[p.name]) for p in self.params}
-
-    def log_density(self, z: Values) -> Float[Array, "*draw"]:
-        """Log prior density of unconstrained parameters together, elementwise: with the Jacobian of `constrain`."""
-        theta = self.constrain(z)
-        log_volume = sum(_transform(p).log_abs_det_jacobian(z[p.name], theta[p.name]) for p in self.params)
-        return sum(self.log_prior(theta).values()) + log_volume
-
-    def sample(self, key: PRNGKeyArray, draws: int) -> dict[str, Float[Array, " draw"]]:
-        """Draws from the prior, on the supports."""
-        keys = jax.random.split(key, len(self.params))
-        return {p.name: p.prior.distribution().sample(k, (draws,)) for p, k in zip(self.params, keys, strict=True)}
-
-    def spread(self, count: int) -> dict[str, Float[Array, " count"]]:
-        """Parameters spread evenly over their priors, on the supports: where searches may start."""
-        points = quasirandom(count, len(self.params))
-        return {p.name: p.prior.quantile(q) for p, q in zip(self.params, points.T, strict=True)}
-
-
-def _transform(param: Param) -> "Transform":
-    """From the whole real line to the prior's support."""
-    from numpyro.distributions.transforms import biject_to
-
-    return biject_to(param.prior.distribution().support)

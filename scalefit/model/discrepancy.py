@@ -1,9 +1,8 @@
-"""The discrepancy: a smooth process in the reducible loss, because every law of a few parameters is slightly wrong.
+"""The discrepancy: a smooth process in ln loss, because every law of a few parameters is slightly wrong.
 
-With a floor E, a law's loss L becomes E + (L - E) exp(f). f is the sum of two zero-mean Gaussian processes with
-squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc. B 63, 425, call such a term the model's
-discrepancy): one in ln C alone, and one in ln C and ln(D/N), which is what can move the optimum along a budget. On the
-reducible part it cannot take a loss below the floor, and fades where the loss has nearly reached it.
+A law's loss L becomes L exp(f), but never less than the law's floor E. f is the sum of two zero-mean Gaussian processes
+with squared-exponential kernels (Kennedy and O'Hagan 2001, J. R. Stat. Soc. B 63, 425, call such a term the model's
+discrepancy): one in ln C alone, and one in ln C and ln(D/N), which is what can move the optimum along a budget.
 
 How large it is, and over how many e-folds of compute it goes on, differs between sweeps. `Discrepancy` is therefore a
 grid of scales with prior probabilities, and every posterior weighs them by the marginal likelihood of its own table.
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from math import inf, isclose, log
+from math import inf, isclose, log, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple, Self, final
 
@@ -29,11 +28,11 @@ from scalefit.errors import OptionError, StorageError
 from scalefit.laws import Prior
 
 PIVOTS = 28
-TAILS = 3.0  # degrees of freedom of the exponents' prior: a table far from its middle overrules it
+TAILS = 8.0  # degrees of freedom of the exponents' prior: a table far from its middle overrules it
 
 
 class Scales(NamedTuple):
-    """One set of scales of the discrepancy on ln of the reducible loss.
+    """One set of scales of the discrepancy on ln loss.
 
     Parameters
     ----------
@@ -48,21 +47,21 @@ class Scales(NamedTuple):
     compute: float
     compute_length: float
     allocation: float
-    allocation_compute_length: float = 4.0
-    allocation_ratio_length: float = 3.0
+    allocation_compute_length: float = 3.0
+    allocation_ratio_length: float = 4.0
 
 
 # A longer process is a larger one: between sweeps the law's curvature in ln C differs less than its trend does.
-LENGTHS = (2.0, 3.0, 4.5, 7.0, 10.0, 14.0)
-ALLOCATIONS = (0.045, 0.09, 0.18)
-CURVATURE = 0.005
+LENGTHS = (2.0, 4.0, 7.0, 12.0)
+ALLOCATIONS = (0.02, 0.05)
+CURVATURE = 0.002
 
 
 def scale_grid(
     curvature: float = CURVATURE,
     lengths: tuple[float, ...] = LENGTHS,
     allocations: tuple[float, ...] = ALLOCATIONS,
-    allocation_lengths: tuple[float, float] = (4.0, 3.0),
+    allocation_lengths: tuple[float, float] = (3.0, 4.0),
 ) -> tuple[Scales, ...]:
     """Every pair of a length and an allocation scale, with compute = curvature length^2."""
     return tuple(Scales(curvature * c * c, c, a, *allocation_lengths) for c in lengths for a in allocations)
@@ -144,7 +143,7 @@ class Discrepancy:
         compute: float,
         compute_length: float,
         allocation: float,
-        allocation_lengths: tuple[float, float] = (4.0, 3.0),
+        allocation_lengths: tuple[float, float] = (3.0, 4.0),
         exponent: tuple[float, float] | None = (0.34, 0.12),
     ) -> Self:
         """A discrepancy of known scales."""
@@ -229,7 +228,18 @@ def pivots(
     return u[chosen], basis
 
 
-def shifted(log_loss: Any, reducible: Any, f: Any) -> Any:
-    """ln(E + (L - E) exp(f)), where `reducible` is the share (L - E) / L of a law's loss L. Elementwise."""
-    xp: Any = jnp if isinstance(log_loss, Array) else np
-    return log_loss + xp.log1p(reducible * xp.expm1(f))
+LEAST_REDUCIBLE = 1e-6  # share of the loss: a law that is all floor has none
+SOFT = 0.05  # of the reducible loss: about how near to its floor a loss comes before the floor shows
+
+
+def shifted(loss: Any, floor: Any, f: Any) -> Any:
+    """A law's loss L with its discrepancy: L exp(f), but above the floor E. Elementwise.
+
+    It is E + (L - E) g(r) / g(1), with g(r) = r + sqrt(r^2 + 4 SOFT^2) of r = (L exp(f) - E) / (L - E). That is r,
+    unless nearly all of the reducible loss would be gone.
+    """
+    xp: Any = jnp if isinstance(loss, Array) else np
+    reducible = xp.maximum(loss - floor, LEAST_REDUCIBLE * loss)
+    left = (loss * xp.exp(f) - floor) / reducible
+    far = xp.abs(left) + xp.sqrt(left**2 + 4 * SOFT**2)
+    return floor + reducible * xp.where(left > 0, far, 4 * SOFT**2 / far) / (1 + sqrt(1 + 4 * SOFT**2))

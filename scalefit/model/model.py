@@ -15,10 +15,12 @@ from scalefit._batching import padded_rows
 from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.errors import DataError, OptionError, QuestionError
-from scalefit.laws import Law, Param, ParamSpace, Prior, find_law
+from scalefit.laws import Law, Param, ParamSpace, Prior, SameAs, as_prior, find_law
+from scalefit.model.checking import check_design, check_level, check_priors
 from scalefit.model.data import Data, Theta, over_tiles
 from scalefit.model.discrepancy import Discrepancy, Evidence, coordinates, pivots
-from scalefit.model.noise import Noise, find_noise
+from scalefit.model.noise import LEAST_SIGMA, Noise, find_noise
+from scalefit.model.resolution import floor_of_noise
 from scalefit.runs import Runs
 
 DEFAULT_DISCREPANCY = Discrepancy()
@@ -37,20 +39,22 @@ class Model:
     noise
         How ln loss scatters around that of the law: a noise or its name.
     priors
-        Overrides by parameter name, as `Prior` or a scalar NumPyro distribution, in the coordinates of `Law.rescale`:
-        inputs and loss in units of the table's geometric means, so that priors carry no unit.
+        Overrides by parameter name: a scalar NumPyro distribution or `Prior`, a number at which the parameter is fixed,
+        or the name of another parameter whose value it has. In the coordinates of `Law.rescale`: inputs and loss in
+        units of the table's geometric means, so that priors carry no unit. `sf.nats(...)` gives one of E in the unit of
+        the losses.
     discrepancy
         Scales of the law's discrepancy, which every answer includes; None leaves it out.
 
     Raises
     ------
     OptionError
-        A law or noise is unknown, or an override names no parameter.
+        A law or noise is unknown, or an override names no parameter or is no prior of it.
     """
 
     law: Law
     noise: Noise
-    priors: tuple[tuple[str, Prior], ...]
+    priors: tuple[tuple[str, Prior | SameAs], ...]
     discrepancy: Discrepancy | None
 
     def __init__(
@@ -66,10 +70,11 @@ class Model:
         given = dict(priors)
         if unknown := sorted(set(given) - set(known)):
             raise OptionError(f"no parameter is called {', '.join(unknown)}. Choose from {', '.join(known)}.")
-        own = sorted((k, v if isinstance(v, Prior) else Prior.from_numpyro(v)) for k, v in given.items())
-        fields = {"law": law, "noise": noise, "priors": tuple(own), "discrepancy": discrepancy}
+        own = {name: as_prior(given[name]) for name in sorted(given)}
+        fields = {"law": law, "noise": noise, "priors": tuple(own.items()), "discrepancy": discrepancy}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+        check_priors(law, noise, own)
 
     def params(self) -> tuple[Param, ...]:
         """Parameters of law, then noise, with the priors in force."""
@@ -78,9 +83,18 @@ class Model:
             replace(p, prior=override.get(p.name, p.prior)) for p in (*self.law.params(), *self.noise.params())
         )
 
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the parameters that are neither fixed nor the same as others."""
+        return ParamSpace(self.params()).names
+
     @cached_property
     def space(self) -> ParamSpace:
-        """What the parameters of law, then noise, span."""
+        """What the parameters of law, then noise, span; raises `OptionError` where a prior is in an unknown unit."""
+        if of_a_table := [name for name, prior in self.priors if isinstance(prior, Prior) and prior.unit]:
+            raise OptionError(
+                f"the prior of {of_a_table[0]} is in nats, which depends on a table. Give it in units of the mean loss."
+            )
         return ParamSpace(self.params())
 
     @cached_property
@@ -92,6 +106,23 @@ class Model:
     def with_discrepancy_priors(self) -> "Model":
         """The model of law and noise beside a discrepancy: with `discrepancy_priors`, where the user gave no others."""
         return Model(self.law, self.noise, self.discrepancy_priors | dict(self.priors), discrepancy=None)
+
+    def in_units(self, unit: Mapping[str, float], least_sigma: float = 0.0) -> "Model":
+        """The same model for one table: priors in nats in units of its mean loss, and no noise below its resolution.
+
+        Parameters
+        ----------
+        unit
+            Of every input and of the loss.
+        least_sigma
+            What rounding does to ln losses.
+        """
+        given = dict(self.priors)
+        own = {k: p.times(1 / unit["loss"]) for k, p in given.items() if isinstance(p, Prior) and p.unit}
+        for sigma in (p.prior for p in self.params() if p.name == "sigma"):
+            if isinstance(sigma, Prior) and sigma.free and sigma.ends[0] < least_sigma:
+                own["sigma"] = replace(sigma, low=least_sigma / sigma.factor)
+        return Model(self.law, self.noise, {**given, **own}, self.discrepancy) if own else self
 
     @property
     def discrepancy_priors(self) -> dict[str, Prior]:
@@ -157,17 +188,21 @@ class Model:
         ------
         DataError
             A column is missing, there are fewer runs than parameters, or an input or the loss does not vary.
+        OptionError
+            A prior puts the least loss of the law above a loss of the table.
         """
         if np.ptp(np.log(runs.loss)) < 1e-6:
             raise DataError(f"{runs.name}: the loss is the same in every run. Check its column.")
-        return self.on_design(runs)
+        bound = self.on_design(runs)
+        check_level(self.law, dict(bound.model.priors), runs, bound.unit["loss"])
+        return replace(bound, model=self.in_units(bound.unit, floor_of_noise(runs.loss, LEAST_SIGMA)))
 
     def on_design(self, runs: Runs) -> "BoundModel":
         """As `bind`, for runs whose losses are still to be simulated and count for their unit alone."""
-        _check_design(self, runs)
+        check_design(self.law, self.noise.name, len(self.free), runs)
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
         unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
-        return BoundModel(self, runs, unit)
+        return BoundModel(self.in_units(unit), runs, unit, self)
 
 
 @cached_jit("model")
@@ -189,14 +224,17 @@ class BoundModel:
     Parameters
     ----------
     model, runs
-        What is bound.
+        What is bound; the model is that of this table, see `Model.in_units`.
     unit
         Geometric mean of each input and of the loss.
+    stated
+        The model as it was given, where that is another.
     """
 
     model: Model
     runs: Runs
     unit: Mapping[str, float]
+    stated: Model | None = None
 
     @cached_property
     def padded(self) -> Int[np.ndarray, " padded"]:
@@ -258,21 +296,3 @@ def stacked(bounds: Sequence[BoundModel]) -> Data:
     weight = (rows < counts[:, None]).astype(float)
     log_x: dict[str, Any] = {name: column(name) for name in inputs}
     return Data(log_x, column("loss"), weight, unit)  # type: ignore[arg-type]
-
-
-def _check_design(model: Model, runs: Runs) -> None:
-    needed = len(model.params())
-    if len(runs) < needed:
-        raise DataError(
-            f"{runs.name}: {len(runs)} runs cannot carry the {needed} parameters of the {model.law.name} law with "
-            f"{model.noise.name} noise. Add runs."
-        )
-    for name in model.law.inputs:
-        values = np.asarray(runs[name], dtype=float)
-        if bad := np.flatnonzero(~(np.isfinite(values) & (values > 0))).tolist():
-            raise DataError(f"{runs.name}: row {bad[0] + 1}: {name} is not a positive number. Correct or remove it.")
-        if np.ptp(np.log(values)) < 1e-6:
-            raise DataError(
-                f"{runs.name}: {name} are the same in every run, which hides their effect on the loss. "
-                f"Add runs with other {name}."
-            )

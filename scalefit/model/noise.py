@@ -65,8 +65,11 @@ def once(peak: Float[Array, ""]) -> Float[Array, ""]:
 
 
 UP = 16  # steps after which the series below is exact to rounding
-SCALE = Param("sigma", Prior.of("HalfNormal", scale=0.05), "scale of the noise on ln loss")
-GAMMA = Prior.of("Gamma", concentration=2.0, rate=0.1)
+# Seeds of one run differ by 1e-3 and more; without a floor, a law through a few runs exactly has an endless density.
+LEAST_SIGMA = 1e-5
+LEAST_NU = 1.0  # Cauchy's tails; with heavier ones draws of a loss leave the range of numbers
+SCALE = Param("sigma", Prior("HalfNormal", (("scale", 0.05),), LEAST_SIGMA), "scale of the noise on ln loss")
+GAMMA = Prior("Gamma", (("concentration", 2.0), ("rate", 0.1)), LEAST_NU)
 TAILS = Param("nu", GAMMA, "degrees of freedom: small is heavy-tailed")
 
 
@@ -78,7 +81,7 @@ class StudentT(Noise):
     name: ClassVar[str] = "student-t"
 
     def params(self) -> tuple[Param, ...]:
-        """sigma, nu; nu ~ Gamma(2, 0.1) as Juárez and Steel 2010 (J. Bus. Econ. Stat. 28, 52) advise."""
+        """sigma, nu; nu ~ Gamma(2, 0.1) above 1, as Juárez and Steel 2010 (J. Bus. Econ. Stat. 28, 52) advise."""
         return (SCALE, TAILS)
 
     def distribution(self, theta: Values, log_loss: Any) -> "Distribution":

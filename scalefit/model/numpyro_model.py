@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from scalefit.model.discrepancy import shifted
 from scalefit.model.model import Model
 
 
@@ -34,12 +33,12 @@ def numpyro_model(
     """
     import numpyro
 
-    theta = {p.name: numpyro.sample(p.name, p.prior.distribution()) for p in model.params()}
+    priors = model.space.priors
+    theta = model.space.completed({name: numpyro.sample(name, p.distribution()) for name, p in priors.items()})
     mean = model.log_mean(theta, x)
     if basis is not None:
         standard = numpyro.distributions.Normal().expand([basis.shape[1]]).to_event(1)
-        reducible = 1 - model.law.floor(theta) * jnp.exp(-mean)
-        mean = shifted(mean, reducible, basis @ numpyro.sample("discrepancy", standard))
+        mean = mean + basis @ numpyro.sample("discrepancy", standard)  # at the runs no floor is near
     counts = jnp.asarray(weight) > 0
     # NumPyro scales by positive numbers only: weightless runs are masked instead.
     masked = numpyro.handlers.mask(mask=counts)

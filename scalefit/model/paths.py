@@ -9,12 +9,12 @@ Both parts are sums of products of a function of ln C and one of ln(D/N), so tha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.model.discrepancy import PIVOTS, Scales, kernel
@@ -26,70 +26,109 @@ NODES = {count: [half[count // 2 :] for half in np.polynomial.hermite_e.hermegau
 Path = Mapping[str, Array]
 
 
+class AtPivots(NamedTuple):
+    """One set of scales at its pivots.
+
+    Attributes
+    ----------
+    scales
+        The set.
+    centres
+        Coordinates of the pivots.
+    waves
+        All of them there, those of the line first.
+    whiten
+        Inverse of the Cholesky factor of the process's covariance there.
+    """
+
+    scales: Scales
+    centres: Float[np.ndarray, "some 2"]
+    waves: Float[np.ndarray, "some wave"]
+    whiten: Float[np.ndarray, "some some"]
+
+    @classmethod
+    def of(cls, scales: Scales, centres: Float[np.ndarray, "some 2"]) -> Self:
+        """From scales and pivots."""
+        from scipy.linalg import solve_triangular
+
+        cov, one = kernel(scales, centres[:, None], centres[None]), np.eye(len(centres))
+        root = np.linalg.cholesky(cov + 1e-9 * cov[0, 0] * one)
+        return cls(scales, centres, _all_waves(scales, centres), solve_triangular(root, one, lower=True))
+
+
 def sample_paths(
-    scales: Sequence[Scales],
-    centres: Sequence[np.ndarray],
+    pivots: Sequence[AtPivots],
     component: Int[np.ndarray, " draw"],
     weights: Float[np.ndarray, "draw pivot"],
-    seed: int,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """A path for each posterior draw.
 
     Parameters
     ----------
-    scales, centres
-        Sets of scales, and the pivots of each.
+    pivots
+        Of every set of scales.
     component
         Which of them each draw has.
     weights
         Of the basis at the runs; those beyond the pivots, of a table with few runs, are left out.
-    seed
-        The same seed gives the same paths.
+    rng
+        Of all that is random.
 
     Returns
     -------
     dict
-        What `discrepancy_at` takes, each (draw, ...): "scales" (5,), "centres" (pivot, 2), "pull" (pivot,),
-        "line" (40 / 2,) and "plane" (10, 10), amplitudes of the waves.
+        What `discrepancy_at` takes, each (draw, ...): "scales" (5,), "centres" (pivot, 2), "pull" (pivot,), of the
+        kernel at each pivot, and "line" (40 / 2,) and "plane" (10, 10), amplitudes of the waves.
     """
-    draws, rng = len(weights), np.random.default_rng(seed)
+    draws = len(weights)
     line = np.tile(np.sqrt(LINE_WEIGHT / LINE_WEIGHT.sum()), 2)
     plane = np.tile(np.sqrt(PLANE_WEIGHT / PLANE_WEIGHT.sum()), 2)
     paths = {
-        "scales": np.array(scales)[component],
+        "scales": np.array([each.scales for each in pivots])[component],
         "centres": np.zeros((draws, PIVOTS, 2)),
         "pull": np.zeros((draws, PIVOTS)),
         "line": rng.normal(size=(draws, len(line))) * line,
         "plane": rng.normal(size=(draws, len(plane), len(plane))) * plane[:, None] * plane,
     }
     for k in np.unique(component):
-        rows, at = component == k, centres[k]
-        paths["line"][rows] *= scales[k].compute
-        paths["plane"][rows] *= scales[k].allocation
-        paths["centres"][rows] = np.resize(at, (PIVOTS, 2))  # those repeated have no pull
-        paths["pull"][rows, : len(at)] = _pull(scales[k], at, weights[rows], paths["line"][rows], paths["plane"][rows])
+        rows, at, count = component == k, pivots[k], len(pivots[k].centres)
+        paths["line"][rows] *= at.scales.compute
+        paths["plane"][rows] *= at.scales.allocation
+        paths["centres"][rows] = np.resize(at.centres, (PIVOTS, 2))  # those repeated have no pull
+        # What moves paths of the prior to their posterior's values at the pivots.
+        off = weights[rows, :count] - small_matmul(small_matmul(_amplitudes(paths, rows), at.waves.T), at.whiten.T)
+        paths["pull"][rows, :count] = small_matmul(off, at.whiten)
     return paths
 
 
-def _pull(
-    scales: Scales,
-    at: Float[np.ndarray, "some 2"],
-    weights: Float[np.ndarray, "draw pivot"],
-    line: Float[np.ndarray, "draw line"],
-    plane: Float[np.ndarray, "draw wave wave"],
-) -> Float[np.ndarray, "draw some"]:
-    """Of the kernel at each pivot: what moves paths of the prior to their posterior's values there."""
-    from scipy.linalg import solve_triangular
+def values_at(
+    pivots: Sequence[AtPivots],
+    component: Int[np.ndarray, " draw"],
+    paths: Mapping[str, np.ndarray],
+    u: Float[np.ndarray, "place 2"],
+) -> Float[np.ndarray, "draw place"]:
+    """f of every path at the same coordinates: draws that share scales share waves and kernels."""
+    values = np.empty((len(component), len(u)))
+    for k in np.unique(component):
+        rows, at = component == k, pivots[k]
+        near = kernel(at.scales, at.centres[:, None], u[None])
+        pull = small_matmul(paths["pull"][rows, : len(near)], near)
+        values[rows] = small_matmul(_amplitudes(paths, rows), _all_waves(at.scales, u).T) + pull
+    return values
 
+
+def _amplitudes(paths: Mapping[str, np.ndarray], rows: Bool[np.ndarray, " draw"]) -> Float[np.ndarray, "row wave"]:
+    """Of `_all_waves`."""
+    return np.hstack([paths["line"][rows], paths["plane"][rows].reshape(rows.sum(), -1)])
+
+
+def _all_waves(scales: Scales, at: Float[np.ndarray, "place 2"]) -> Float[np.ndarray, "place wave"]:
+    """Those of the line, then the products of the plane's two."""
     _, length, _, length_c, length_ratio = scales
     by_c, by_ratio = (waves(PLANE, at[:, i] / each) for i, each in ((0, length_c), (1, length_ratio)))
-    prior = small_matmul(line, waves(LINE, at[:, 0] / length).T)
     products = (by_c[:, :, None] * by_ratio[:, None]).reshape(len(at), -1)
-    prior = prior + small_matmul(plane.reshape(len(plane), -1), products.T)
-    cov = kernel(scales, at[:, None], at[None])
-    root = np.linalg.cholesky(cov + 1e-9 * cov[0, 0] * np.eye(len(at)))
-    whiten = solve_triangular(root, np.eye(len(at)), lower=True)
-    return small_matmul(weights[:, : len(at)] - small_matmul(prior, whiten.T), whiten)
+    return np.hstack([waves(LINE, at[:, 0] / length), products])
 
 
 def waves(nodes: np.ndarray, u: Float[Array | np.ndarray, "*at"]) -> Any:

@@ -32,7 +32,7 @@ class AllocationProblem:
     posterior
         Of the loss.
     cost, budget
-        What the budget pays for, and how much it is in that cost's unit.
+        What the budget pays for, its numbers known or draws (draw,), and how much it is in that cost's unit.
     constraints
         What is not free to choose.
     """
@@ -52,8 +52,13 @@ class AllocationProblem:
         return self.cost.tokens_for(self.budget, params)
 
     def useful_tokens(self, params: float) -> float:
-        """The same, up to a hard data wall, beyond which further tokens would buy nothing."""
-        return min(float(self.tokens(params)), self.posterior.most_useful_tokens)
+        """The same on average, up to a hard data wall, beyond which further tokens would buy nothing."""
+        return min(float(self.mean_cost.tokens_for(self.budget, params)), self.posterior.most_useful_tokens)
+
+    @property
+    def mean_cost(self) -> Cost:
+        """What the budget pays for, on average."""
+        return self.cost.averaged()
 
     @cached_property
     def regret(self) -> Regret:
@@ -89,7 +94,7 @@ class AllocationProblem:
                 f"the search for the least expected loss for {self.describe_budget()} did not converge. Check the "
                 "fit's health."
             )
-        low, high = self.constraints.bounds(free, self.cost, self.budget)
+        low, high = self.constraints.bounds(free, self.mean_cost, self.budget)
         if risk is None or low == high:
             return free, float(np.clip(free, low, high))
         best = self.regret.optimum.loss
@@ -111,7 +116,7 @@ class AllocationProblem:
         best
             ln N of the plan.
         """
-        low, high = self.constraints.bounds(best, self.cost, self.budget)
+        low, high = self.constraints.bounds(best, self.mean_cost, self.budget)
         most = float(self.regret.expected_waste(np.array([best]))[0]) + NEAR_OPTIMAL
         ends = [[best, best - min(best - low, SEARCH)], [best, best + min(high - best, SEARCH)]]
         shares = np.linspace(0.0, 1.0, POINTS // 2) ** 2  # the nearer, the denser

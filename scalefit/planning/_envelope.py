@@ -17,7 +17,7 @@ from scalefit._aot import cached_jit
 from scalefit._batching import by_groups, in_chunks
 from scalefit.costs.cost import Cost, SixND
 from scalefit.frontier.budget_lines import best_on_lines
-from scalefit.frontier.frontier import BLOCK, optima
+from scalefit.frontier.frontier import BLOCK, priced_optima
 from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
@@ -46,13 +46,11 @@ class Optima(NamedTuple):
 
 def optima_at(posterior: LossPosterior, cost: Cost, log_budgets: Float[np.ndarray, " budget"]) -> Optima:
     """The optimum of every draw at budgets, given as logarithms."""
-    if isinstance(cost, SixND):
-        log_budgets = log_budgets - np.log(cost.active)
-        cost = SixND()
-    if isinstance(cost, SixND) and posterior.wall is None:
-        program: Any = partial(optima, posterior.law, posterior.draws)
-    elif isinstance(cost, SixND) and posterior.law_only is not posterior:
-        program = partial(_optima_at_wall, posterior)
+    if posterior.wall is None:
+        return Optima(*priced_optima(posterior.law, posterior.draws, cost, log_budgets))
+    if isinstance(cost, SixND) and posterior.law_only is not posterior:
+        program: Any = partial(_optima_at_wall, posterior)
+        log_budgets = log_budgets - np.log(cost.times)
     else:
         program = partial(_optima_along, posterior, cost)
     return Optima(*map(np.asarray, in_chunks(program, log_budgets, BLOCK, axis=1)))
@@ -66,8 +64,8 @@ def _optima_at_wall(posterior: LossPosterior, log_flops: Float[Array, " budget"]
 
 @cached_jit()
 def _optima_along(posterior: LossPosterior, cost: Cost, log_budgets: Float[Array, " budget"]) -> Found:
-    one = lambda draw, log_budget: _optimum(draw, cost, log_budget)
-    return jax.vmap(jax.vmap(one, (None, 0)), (posterior.axes, None))(posterior, log_budgets)
+    over_budgets = jax.vmap(_optimum, (None, None, 0))
+    return jax.vmap(over_budgets, (posterior.axes, cost.axes, None))(posterior, cost, log_budgets)
 
 
 def _optimum(draw: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Array, Array, Array]:
@@ -132,7 +130,7 @@ class LeastBudgets:
         log_c, side = np.clip(first, *ends), np.zeros(len(level), dtype=int)
         for _ in range(CORRECTIONS):
             before = log_c
-            log_n, found, converged = map(np.asarray, _optima_of_own(self.posterior, self.cost, jnp.asarray(log_c)))
+            log_n, found, converged = map(np.asarray, optima_of_own(self.posterior, self.cost, jnp.asarray(log_c)))
             above = found > level
             ends = [np.where(above, log_c, ends[0]), np.where(above, ends[1], log_c)]
             kept = [np.where(side < 0, 0.5, 1.0) * excess[0], np.where(side > 0, 0.5, 1.0) * excess[1]]
@@ -153,7 +151,7 @@ class LeastBudgets:
         low, high = self.log_budgets[last - 1], self.log_budgets[last]
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            enough = np.asarray(_optima_of_own(self.posterior, self.cost, jnp.asarray(middle))[0]) >= log_n
+            enough = np.asarray(optima_of_own(self.posterior, self.cost, jnp.asarray(middle))[0]) >= log_n
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.where(reached[:, 0], self.low, np.where(reached.any(axis=1), 0.5 * (low + high), np.inf))
 
@@ -177,26 +175,26 @@ def _roots(
     """ln of the least budget and of N there, whether both were found, and whether all budgets are too small."""
     around, low, high = ends
 
-    def one(draw: LossPosterior, level: Array) -> tuple[Array, Array, Array, Array]:
+    def one(draw: LossPosterior, cost: Cost, level: Array) -> tuple[Array, Array, Array, Array]:
         found = least_log_budget(draw, cost, level, around, high, low)
         log_n, reached, converged = _optimum(draw, cost, found.x)
         beyond = (found.x > high - 1e-3) & (reached > level * (1 + 1e-6))
         return found.x, log_n, found.converged & converged, beyond
 
-    return by_groups(one, (posterior.axes, 0))(posterior, level)
+    return by_groups(one, (posterior.axes, cost.axes, 0))(posterior, cost, level)
 
 
 @cached_jit()
-def _optima_of_own(
+def optima_of_own(
     posterior: LossPosterior, cost: Cost, log_budget: Float[Array, " draw"]
 ) -> tuple[Float[Array, " draw"], Float[Array, " draw"], Bool[Array, " draw"]]:
     """ln N and loss of the optimum of every draw with discrepancy at a budget of its own."""
 
-    def one(draw: LossPosterior, log_budget: Array) -> tuple[Array, Array, Array]:
+    def one(draw: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Array, Array, Array]:
         if isinstance(cost, SixND):
             log_wall = None if draw.wall is None else jnp.log(draw.wall)
-            found = best_on_lines(draw.law, draw.draws, (log_budget - jnp.log(cost.active))[None], log_wall)
+            found = best_on_lines(draw.law, draw.draws, (log_budget - jnp.log(cost.times))[None], log_wall)
             return tuple(part[0] for part in found)  # type: ignore[return-value]
         return _optimum(draw, cost, log_budget)
 
-    return jax.vmap(one, (posterior.axes, 0))(posterior, log_budget)
+    return jax.vmap(one, (posterior.axes, cost.axes, 0))(posterior, cost, log_budget)

@@ -13,6 +13,8 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
+from scalefit.costs.cost import Cost
+from scalefit.costs.measured import for_draws, on_average, with_table
 from scalefit.costs.uncertain import draws_of
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import PATHS, LogLoss, WithDiscrepancy, draw_axes, log_loss_of, planning_draws
@@ -62,12 +64,12 @@ class LossPosterior:
 
     @property
     def fresh_loss(self) -> LogLoss:
-        """(ln N, ln D) -> loss in nats per token, of one draw, before any hard wall."""
+        """(ln N, ln D) -> loss of one draw, before any hard wall."""
         return log_loss_of(self.law, self.draws)
 
     @property
     def loss(self) -> LogLoss:
-        """(ln N, ln D) -> loss in nats per token, of one draw."""
+        """(ln N, ln D) -> loss of one draw."""
         fresh, wall = self.fresh_loss, self.wall
         return fresh if wall is None else lambda log_n, log_d: fresh(log_n, jnp.minimum(log_d, jnp.log(wall)))
 
@@ -102,6 +104,20 @@ class LossPosterior:
         if self.wall is None:
             return replace(self, draws={**self.draws, "unique_tokens": unique})
         return replace(self, wall=None if times is None else unique)
+
+
+def costs_of(fit: Fit, posterior: LossPosterior, cost: Cost | None) -> tuple[Cost, Cost]:
+    """The cost of an answer, as it is to be shown, and as the draws decide with it.
+
+    Parameters
+    ----------
+    fit, posterior
+        What is asked, and its draws.
+    cost
+        As the user gave it; None for the compute that the table shows.
+    """
+    priced = with_table(cost, fit.runs, posterior.count, fit.seed)
+    return on_average(priced), for_draws(priced, posterior.count, fit.seed)
 
 
 def loss_posterior(

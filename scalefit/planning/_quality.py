@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
-from scalefit.costs.cost import Cost
+from scalefit.costs.cost import Compute, Cost
 from scalefit.errors import OptionError, QuestionError
 from scalefit.frontier.optimum import elasticities
 from scalefit.io.published_models import read_model
+from scalefit.loss_units import largest_plausible
 from scalefit.planning._grid import FEWEST, MOST, first_log_tokens, first_log_tokens_around
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import (
@@ -22,29 +23,32 @@ from scalefit.planning._solve import (
     POINTS,
     balanced_log_tokens,
     least_log_budget,
+    log_price_ratio,
     log_tokens_for,
     loss_at,
     minimise,
 )
-from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
 from scalefit.units import format_count, parse_quantity, percent
 
+SMALLEST_SIZE = 1e4  # a quality that is a larger number is no loss, in whatever unit
 SEARCH = np.log(100.0)  # sizes are sought within this factor of the one that trains cheapest
 ROUNDS = 4  # of grids that close in, to 1e-4; with discrepancy the table's steps are .3 and a last grid's .02
 NEARBY = 9  # sizes of the second grid of a draw's own, .04 apart: within .0002 of the least cost
 MOST_MISSED = 0.1  # share of the draws in which a size may miss the quality
 
 
-def quality_of(posterior: LossPosterior, quality: Any) -> tuple[Float[np.ndarray, " draw"], float | None]:
+def quality_of(
+    posterior: LossPosterior, quality: Any, unit: str, compute: Compute
+) -> tuple[Float[np.ndarray, " draw"], float | None]:
     """The loss to be reached in each draw, and the size that the question names, if it does."""
     try:
         value = parse_quantity(quality)
     except OptionError:
         model = read_model(quality)
         return _losses_of(posterior, np.log(model.params), np.log(model.tokens)), model.params
-    if value < LARGEST_PLAUSIBLE_LOSS:
+    if value < min(largest_plausible(unit), SMALLEST_SIZE):
         return np.full(posterior.count, value), None
-    return _losses_of(posterior, np.log(value), _balanced(posterior, np.log(value))), value
+    return _losses_of(posterior, np.log(value), _balanced(posterior, np.log(value), compute)), value
 
 
 def _losses_of(posterior: LossPosterior, log_n: float, log_d: float) -> Float[np.ndarray, " draw"]:
@@ -151,33 +155,36 @@ def _law_tokens_needed(
     return jax.vmap(over_draws, (None, 0, None))(posterior, log_n, level)
 
 
-def _balanced(posterior: LossPosterior, log_n: float) -> float:
+def _balanced(posterior: LossPosterior, log_n: float, compute: Compute) -> float:
     """ln D that makes exp(log_n) the size with the least expected loss for its training compute."""
+    steeper = log_price_ratio(compute)
     if posterior.law_only is posterior:
-        return float(_law_balanced(posterior, jnp.asarray(log_n, dtype=float)))
+        return float(_law_balanced(posterior, jnp.asarray(log_n, dtype=float), jnp.asarray(steeper)))
     low, high = log_n + FEWEST, log_n + MOST
     for _ in range(ROUNDS):
         points = np.linspace(low, high, POINTS)
-        gain = np.asarray(_gain_of_tokens(posterior, jnp.asarray(log_n, dtype=float), jnp.asarray(points)))
+        gain = np.asarray(
+            _gain_of_tokens(posterior, jnp.asarray(log_n, dtype=float), jnp.asarray(points), jnp.asarray(steeper))
+        )
         last = max(1, int(np.argmax(gain < 0)))
         low, high = points[last - 1], points[last]
     return float(0.5 * (low + high))
 
 
 @cached_jit()
-def _law_balanced(posterior: LossPosterior, log_n: Float[Array, ""]) -> Float[Array, ""]:
-    return balanced_log_tokens(posterior.expected_loss, log_n).x
+def _law_balanced(posterior: LossPosterior, log_n: Float[Array, ""], steeper: Float[Array, ""]) -> Float[Array, ""]:
+    return balanced_log_tokens(posterior.expected_loss, log_n, steeper).x
 
 
 @cached_jit()
 def _gain_of_tokens(
-    posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " point"]
+    posterior: LossPosterior, log_n: Float[Array, ""], log_d: Float[Array, " point"], steeper: Float[Array, ""]
 ) -> Float[Array, " point"]:
-    """What an e-fold of tokens gains more than one of parameters, in nats of expected loss."""
+    """What the price of an e-fold of parameters gains more when it is spent on tokens, in expected loss."""
 
     def one(log_d: Float[Array, ""]) -> Float[Array, ""]:
         e_n, e_d = elasticities(posterior.expected_loss, log_n, log_d)
-        return e_d - e_n
+        return e_d * jnp.exp(steeper) - e_n
 
     return jax.lax.map(one, log_d)
 

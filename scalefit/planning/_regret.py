@@ -1,8 +1,8 @@
 """What it costs not to know the optimum: regret, wasted compute and tail risk of any size, draw by draw.
 
 Let L_s(N) be the loss of draw s at N and the tokens that the budget C leaves, L*_s its optimum, and C'_s the least
-budget that reaches L_s(N) along that draw's own frontier. Then regret is L_s(N) - L*_s(C) in nats, and the wasted share
-of the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
+budget that reaches L_s(N) along that draw's own frontier. Then regret is L_s(N) - L*_s(C), and the wasted share of
+the budget 1 - C'_s/C. For the Chinchilla form and C = 6 N D, C'_s/C is [a m^-alpha + b m^beta]^(-1/gamma),
 m = N/N*_s, gamma = alpha beta/(alpha + beta); here it is found numerically, so that any law and cost will do.
 """
 
@@ -75,7 +75,7 @@ class Regret:
         Returns
         -------
         dict
-            Name -> (draw,): loss and regret, nats per token; wasted_compute, the share of the budget that the optimum
+            Name -> (draw,): loss and regret; wasted_compute, the share of the budget that the optimum
             would save; converged, whether the searches for that optimum and that share did.
         """
         loss = self.losses(np.array([log_n]))[:, 0]
@@ -105,8 +105,17 @@ class Regret:
 
 @cached_jit()
 def _best_log_params(posterior: LossPosterior, cost: Cost, log_budget: Scalar) -> tuple[Scalar, Bool[Array, ""]]:
-    high = jnp.full_like(log_budget, LARGEST)
-    found = optimum_along(posterior.expected_loss, tokens_along(cost, log_budget), high)
+    high, middle = jnp.full_like(log_budget, LARGEST), jax.tree.map(jnp.mean, cost) if cost.axes == 0 else cost
+
+    def expected(log_n: Scalar, log_d: Scalar) -> Scalar:
+        """Of the tokens that each draw has for the money that is log_d on average."""
+        if cost.axes is None:
+            return posterior.expected_loss(log_n, log_d)
+        log_spent = jnp.log(middle.total(jnp.exp(log_n), jnp.exp(log_d)))
+        own = lambda draw, cost: draw.loss(log_n, cost.log_tokens_for(log_spent, log_n))
+        return jax.vmap(own, (posterior.axes, 0))(posterior, cost).mean()
+
+    found = optimum_along(expected, tokens_along(middle, log_budget), high)
     return found.x, found.converged
 
 
@@ -115,10 +124,13 @@ def _losses(
     posterior: LossPosterior, cost: Cost, log_n: Float[Array, " point"], log_budget: Scalar
 ) -> Float[Array, "draw point"]:
     """Loss at each of exp(log_n) parameters and the tokens that a budget leaves."""
+    if cost.axes == 0:
+        own = lambda draw, cost: jax.vmap(lambda u: draw.loss(u, cost.log_tokens_for(log_budget, u)))(log_n)
+        return jax.vmap(own, (posterior.axes, 0))(posterior, cost)
     log_d = tokens_along(cost, log_budget)(log_n)
     if not isinstance(cost, SixND) or posterior.law_only is posterior:
         return jax.vmap(posterior.losses)(log_n, log_d).T
-    log_c = log_budget - jnp.log(cost.active)
+    log_c = log_budget - jnp.log(cost.times)
 
     def one(draw: LossPosterior) -> Float[Array, " point"]:
         loss, path = draw.with_discrepancy, draw.draws[PATHS]

@@ -1,6 +1,7 @@
 """Solvers of one draw of the loss: the best size at a budget, the least budget and the tokens for a loss."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,12 @@ from jaxtyping import Array, Float
 from scalefit._aot import cached_jit
 from scalefit._roots import Root, find_root
 from scalefit.costs.cost import Cost
+from scalefit.costs.measured import Measured
 from scalefit.errors import QuestionError
-from scalefit.frontier.optimum import LogLoss, best_along, elasticities, optimum_along
+from scalefit.frontier.optimum import LARGEST, LogLoss, best_along, elasticities, optimum_along
 from scalefit.planning._loss_posterior import LossPosterior
 
 FURTHEST = 33.0  # budgets are sought up to e^33 times that of ten billion parameters on 200 billion tokens
-LARGEST = 85.0  # in logarithms: 8e36, the end of every search, and inside float32
 POINTS = 33  # of one round of a search
 Scalar = Float[Array, ""]
 
@@ -64,7 +65,7 @@ def least_log_budget(
     draw, cost
         The loss of one draw, and what a budget pays for.
     target
-        The loss, nats per token.
+        The loss.
     start
         ln of a budget, where to look first.
     high, low
@@ -96,12 +97,19 @@ def log_tokens_for(loss: LogLoss, log_n: Scalar, target: Scalar) -> Root:
     return found._replace(x=jnp.where(loss(log_n, high) > target, jnp.inf, found.x))
 
 
-def balanced_log_tokens(loss: LogLoss, log_n: Scalar) -> Root:
-    """ln D for which exp(log_n) parameters are the optimum of their own 6 N D: e_N = e_D."""
+def log_price_ratio(compute: Cost) -> Any:
+    """ln of dlnC/dlnN over dlnC/dlnD, 0 but for `Measured`: what an e-fold of N costs in e-folds of D."""
+    if not isinstance(compute, Measured):
+        return 0.0
+    return jnp.log((1 + compute.params_power) / (1 + compute.tokens_power))
+
+
+def balanced_log_tokens(loss: LogLoss, log_n: Scalar, steeper: Any) -> Root:
+    """ln D for which exp(log_n) parameters are the optimum of their own compute: e_N = e_D exp(steeper)."""
 
     def gap(log_d: Array) -> Array:
         e_n, e_d = elasticities(loss, log_n, log_d)
-        return jnp.log(e_d) - jnp.log(e_n)
+        return jnp.log(e_d) + steeper - jnp.log(e_n)
 
     high = jnp.full_like(log_n, LARGEST)
     return _root(gap, jnp.zeros_like(log_n), high, log_n + 3.0)

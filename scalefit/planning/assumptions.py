@@ -6,6 +6,7 @@ from typing import Any
 from scalefit.costs.cost import Cost
 from scalefit.diagnostics.checks import Health
 from scalefit.fits.fit import Fit
+from scalefit.loss_units import NATS
 from scalefit.model.discrepancy import Evidence
 
 
@@ -19,8 +20,8 @@ class Assumptions:
         What was fitted to what.
     kind
         Of the draws: "posterior", "bootstrap" or "point".
-    rule
-        How cost is counted.
+    cost
+        What is paid for, on average.
     compute_range, ratio_range
         Smallest and largest compute (FLOP), and tokens per parameter, of the runs.
     health
@@ -33,12 +34,14 @@ class Assumptions:
         Whether intervals include it, and how often such intervals contained held-out runs, where that is known.
     unconverged
         Share of the draws whose searches did not converge.
+    loss_unit
+        Of every loss.
     """
 
     table: str
     law: str
     kind: str
-    rule: str
+    cost: Cost
     compute_range: tuple[float, float]
     ratio_range: tuple[float, float]
     health: Health
@@ -47,6 +50,7 @@ class Assumptions:
     discrepancy: bool = False
     evidence: Evidence | None = None
     unconverged: float = 0.0
+    loss_unit: str = NATS
 
     @classmethod
     def of(
@@ -64,7 +68,7 @@ class Assumptions:
             table=fit.runs.name,
             law=law.name,
             kind=fit.kind,
-            rule=cost.describe(),
+            cost=cost,
             compute_range=fit.compute_range,
             ratio_range=(float(per.min()), float(per.max())),
             health=fit.health,
@@ -73,7 +77,17 @@ class Assumptions:
             discrepancy=discrepancy,
             evidence=fit.model.evidence,
             unconverged=unconverged,
+            loss_unit=fit.runs.unit,
         )
+
+    @property
+    def rule(self) -> str:
+        """How cost is counted."""
+        return self.cost.describe()
+
+    def flops(self, params: Any, tokens: Any) -> Any:
+        """Compute of training runs, FLOP."""
+        return self.cost.flops(params, tokens)
 
     def extrapolation_factor(self, flops: float) -> float:
         """Compute in multiples of the largest run's: above 1 an extrapolation."""

@@ -9,16 +9,15 @@ from jaxtyping import Float
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
-from scalefit.costs.cost import SixND
-from scalefit.counting import flops_6nd
+from scalefit.costs.cost import Compute
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.io.published_models import TrainedModel, published_models, read_model
 from scalefit.planning._audit_draws import audit_draws
-from scalefit.planning._loss_posterior import loss_posterior
+from scalefit.planning._loss_posterior import costs_of, loss_posterior
 from scalefit.planning.assumptions import Assumptions
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ SHOWN = ("wasted_compute", "given_up", "N_opt", "D_opt", "overtraining", "served
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit(Result):
-    """Trained models judged by one fit, with C = 6 N D.
+    """Trained models judged by one fit, at the compute that its table shows.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ class Audit(Result):
         The models.
     draws
         Name -> (draw, model): N_opt and D_opt of the model's own budget; loss and given_up (loss above the optimum's),
-        nats per token, had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
+        had the fit's recipe trained it; wasted_compute, share of the budget; overtraining, tokens per
         parameter over those of the optimum of the same compute; token_ratio, tokens over those that make the size
         compute-optimal; served, the inference tokens that justify the size (negative: none do): those with which it is
         the cheapest of its quality by 6 N D + 2 N T.
@@ -53,8 +52,8 @@ class Audit(Result):
 
     @property
     def flops(self) -> Float[np.ndarray, " model"]:
-        """Training compute of each model, 6 N D FLOP."""
-        return np.array([flops_6nd(model.params, model.tokens) for model in self.models])
+        """Training compute of each model, FLOP."""
+        return np.array([self.assumptions.flops(model.params, model.tokens) for model in self.models])
 
     def headline(self, prob: float = PROB) -> str:
         """The model that wastes the largest share of its compute, and the one that wastes the smallest."""
@@ -101,7 +100,8 @@ class Audit(Result):
             "flops": ("model", self.flops),
         }
         variables = {name: (("draw", "model"), values) for name, values in self.draws.items()}
-        return labelled(variables, coords, {"discrepancy": self.assumptions.discrepancy})
+        attrs = {"discrepancy": self.assumptions.discrepancy}
+        return labelled(variables, coords, attrs, loss_units(self.assumptions.loss_unit))
 
     def _table(self, prob: float) -> Table:
         return self._all_columns(prob).only(("params", "tokens", *SHOWN))
@@ -115,10 +115,18 @@ class Audit(Result):
         }
         for name, values in self.draws.items():
             columns |= interval_columns(name, interval(values, prob))
-        return Table("model", [model.name for model in self.models], columns)
+        names = [model.name for model in self.models]
+        return Table("model", names, columns).loss_in(self.assumptions.loss_unit)
 
 
-def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fixed: Any) -> Audit:
+def audit(
+    fit: Fit,
+    models: Any = None,
+    *,
+    cost: Compute | None = None,
+    discrepancy: bool | None = None,
+    **fixed: Any,
+) -> Audit:
     """Compare trained models with the optimum of the same budget: loss given up, compute wasted, implied inference.
 
     Losses are those that the fit's own recipe, data and tokenizer would reach.
@@ -130,6 +138,8 @@ def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fi
     models
         Names of published models, (params, tokens) pairs or texts such as "70B:1.4T", one or a list; all published
         models by default.
+    cost
+        The compute that the table shows by default; `costs.SixND()` is 6 N D whatever that is.
     discrepancy
         As for `Fit.predict`.
     **fixed
@@ -151,10 +161,12 @@ def audit(fit: Fit, models: Any = None, *, discrepancy: bool | None = None, **fi
     discrepancy = fit.resolve(discrepancy)
     params, tokens = (np.array([getattr(model, name) for model in chosen]) for name in ("params", "tokens"))
     with precision():
-        draws = audit_draws(loss_posterior(fit, fixed=fixed, discrepancy=discrepancy), params, tokens)
+        posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
+        shown, priced = costs_of(fit, posterior, cost)
+        draws = audit_draws(posterior, priced, params, tokens)
     columns = zip(chosen, draws["N_opt"].T, draws["D_opt"].T, draws.pop("converged").T, strict=True)
     lost = [
         check_optimum(*each, what=f"the budget of {model.name}", remedy="Give a larger model")
         for model, *each in columns
     ]
-    return Audit(chosen, draws, Assumptions.of(fit, SixND(), discrepancy=discrepancy, unconverged=max(lost)))
+    return Audit(chosen, draws, Assumptions.of(fit, shown, discrepancy=discrepancy, unconverged=max(lost)))

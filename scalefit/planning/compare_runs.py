@@ -12,23 +12,25 @@ from jaxtyping import Float
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
-from scalefit.costs.cost import SixND
+from scalefit.costs.cost import Compute
 from scalefit.costs.machines import Machines, parse_share
-from scalefit.counting import flops_6nd
+from scalefit.costs.measured import on_average, with_table
 from scalefit.diagnostics.checks import Health
 from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.io.published_models import TrainedModel, read_model
+from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
-from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._loss_posterior import LossPosterior, costs_of, loss_posterior
 from scalefit.planning._regret import Regret
 from scalefit.planning._solve import FURTHEST, loss_at
 from scalefit.planning.assumptions import Assumptions
+from scalefit.runs import refuse_other_unit
 from scalefit.units import chance, format_flops, percent
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+COUNT = 1000  # draws of what a run costs, of which the mean is shown
 _BARE_COUNT = re.compile(r"[\d.,_]+\s*[kmbt]", re.IGNORECASE)
 
 
@@ -47,8 +50,8 @@ class Candidate:
     ----------
     name
         What it is called.
-    params, tokens
-        The run.
+    params, tokens, flops
+        The run, and its training compute, FLOP.
     gain
         Share by which a better recipe than the fit's lowers its loss.
     """
@@ -56,12 +59,8 @@ class Candidate:
     name: str
     params: float
     tokens: float
+    flops: float
     gain: float = 0.0
-
-    @property
-    def flops(self) -> float:
-        """Training compute, 6 N D FLOP."""
-        return float(flops_6nd(self.params, self.tokens))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +72,7 @@ class RunComparison(Result):
     a, b
         The candidates.
     draws
-        Name -> (draw,): loss_a, loss_b and their difference A - B (expected, nats per token; positive where B is
+        Name -> (draw,): loss_a, loss_b and their difference A - B (expected, in the table's unit; positive where B is
         better); speedup, the compute that A's recipe needs at its optimum for B's loss over that for A's: above 1 where
         B is better, infinite where no compute suffices.
     observed_difference
@@ -114,7 +113,7 @@ class RunComparison(Result):
             gain = -gain[[0, 2, 1]]
         return (
             f"{better} beats {worse} with probability {chance(sure[0])} in expected loss and {chance(sure[1])} as one "
-            f"run each, by {ranged(gain, write)} nats per token in expected loss "
+            f"run each, by {in_unit(ranged(gain, write), self.assumptions.loss_unit)} in expected loss "
             f"({provenance(self.assumptions.discrepancy, gain, prob)})."
         )
 
@@ -144,10 +143,12 @@ class RunComparison(Result):
         """
         draws = self.draws | {"difference_one_run": self.observed_difference}
         attrs = {"a": self.a.name, "b": self.b.name, "discrepancy": self.assumptions.discrepancy}
-        return labelled({name: ("draw", values) for name, values in draws.items()}, attrs=attrs)
+        variables = {name: ("draw", values) for name, values in draws.items()}
+        return labelled(variables, attrs=attrs, units=loss_units(self.assumptions.loss_unit))
 
     def _table(self, prob: float) -> Table:
-        return draws_table(self.draws | {"difference_one_run": self.observed_difference}, prob)
+        draws = self.draws | {"difference_one_run": self.observed_difference}
+        return draws_table(draws, prob).loss_in(self.assumptions.loss_unit)
 
 
 def compare_runs(
@@ -157,6 +158,7 @@ def compare_runs(
     *,
     gains: tuple[Any, Any] = (0.0, 0.0),
     machines: Machines | None = None,
+    cost: Compute | None = None,
     discrepancy: bool | None = None,
     **fixed: Any,
 ) -> RunComparison:
@@ -173,6 +175,8 @@ def compare_runs(
         By what share a better recipe than the fit's lowers the loss of A and of B: 0.02 or "2%".
     machines
         What budgets in money and machine time are read with.
+    cost
+        The compute that A's table shows by default; `costs.SixND()` is 6 N D whatever that is.
     discrepancy
         As for `Fit.predict`; None for a pair of fits includes it where both have one.
     **fixed
@@ -180,6 +184,8 @@ def compare_runs(
 
     Raises
     ------
+    DataError
+        The losses of a pair of fits are in different units.
     QuestionError
         A or B is neither a run nor a budget, or a discrepancy is asked for, and there is none.
     OptionError
@@ -188,20 +194,22 @@ def compare_runs(
     pair = fit if isinstance(fit, tuple) else (fit, fit)
     for each in pair:
         check_fit(each)
+    refuse_other_unit(pair[0].runs.unit, pair[1].runs.unit, pair[1].runs.name)
     if discrepancy is None:
         discrepancy = all(each.has_discrepancy for each in pair)
-    question = Question(machines, all([each.resolve(discrepancy) for each in pair]), fixed)
+    question = Question(machines, all([each.resolve(discrepancy) for each in pair]), fixed, cost)
     first, second = (_candidate(question, *each) for each in zip(pair, (a, b), gains, strict=True))
     return _compare(question, *pair, first, second)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What both fits share: machines that budgets are read with, discrepancy or not, the law's further inputs."""
+    """What both fits share: machines that budgets are read with, discrepancy or not, the law's further inputs, cost."""
 
     machines: Machines | None
     discrepancy: bool
     fixed: Mapping[str, Any]
+    cost: Compute | None
 
     def posterior(self, fit: Fit) -> LossPosterior:
         """The draws of a fit's loss; inside `precision()`."""
@@ -213,7 +221,12 @@ def _candidate(question: Question, fit: Fit, value: Any, gain: Any) -> Candidate
     if not 0 <= share < 1:
         raise OptionError(f"the gain {gain!r} is out of range. Give a share of the loss from 0 to below 1, as in 2%.")
     model = _as_model(value)
-    plain = _planned(question, fit, value) if model is None else Candidate(model.name, model.params, model.tokens)
+    if model is None:
+        plain = _planned(question, fit, value)
+    else:
+        shown = on_average(with_table(question.cost, fit.runs, COUNT, fit.seed))
+        flops = float(shown.flops(model.params, model.tokens))
+        plain = Candidate(model.name, model.params, model.tokens, flops)
     return replace(plain, name=f"{plain.name}, loss {percent(share)} lower", gain=share) if share else plain
 
 
@@ -232,11 +245,13 @@ def _planned(question: Question, fit: Fit, budget: Any) -> Candidate:
     """A budget at the allocation of least expected loss."""
     flops = read_budget(budget, question.machines).flops
     with precision():
-        n = float(np.exp(Regret(question.posterior(fit), SixND(), float(np.log(flops))).best_log_params().x))
-    tokens = float(SixND().tokens_for(flops, n))
+        posterior = question.posterior(fit)
+        shown, priced = costs_of(fit, posterior, question.cost)
+        n = float(np.exp(Regret(posterior, priced, float(np.log(flops))).best_log_params().x))
+    tokens = float(shown.tokens_for(flops, n))
     what = f"a budget of {format_flops(flops)} FLOP"
     check_optimum(np.array([n]), np.array([tokens]), np.array([True]), what=what, remedy="Use a larger budget")
-    return Candidate(f"{format_flops(flops)} FLOP", n, tokens)
+    return Candidate(f"{format_flops(flops)} FLOP", n, tokens, flops)
 
 
 def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candidate) -> RunComparison:
@@ -249,12 +264,13 @@ def _compare(question: Question, fit_a: Fit, fit_b: Fit, a: Candidate, b: Candid
         if fit_a is not fit_b:  # independent posteriors: any pairing will do
             pairs = np.random.default_rng(fit_a.seed).permutation(np.arange(posterior.count) % len(loss_b))
             loss_b, one_b = loss_b[pairs], one_b[pairs]
-        log_c = float(np.log(a.flops))
-        least = LeastBudgets(posterior, SixND(), log_c, log_c - FURTHEST, log_c + FURTHEST)
+        shown, priced = costs_of(fit_a, posterior, question.cost)
+        log_c = float(np.log(shown.flops(a.params, a.tokens)))
+        least = LeastBudgets(posterior, priced, log_c, log_c - FURTHEST, log_c + FURTHEST)
         (for_a, found_a), (for_b, found_b) = least(loss_a), least(loss_b)
         speedup, converged = np.exp(for_b - for_a), found_a & found_b
     assumptions = Assumptions.of(
-        fit_a, SixND(), discrepancy=question.discrepancy, unconverged=1 - float(converged.mean())
+        fit_a, shown, discrepancy=question.discrepancy, unconverged=1 - float(converged.mean())
     )
     if fit_a is not fit_b:
         assumptions = replace(assumptions, health=Health((*fit_a.health.checks, *fit_b.health.checks)))

@@ -29,7 +29,7 @@ class DataWall:
     penalty
         Nats per token lost to the wall, the plan with it and without it each at its best.
     value
-        Expected nats per token that one percent more unique tokens would save, with a new plan; for the value of one
+        Expected loss that one percent more unique tokens would save, with a new plan; for the value of one
         token, divide by `one_percent`.
     unconverged
         Share of draws whose search for an optimum without the wall did not converge.

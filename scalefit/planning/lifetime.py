@@ -6,7 +6,7 @@ then the size for which the expected total is least.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from scalefit._tables import Table, draws_table, interval_columns
 from scalefit.costs.cost import Cost
 from scalefit.costs.lifetime import Lifetime
 from scalefit.costs.machines import Machines
+from scalefit.costs.measured import on_average, with_table
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.planning._loss_posterior import loss_posterior
@@ -174,10 +175,10 @@ def lifetime(
     fit
         Any fit whose law takes params and tokens.
     quality
-        A loss in nats per token; a size, "7B", for the quality of the compute-optimal model of that size; or a run,
+        A loss; a size, "7B", for the quality of the compute-optimal model of that size; or a run,
         "13B:260B" or a published name.
     cost
-        A `Lifetime`, whose tokens may be uncertain.
+        A `Lifetime`, whose tokens may be uncertain; its compute is that which the table shows unless it is given.
     params, max_params
         Fix or cap the size.
     machines
@@ -196,10 +197,11 @@ def lifetime(
     discrepancy = fit.resolve(discrepancy)
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        life = cost.sampled(posterior.count, fit.seed)
-        level, size = quality_of(posterior, quality)
+        table = with_table(cost, fit.runs, posterior.count, fit.seed)
+        cost, life = cast("Lifetime", on_average(table)), cast("Lifetime", table.sampled(posterior.count, fit.seed))
+        level, size = quality_of(posterior, quality, fit.runs.unit, cost.of_training)
         about = float(np.log(ANYWHERE if size is None else size))
-        cheapest = decide(TokensNeeded(posterior, level, about), life.compute) if size is None else about
+        cheapest = decide(TokensNeeded(posterior, level, about), life.of_training) if size is None else about
         needed = TokensNeeded(posterior, level, cheapest)
         at_reference = np.exp(needed(np.array([cheapest])))[0]
         before = life.total(np.exp(cheapest), at_reference)

@@ -19,6 +19,8 @@ from scalefit._tables import Table
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import PATHS, log_loss_of, planning_draws
 from scalefit.laws import Law
+from scalefit.loss_units import NATS, in_unit
+from scalefit.model.discrepancy import shifted
 from scalefit.model.paths import discrepancies_at
 from scalefit.units import format_count, positive_quantities
 
@@ -33,7 +35,7 @@ SHOWN = (7, 4)  # rows and columns of its table, evenly spread over the grid
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Surface(Result):
-    """Posterior of the expected loss on a grid, nats per token.
+    """Posterior of the expected loss on a grid.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ class Surface(Result):
         Ends of the equal-tailed interval, and its probability.
     discrepancy
         Whether the draws include it.
+    loss_unit
+        Of every loss.
     """
 
     params: Float[np.ndarray, " row"]
@@ -55,13 +59,14 @@ class Surface(Result):
     upper: Float[np.ndarray, "row column"]
     prob: float
     discrepancy: bool = False
+    loss_unit: str = NATS
 
     def headline(self, prob: float = PROB) -> str:
         """The extent of the grid, and the range of the loss on it."""
         n, d = (f"{format_count(grid.min())} to {format_count(grid.max())}" for grid in (self.params, self.tokens))
         return (
             f"Over {n} parameters and {d} tokens the median of the expected loss is {write(self.median.min())} to "
-            f"{write(self.median.max())} nats per token ({posterior_name(self.discrepancy)})."
+            f"{in_unit(write(self.median.max()), self.loss_unit)} ({posterior_name(self.discrepancy)})."
         )
 
     def to_xarray(self) -> "xr.Dataset":
@@ -70,13 +75,13 @@ class Surface(Result):
         Returns
         -------
         xarray.Dataset
-            Variables: mean, median, lower and upper, nats per token. Attributes: prob, discrepancy (0 or 1).
+            Variables: mean, median, lower and upper. Attributes: prob, discrepancy (0 or 1).
         """
         parts = ("mean", "median", "lower", "upper")
         variables = {part: (("params", "tokens"), getattr(self, part)) for part in parts}
         coords = {"params": ("params", self.params), "tokens": ("tokens", self.tokens)}
         attrs = {"prob": self.prob, "discrepancy": self.discrepancy}
-        return labelled(variables, coords, attrs, dict.fromkeys(parts, "nats per token"))
+        return labelled(variables, coords, attrs, dict.fromkeys(parts, self.loss_unit))
 
     def _table(self, prob: float) -> Table:
         rows, columns = (_spread(count, most) for count, most in zip(self.mean.shape, SHOWN, strict=True))
@@ -86,7 +91,7 @@ class Surface(Result):
             for part in ("median", "lower", "upper")
         }
         sizes = [f"N = {format_count(n)}" for n in self.params[rows]]
-        return Table("loss, nats per token", sizes, cells, prob=self.prob)
+        return Table(f"loss, {self.loss_unit}", sizes, cells, prob=self.prob)
 
 
 def _spread(count: int, most: int) -> np.ndarray:
@@ -145,6 +150,7 @@ def loss_surface(
         upper=upper,
         prob=prob,
         discrepancy=discrepancy,
+        loss_unit=fit.runs.unit,
     )
 
 
@@ -168,5 +174,4 @@ def _losses(
     if PATHS not in theta:
         return loss
     n, d = (grid.ravel() for grid in jnp.meshgrid(log_n, log_d, indexing="ij"))
-    floor = law.floor(theta)
-    return floor + (loss - floor) * jnp.exp(discrepancies_at(theta[PATHS], n, d).T.reshape(loss.shape))
+    return shifted(loss, law.floor(theta), discrepancies_at(theta[PATHS], n, d).T.reshape(loss.shape))

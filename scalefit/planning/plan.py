@@ -9,16 +9,17 @@ from jaxtyping import Float
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, said, write
+from scalefit._quantities import loss_units, provenance, ranged, said, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
 from scalefit.costs.budget import read_budget
-from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import read_amount
 from scalefit.fits.fit import Fit, check_fit
+from scalefit.loss_units import in_unit
 from scalefit.planning._allocation import AllocationProblem
-from scalefit.planning._loss_posterior import loss_posterior
+from scalefit.planning._loss_posterior import costs_of, loss_posterior
 from scalefit.planning._regret import cvar
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.constraints import Constraints
@@ -42,9 +43,9 @@ class Plan(Result):
     params, tokens
         What to train.
     loss
-        Posterior expected loss there, nats per token.
+        Posterior expected loss there, in the table's unit, as every loss here.
     draws
-        Name -> (draw,): loss (expected) and loss_one_run (with noise); regret (nats per token) and wasted_compute
+        Name -> (draw,): loss (expected) and loss_one_run (with noise); regret and wasted_compute
         (share of the budget), both against each draw's optimum without constraints; and that optimum, N_opt, D_opt.
     near_optimal
         Smallest and largest N under the constraints that waste at most 1 % of the budget more, on average.
@@ -76,7 +77,7 @@ class Plan(Result):
 
     @property
     def flops(self) -> float:
-        """Training compute, FLOP: 6 N D unless the cost counts otherwise."""
+        """Training compute, FLOP."""
         return float(self.cost.flops(self.params, self.tokens))
 
     @property
@@ -96,7 +97,7 @@ class Plan(Result):
 
     @property
     def regret(self) -> float:
-        """Posterior expected regret, nats per token."""
+        """Posterior expected regret, in the unit of the loss."""
         return float(self.draws["regret"].mean())
 
     @property
@@ -135,7 +136,7 @@ class Plan(Result):
         return (
             f"Train {format_count(self.params)} parameters on {format_count(self.tokens)} tokens "
             f"({self.tokens_per_param:.1f} tokens per parameter) with {said(self.budget, self.cost.unit)} for an "
-            f"expected loss of {ranged(ends, write)} nats per token "
+            f"expected loss of {in_unit(ranged(ends, write), self.assumptions.loss_unit)} "
             f"({provenance(self.assumptions.discrepancy, ends, prob)})."
         )
 
@@ -162,13 +163,14 @@ class Plan(Result):
         Returns
         -------
         xarray.Dataset
-            Variables: those of `draws`. Attributes: budget and its unit, params, tokens, flops, expected_loss (nats per
-            token), discrepancy (0 or 1).
+            Variables: those of `draws`. Attributes: budget and its unit, params, tokens, flops, expected_loss,
+            discrepancy (0 or 1).
         """
         single = {name: getattr(self, name) for name in ("budget", "params", "tokens", "flops")}
         attrs = {**single, "budget_unit": self.cost.unit, "expected_loss": self.loss}
         attrs["discrepancy"] = self.assumptions.discrepancy
-        return labelled({name: ("draw", values) for name, values in self.draws.items()}, attrs=attrs)
+        variables = {name: ("draw", values) for name, values in self.draws.items()}
+        return labelled(variables, attrs=attrs, units=loss_units(self.assumptions.loss_unit))
 
     def _table(self, prob: float) -> Table:
         draws = {name: self.draws[name] for name in ("loss", "loss_one_run", "regret", "wasted_compute")}
@@ -179,7 +181,7 @@ class Plan(Result):
             draws["wall_penalty"] = self.data_wall.penalty
         table = draws_table(draws, prob, mean=True)
         mean = np.where([name == "loss_one_run" for name in draws], np.nan, table.columns["mean"])
-        return replace(table, columns={**table.columns, "mean": mean})
+        return replace(table, columns={**table.columns, "mean": mean}).loss_in(self.assumptions.loss_unit)
 
 
 def plan(
@@ -207,7 +209,8 @@ def plan(
     budget
         FLOP, "512 H100 x 30 days @ 40%", or "$2M" spent on `machines`.
     cost
-        `SixND()` by default; under a `Lifetime` the budget pays for inference too.
+        The compute that the table shows by default, 6 N D where it shows none; `costs.SixND()` is 6 N D whatever that
+        is. Under a `Lifetime` the budget pays for inference too.
     machines
         What FLOP are computed on, and its price.
     unique_tokens
@@ -231,13 +234,13 @@ def plan(
         A constraint, the risk or the family is unknown or out of range.
     """
     check_fit(fit)
-    read, cost = read_budget(budget, machines), cost or SixND()
-    discrepancy = fit.resolve(discrepancy)
+    read, discrepancy = read_budget(budget, machines), fit.resolve(discrepancy)
     constraints = Constraints.read(params=params, tokens=tokens, max_params=max_params, overtrain=overtrain)
     unique = None if unique_tokens is None else read_amount(unique_tokens, "unique_tokens")
     with precision():
         posterior = loss_posterior(fit, unique, fixed, discrepancy)
-        problem = AllocationProblem(posterior, cost.averaged(), read.amount(cost), constraints)
+        cost, priced = costs_of(fit, posterior, cost)
+        problem = AllocationProblem(posterior, priced, read.amount(cost), constraints)
         free, best = problem.decide(risk)
         draws = problem.outcome(best)
         unconverged = problem.check_outcome(draws)

@@ -9,17 +9,17 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
-from scalefit._quantities import provenance, ranged, write
+from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, by_rows
 from scalefit.costs.budget import read_budget
-from scalefit.costs.cost import SixND
+from scalefit.costs.cost import Compute, Cost, SixND
 from scalefit.costs.machines import Machines
-from scalefit.counting import pf_days, tokens_for
+from scalefit.counting import pf_days
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
-from scalefit.planning._loss_posterior import loss_posterior
+from scalefit.planning._loss_posterior import costs_of, loss_posterior
 from scalefit.planning._regret import Regret
 from scalefit.planning.assumptions import Assumptions
 from scalefit.units import format_flops
@@ -29,12 +29,17 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+SIX_ND = SixND()
 TOKENS_PER_PARAM = 20.0
+STEPS = 30
 
 
-def twenty_to_one(flops: float) -> float:
+def twenty_to_one(flops: float, cost: Cost = SIX_ND) -> float:
     """N of D = 20 N, sqrt(C / 120): what is commonly read into Hoffmann et al. 2022 (arXiv 2203.15556), Table 3."""
-    return float(np.sqrt(flops / (6 * TOKENS_PER_PARAM)))
+    n = float(np.sqrt(flops / (6 * TOKENS_PER_PARAM)))
+    for _ in range(STEPS):  # compute is about quadratic in N there
+        n *= float(np.sqrt(flops / cost.flops(n, TOKENS_PER_PARAM * n)))
+    return n
 
 
 def kaplan(flops: float) -> float:
@@ -53,7 +58,7 @@ class RulesOfThumb(Result):
     params
         Rule -> N.
     draws
-        Rule -> name -> (draw,): loss and regret (nats per token), wasted_compute (share of the budget).
+        Rule -> name -> (draw,): loss and regret (in the table's unit), wasted_compute (share of the budget).
     machines
         What FLOP are computed on, and its price.
     assumptions
@@ -112,11 +117,11 @@ class RulesOfThumb(Result):
             "tokens": ("rule", list(map(self.tokens, rules))),
         }
         attrs = {"budget": self.budget, "discrepancy": self.assumptions.discrepancy}
-        return labelled(variables, {"rule": ("rule", rules)}, attrs)
+        return labelled(variables, {"rule": ("rule", rules)}, attrs, loss_units(self.assumptions.loss_unit))
 
     def tokens(self, rule: str) -> float:
         """Training tokens of a rule."""
-        return float(tokens_for(self.budget, self.params[rule]))
+        return float(self.assumptions.cost.tokens_for(self.budget, self.params[rule]))
 
     def _table(self, prob: float) -> Table:
         money, rows = float(self.machines.money(self.budget)), {}
@@ -128,7 +133,7 @@ class RulesOfThumb(Result):
                 parts = zip(("mean", "lower", "upper"), _waste(values, prob), strict=True)
                 row |= {(name, part): value for part, value in parts}
             rows[rule] = row
-        return by_rows("rule", rows)
+        return by_rows("rule", rows).loss_in(self.assumptions.loss_unit)
 
 
 def _waste(draws: np.ndarray, prob: float) -> np.ndarray:
@@ -142,6 +147,7 @@ def rules_of_thumb(
     *,
     point_fits: Mapping[str, Fit] | None = None,
     machines: Machines | None = None,
+    cost: Compute | None = None,
     discrepancy: bool | None = None,
     **fixed: Any,
 ) -> RulesOfThumb:
@@ -152,11 +158,13 @@ def rules_of_thumb(
     fit
         Any fit whose law takes params and tokens.
     budget
-        As for `plan`; compute is 6 N D.
+        As for `plan`.
     point_fits
         Name -> point estimate, whose plug-in optimum is one more rule: the median over its draws.
     machines
         What FLOP are computed on, and its price.
+    cost
+        The compute that the table shows by default; `costs.SixND()` is 6 N D whatever that is.
     discrepancy
         As for `Fit.predict`.
     **fixed
@@ -168,25 +176,27 @@ def rules_of_thumb(
         A rule gives more parameters than the budget can train on one token, or the law has no allocation.
     """
     check_fit(fit)
-    read, cost = read_budget(budget, machines), SixND()
+    read = read_budget(budget, machines)
     flops, what = read.flops, f"a budget of {format_flops(read.flops)} FLOP"
     discrepancy = fit.resolve(discrepancy)
-    params = {"20 tokens per parameter": twenty_to_one(flops), "Kaplan 2020": kaplan(flops)}
-    for name, other in (point_fits or {}).items():
-        params[name] = float(np.exp(np.median(np.log(other.frontier([flops], discrepancy=False).params))))
-    if too_large := [name for name, n in params.items() if tokens_for(flops, n) < 1]:
-        raise QuestionError(f"{too_large[0]} leaves less than one token for {what}. Use a larger budget.")
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        regret = Regret(posterior, cost, float(np.log(flops)))
+        shown, priced = costs_of(fit, posterior, cost)
+    params = {"20 tokens per parameter": twenty_to_one(flops, shown), "Kaplan 2020": kaplan(flops)}
+    for name, other in (point_fits or {}).items():
+        params[name] = float(np.exp(np.median(np.log(other.frontier([flops], False, cost).params))))
+    if too_large := [name for name, n in params.items() if shown.tokens_for(flops, n) < 1]:
+        raise QuestionError(f"{too_large[0]} leaves less than one token for {what}. Use a larger budget.")
+    with precision():
+        regret = Regret(posterior, priced, float(np.log(flops)))
         draws = {name: regret.outcome(float(np.log(n))) for name, n in params.items()}
     converged = np.all([each.pop("converged") for each in draws.values()], axis=0)
     n = np.exp(regret.optimum.log_n)
-    lost = check_optimum(n, tokens_for(flops, n), converged, what=what, remedy="Use a larger budget")
+    lost = check_optimum(n, priced.tokens_for(flops, n), converged, what=what, remedy="Use a larger budget")
     return RulesOfThumb(
         budget=flops,
         params=params,
         draws=draws,
         machines=read.machines,
-        assumptions=Assumptions.of(fit, cost, discrepancy=discrepancy, unconverged=lost),
+        assumptions=Assumptions.of(fit, shown, discrepancy=discrepancy, unconverged=lost),
     )

@@ -14,13 +14,14 @@ from scalefit._precision import precision
 from scalefit._quantities import provenance, ranged, said, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, draws_table
-from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import check_optimum
+from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
-from scalefit.planning._loss_posterior import LossPosterior, loss_posterior
+from scalefit.planning._loss_posterior import LossPosterior, costs_of, loss_posterior
 from scalefit.planning._solve import FURTHEST, loss_at
 from scalefit.planning._sure import SureSearch
 from scalefit.planning.assumptions import Assumptions
@@ -62,7 +63,7 @@ class Target(Result):
     Parameters
     ----------
     loss
-        The target, nats per token.
+        The target, in the table's unit of loss.
     confidence
         Of the plan `sure`.
     draws
@@ -94,7 +95,7 @@ class Target(Result):
         least = ranged(ends, lambda value: write(value, self.cost.unit) if np.isfinite(value) else "out of reach")
         unit = "" if self.cost.unit == "$" else f" {self.cost.unit}"
         return (
-            f"The least budget for a loss of {self.loss:g} nats per token is {least}{unit} "
+            f"The least budget for a loss of {in_unit(f'{self.loss:g}', self.assumptions.loss_unit)} is {least}{unit} "
             f"({provenance(self.assumptions.discrepancy, ends, prob)}), and a plan that reaches it with "
             f"{percent(self.confidence)} confidence costs {said(self.sure.cost, self.cost.unit)}."
         )
@@ -121,7 +122,7 @@ class Target(Result):
         Returns
         -------
         xarray.Dataset
-            Variables: budget, N_opt, D_opt. Attributes: target (nats per token), confidence, reachable, discrepancy (0
+            Variables: budget, N_opt, D_opt. Attributes: target (a loss), confidence, reachable, discrepancy (0
             or 1); params, tokens and cost of the plans even and sure, as in even_params.
         """
         plans = {"even": self.even, "sure": self.sure}
@@ -156,11 +157,11 @@ def target(
     fit
         Any fit whose law takes params and tokens.
     loss
-        The target, nats per token.
+        The target, in the table's unit of loss.
     confidence
         Probability that the expected loss of the plan `sure` reaches the target.
     cost
-        `SixND()` by default.
+        The compute that the table shows by default; `costs.SixND()` is 6 N D whatever that is.
     machines
         What FLOP are computed on.
     max_params
@@ -176,13 +177,14 @@ def target(
         Too few draws reach the loss at any budget, or it takes less than one parameter and one token.
     """
     check_fit(fit)
-    wanted, cost = parse_quantity(loss), (cost or SixND()).averaged()
+    wanted = parse_quantity(loss)
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)
     discrepancy = fit.resolve(discrepancy)
     with precision():
         posterior = loss_posterior(fit, fixed=fixed, discrepancy=discrepancy)
-        draws = _least_budgets(posterior, cost, wanted)
+        cost, priced = costs_of(fit, posterior, None if cost is None else cost.averaged())
+        draws = _least_budgets(posterior, priced, wanted)
         converged = draws.pop("converged")
         reachable = float(np.isfinite(draws["budget"]).mean())
         optima = draws["N_opt"], draws["D_opt"], converged
@@ -239,10 +241,11 @@ def _allocation(
 
 def _least_budgets(posterior: LossPosterior, cost: Cost, level: float) -> dict[str, np.ndarray]:
     """The least budget of each draw, its optimum there, and whether the searches converged, name -> (draw,)."""
-    least, start = (float(np.log(cost.total(n, d))) for n, d in ((1.0, 1.0), (1e10, 2e11)))
+    least, start = (float(np.log(cost.averaged().total(n, d))) for n, d in ((1.0, 1.0), (1e10, 2e11)))
     budgets = LeastBudgets(posterior, cost, start, least, start + FURTHEST)
     log_c, log_n, converged = budgets.with_optimum(np.full(posterior.count, level))
     found = {"budget": np.exp(log_c), "N_opt": np.exp(log_n), "D_opt": np.full(len(log_c), np.inf)}
     finite = np.isfinite(log_c)
-    found["D_opt"][finite] = cost.tokens_for(found["budget"][finite], found["N_opt"][finite])
+    within = np.where(finite, found["budget"], 1.0), np.where(finite, found["N_opt"], 1.0)
+    found["D_opt"][finite] = cost.tokens_for(*within)[finite]
     return found | {"converged": converged}

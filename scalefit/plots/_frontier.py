@@ -7,13 +7,14 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.plots._axes import DATA, LAW, MAIN, count_axis, heading, legend_below, new_axes, shade_beyond
+from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent
 
 PANELS = {
     "params": "parameters",
     "tokens": "tokens",
     "tokens_per_param": "tokens per parameter",
-    "loss": "loss, nats per token",
+    "loss": "loss",
 }
 
 
@@ -39,6 +40,7 @@ def frontier(
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
+        mark_far_runs(ax, fit, fit.runs.flops, _runs(fit, name))
         for included, color in zip(fronts, (LAW, MAIN), strict=False):
             which = posterior_name(included)
             median, lower, upper = interval(getattr(fronts[included], name), prob)
@@ -48,7 +50,7 @@ def frontier(
             ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median, {which}")
         shade_beyond(ax, high, budgets.max())
         count_axis(ax.xaxis, "training compute, FLOP")
-        count_axis(ax.yaxis, label)
+        count_axis(ax.yaxis, f"loss, {fit.runs.unit}" if name == "loss" else label)
         ax.margins(x=0)
     np.ravel(axes)[3].set_yscale("linear")
     legend_below(axes)

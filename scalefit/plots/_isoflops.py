@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
-from scalefit.counting import tokens_for
+from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._axes import COLORS, count_axis, legend_below, new_axes, title
+from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent, positive_budgets
 
 
@@ -25,23 +26,26 @@ def isoflops(
     """
     check_fit(fit)
     flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
-    front = fit.frontier(flops, discrepancy)
+    front, cost = fit.frontier(flops, discrepancy), cost_of_runs(fit.runs).averaged()
     ax = ax or new_axes(size=(8.0, 5.5))
     colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
+    shown = np.zeros(len(fit.runs), dtype=bool)
     for index, (budget, color) in enumerate(zip(flops, colors, strict=True)):
         near = np.abs(np.log(fit.runs.flops / budget)) < ISOFLOP_WIDTH
         sizes = _sizes(fit.runs.params[near], front.params[:, index])
-        loss = fit.predict({"params": sizes, "tokens": tokens_for(budget, sizes)}, False, front.discrepancy)
+        loss = fit.predict({"params": sizes, "tokens": cost.tokens_for(budget, sizes)}, False, front.discrepancy)
         median, lower, upper = interval(loss, prob)
         ax.fill_between(sizes, lower, upper, color=color, alpha=0.25, lw=0)
         ax.plot(sizes, median, color=color, lw=1.3, label=f"{format_flops(budget)} FLOP")
         ax.scatter(fit.runs.params[near], fit.runs.loss[near], s=14, color=color, edgecolor="white", lw=0.4)
+        shown |= near
         best, low, high = interval(front.params[:, index], prob)
         place, bar = np.median(front.loss[:, index]), [[best - low], [high - best]]
         ax.errorbar(best, place, xerr=bar, fmt="*", color="black", ms=8, lw=1.2, zorder=5)
+    mark_far_runs(ax, fit, fit.runs.params, fit.runs.loss, shown)
     count_axis(ax.xaxis, "parameters")
     bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
-    ax.set(ylabel="loss, nats per token")
+    ax.set(ylabel=f"loss, {fit.runs.unit}")
     title(ax, f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
     legend_below(ax, 5)
     return ax

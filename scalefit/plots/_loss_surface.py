@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from scalefit._intervals import interval
-from scalefit.counting import flops_6nd, tokens_for
+from scalefit.costs.cost import Compute
+from scalefit.costs.measured import cost_of_runs
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import COLORS, MAIN, count_axis, legend_below, new_axes, title
@@ -34,11 +35,12 @@ def surface(
     filled = ax.contourf(grid.params, grid.tokens, grid.median.T, 24, cmap=COLORS, norm=norm, extend="max")
     lines = ax.contour(grid.params, grid.tokens, grid.median.T, 12, colors="white", linewidths=0.5, alpha=0.7)
     ax.clabel(lines, fontsize=7, fmt="%.2f")
-    ax.figure.colorbar(filled, ax=ax, label="loss, nats per token (median)")
+    ax.figure.colorbar(filled, ax=ax, label=f"loss, {grid.loss_unit} (median)")
     style: Any = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
     ax.scatter(fit.runs.params, fit.runs.tokens, c=fit.runs.loss, s=18, label="runs", **style)
-    _isoflop_lines(ax, grid)
-    _band(ax, fit, grid, prob)
+    cost = cost_of_runs(fit.runs).averaged()
+    _isoflop_lines(ax, grid, cost)
+    _band(ax, fit, grid, prob, cost)
     count_axis(ax.xaxis, "parameters")
     count_axis(ax.yaxis, "training tokens")
     ax.set(xlim=grid.params[[0, -1]], ylim=grid.tokens[[0, -1]])
@@ -57,11 +59,11 @@ def _default_grid(fit: Fit, discrepancy: bool | None) -> Surface:
     )
 
 
-def _isoflop_lines(ax: Axes, grid: Surface) -> None:
-    low, high = (np.log10(flops_6nd(grid.params[end], grid.tokens[end])) for end in (0, -1))
+def _isoflop_lines(ax: Axes, grid: Surface, cost: Compute) -> None:
+    low, high = (np.log10(cost.flops(grid.params[end], grid.tokens[end])) for end in (0, -1))
     outline: Any = [effects.withStroke(linewidth=2, foreground="black", alpha=0.6)]
     for exponent in range(int(np.ceil(low)) + 1, int(np.floor(high))):
-        tokens = tokens_for(np.full_like(grid.params, 10.0**exponent), grid.params)
+        tokens = cost.tokens_for(np.full_like(grid.params, 10.0**exponent), grid.params)
         ax.plot(grid.params, tokens, color="white", lw=0.8, ls=(0, (4, 3)))
         inside = np.flatnonzero((tokens < grid.tokens[-1] / 1.5) & (tokens > grid.tokens[0]))
         if inside.size:
@@ -70,15 +72,16 @@ def _isoflop_lines(ax: Axes, grid: Surface) -> None:
             text.set_path_effects(outline)
 
 
-def _band(ax: Axes, fit: Fit, grid: Surface, prob: float) -> None:
-    flops = np.geomspace(flops_6nd(grid.params[0], grid.tokens[0]), flops_6nd(grid.params[-1], grid.tokens[-1]), 80)
+def _band(ax: Axes, fit: Fit, grid: Surface, prob: float, cost: Compute) -> None:
+    low, high = (cost.flops(grid.params[end], grid.tokens[end]) for end in (0, -1))
+    flops = np.geomspace(low, high, 80)
     median, lower, upper = interval(fit.frontier(flops, grid.discrepancy).params, prob)
     label = f"optimum, {percent(prob)} interval {posterior_name(grid.discrepancy)}"
     band: Any = {"color": MAIN, "alpha": 0.4, "lw": 0, "label": label}
     outline = (
         np.concatenate([lower, upper[::-1]]),
-        np.concatenate([tokens_for(flops, lower), tokens_for(flops, upper)[::-1]]),
+        np.concatenate([cost.tokens_for(flops, lower), cost.tokens_for(flops, upper)[::-1]]),
     )
     ax.fill(*outline, **band)
     line: Any = [effects.withStroke(linewidth=4, foreground="white")]
-    ax.plot(median, tokens_for(flops, median), color=MAIN, lw=1.8, label="optimum, median", path_effects=line)
+    ax.plot(median, cost.tokens_for(flops, median), color=MAIN, lw=1.8, label="optimum, median", path_effects=line)

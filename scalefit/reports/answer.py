@@ -8,6 +8,7 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit._quantities import ratio
+from scalefit.costs.cost import SixND
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
@@ -17,6 +18,7 @@ from scalefit.text.reports import answer_sentence
 from scalefit.units import format_count, format_flops
 
 PROB = 0.9
+SIX_ND = SixND()  # the page counts compute so, whatever the table logged
 BUDGETS = (10.0, 3.0, 1.0)  # the first view's, in multiples of the largest run's compute: the first that has a plan
 TABLE = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -77,10 +79,10 @@ def first_view(fit: Fit, fixed: Mapping[str, Any]) -> FirstView:
 def _plan(fit: Fit, fixed: Mapping[str, Any]) -> Plan:
     for times in BUDGETS[:-1]:
         try:
-            return plan(fit, times * fit.compute_range[1], **fixed)
+            return plan(fit, times * fit.compute_range[1], cost=SIX_ND, **fixed)
         except QuestionError:
             continue
-    return plan(fit, BUDGETS[-1] * fit.compute_range[1], **fixed)
+    return plan(fit, BUDGETS[-1] * fit.compute_range[1], cost=SIX_ND, **fixed)
 
 
 def _tiles(found: Plan) -> list[Row]:
@@ -104,7 +106,7 @@ def _to(draws: np.ndarray, form: Any) -> str:
 
 def _frontier(fit: Fit, fixed: Mapping[str, Any]) -> list[list[str]]:
     largest = fit.compute_range[1]
-    front = fit.frontier(largest * np.array(TABLE), **fixed)
+    front = fit.frontier(largest * np.array(TABLE), cost=SIX_ND, **fixed)
     forms: dict[str, Any] = {"params": format_count, "tokens": format_count, "tokens_per_param": ratio}
     forms["loss"] = "{:.3f}".format
     rows = []

@@ -61,6 +61,7 @@ def payload(
             "params": {p.name: p.meaning for p in law.params()},
         },
         "kind": fit.kind,
+        "lossUnit": fit.runs.unit,
         "health": fit.health.verdict,
         "checks": [{**vars(c), "value": _finite(c.value)} for c in fit.health.checks] if not redact else [],
         "words": {"lawOnlyCoverage": LAW_ONLY_COVERAGE},

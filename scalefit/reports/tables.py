@@ -8,6 +8,7 @@ from scalefit._intervals import interval
 from scalefit._quantities import write
 from scalefit.fits.fit import Fit
 from scalefit.io.datasets import CATALOGUE
+from scalefit.loss_units import of_loss
 from scalefit.reports.answer import PROB, FirstView
 from scalefit.text.plans import assumptions_sentence
 from scalefit.text.reports import FAILED, POINT, SCRIPT_OFF, failed_reasons
@@ -48,6 +49,7 @@ def view_of(fit: Fit, view: FirstView, title: str, draws: int, redact: bool) -> 
         "more_runs": max(0, len(fit.runs) - ROWS),
         "provenance": _provenance(fit, draws, redact),
         "equation": fit.model.law.equation,
+        "loss_unit": fit.runs.unit,
     }
 
 
@@ -65,7 +67,7 @@ def _parameters(fit: Fit) -> list[list[str]]:
         words, unit = meaning.get(name, ("", "1"))
         middle, low, high = interval(values.reshape(-1), PROB)
         ends = "" if np.isnan(low) else f"{write(low)} to {write(high)}"
-        rows.append([name, words, write(middle), ends, "" if unit == "1" else unit])
+        rows.append([name, words, write(middle), ends, "" if unit == "1" else of_loss(unit, fit.runs.unit)])
     return rows
 
 

@@ -9,6 +9,7 @@ modes, are the same in both.
 """
 
 from functools import partial
+from math import inf
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,8 +41,9 @@ def constrain_flat(model: Model, flat: Float[Array, "*draw dim"]) -> dict[str, F
 
 
 def parts(model: Model) -> tuple[str, ...]:
-    """The parameters that about add up to the loss in the middle of the table."""
-    return model.law.parts or model.law.linear
+    """The free, positive parameters that about add up to the loss in the middle of the table."""
+    priors = model.space.priors
+    return tuple(n for n in model.law.parts or model.law.linear if n in priors and priors[n].ends == (0.0, inf))
 
 
 def to_alr(model: Model, flat: Float[Array, " dim"]) -> Float[Array, " dim"]:

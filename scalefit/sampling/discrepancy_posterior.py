@@ -9,7 +9,7 @@ proportion to their joint density.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from warnings import warn
 
 import jax
@@ -25,7 +25,7 @@ from scalefit._random import prng_key, quasirandom
 from scalefit.errors import FitWarning, QuestionError
 from scalefit.model.data import Data, Theta
 from scalefit.model.model import BoundModel, Model
-from scalefit.model.paths import sample_paths
+from scalefit.model.paths import AtPivots, sample_paths, values_at
 from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, pareto_k_of, pseudo_marginal_importance
 from scalefit.numerics.laplace import Laplace, laplace_at
 from scalefit.numerics.linalg import small_matmul
@@ -36,28 +36,19 @@ from scalefit.sampling.alr import constrain_alr, unconstrain_alr
 from scalefit.sampling.marginal_discrepancy import (
     LaplaceWeights,
     laplace_weights,
-    laplace_weights_at_start,
-    law_at_runs,
+    law_residuals,
     marginal_derivatives,
     marginal_potential,
     propose_weights,
 )
-from scalefit.sampling.monotone import LEAST_KEPT, evenly, falling, known_grid
+from scalefit.sampling.monotone import LEAST_KEPT, falling_paths
 
 SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for intervals
 
 
-class Effort(NamedTuple):
-    """How the posterior is proposed; `swept` approximates the weights of the discrepancy anew at every law."""
-
-    schedule: Schedule
-    swept: bool
-
-
-EFFORTS = Effort(Schedule(1000, rounds=6), False), Effort(Schedule(2000, rounds=20), True)  # where the first fails
+SCHEDULES = Schedule(1000, rounds=6), Schedule(4000, rounds=40)  # the second where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
 PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
-PATHS = 4  # for each draw, of which those are kept that agree with what is known
 CHOICES = 16  # sets of weights that a draw chooses from
 ROUNDS = 2  # of descending to a mode and reweighting the runs there
 AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
@@ -80,7 +71,7 @@ class DiscrepancyPosterior:
     pareto_k
         Of the importance weights.
     sd_at_runs
-        Standard deviation of the discrepancy over the runs, in ln of the reducible loss.
+        Standard deviation of the discrepancy over the runs, in ln loss.
     doubt
         Why the draws are not to be trusted, empty where they are.
     """
@@ -126,14 +117,14 @@ def sample_discrepancy_posterior(
         data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
-        given_shapes = jax.eval_shape(jax.vmap(partial(laplace_weights_at_start, data)), some)
-        shapes = Laplace.shapes(len(model.params()), len(some))
+        given_shapes = jax.eval_shape(jax.vmap(LaplaceWeights.uninformed), some)
+        shapes = Laplace.shapes(len(model.free), len(some))
         with in_background(
-            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, EFFORTS[0])
+            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, SCHEDULES[0])
         ):
             given, found = on_host(joint_modes(model, data, some, start))
-        for effort in EFFORTS:
-            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, SHAPE, effort)
+        for schedule in SCHEDULES:
+            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, SHAPE, schedule)
             if not (why := doubt(stats)):
                 break
     if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
@@ -150,18 +141,15 @@ def sample_discrepancy_posterior(
     for k in np.unique(component):
         rows = component == k
         sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
-    several = np.repeat(np.arange(len(weights)), PATHS)
-    paths = sample_paths(discrepancy.scales, centres, component[several], weights[several], seed)
+    at = [AtPivots.of(*each) for each in zip(discrepancy.scales, centres, strict=True)]
     with precision():
-        theta_of = {name: values[several] for name, values in raw.items()}
-        kept = falling(model.law, theta_of, paths, known_grid(bound.runs))
-    if not why and kept.mean() < LEAST_KEPT:
+        some_paths = partial(sample_paths, at, component, weights, np.random.default_rng(seed))
+        draw, paths, kept = falling_paths(model.law, raw, bound.runs, some_paths, partial(values_at, at, component))
+    if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
-    rows = evenly(kept if kept.any() else ~kept, len(weights))
-    raw, paths = ({name: values[rows] for name, values in each.items()} for each in (theta_of, paths))
-    component, sd_at_runs = component[several[rows]], sd_at_runs[several[rows]]
-    return DiscrepancyPosterior(raw, paths, component, pareto_k_of(stats), sd_at_runs, why)
+    theta_of = {name: values[draw] for name, values in raw.items()}
+    return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k_of(stats), sd_at_runs[draw], why)
 
 
 @cached_jit("model")
@@ -176,10 +164,10 @@ def joint_modes(
     def mode(x: Float[Array, " dim"], basis: Array) -> tuple[Array, tuple[LaplaceWeights, Minimum]]:
         def refine(_: Any, state: tuple[LaplaceWeights, Minimum]) -> tuple[LaplaceWeights, Minimum]:
             near, minimum = state
-            given = laplace_weights(model, data, near, law_at_runs(model, data, minimum.x))
+            given = laplace_weights(model, data, near, *law_residuals(model, data, minimum.x))
             return given, descend(partial(marginal_derivatives, model, data, given), minimum.x)
 
-        begin = laplace_weights_at_start(data, basis), Minimum.unevaluated(x)
+        begin = LaplaceWeights.uninformed(basis), Minimum.unevaluated(x)
         given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, begin)
         return minimum.x, (given, minimum)
 
@@ -187,7 +175,7 @@ def joint_modes(
     return tuple(given), tuple(jax.vmap(laplace_at)(minima))
 
 
-@cached_jit("model", "shape", "effort")
+@cached_jit("model", "shape", "schedule")
 def joint_draw(
     model: Model,
     data: Data,
@@ -196,7 +184,7 @@ def joint_draw(
     log_prior: Float[Array, " component"],
     key: PRNGKeyArray,
     shape: tuple[int, int],
-    effort: Effort,
+    schedule: Schedule,
 ) -> tuple[dict[str, Float[Array, "chain draw"]], dict[str, Array], dict[str, Shaped[Array, "chain draw"]]]:
     """Draws of law and noise by name; "weights" and "component" of each; and statistics.
 
@@ -211,13 +199,7 @@ def joint_draw(
 
     def carried(pick: Int[Array, ""], z: Float[Array, " dim"]) -> tuple[LaplaceWeights, Float[Array, " dim"]]:
         """The approximation that a proposal takes, and its law and noise."""
-        given_there, alr = (
-            jax.tree.map(lambda leaf: leaf[pick], LaplaceWeights(*given)),
-            found.mode[pick] + found.scale[pick] @ z,
-        )
-        if effort.swept:
-            given_there = laplace_weights(model, data, given_there, law_at_runs(model, data, alr), sweeps=1)
-        return given_there, alr
+        return jax.tree.map(lambda leaf: leaf[pick], LaplaceWeights(*given)), found.mode[pick] + found.scale[pick] @ z
 
     def log_density(pick: Int[Array, ""], z: Float[Array, " dim"]) -> Float[Array, ""]:
         return log_factor[pick] - marginal_potential(model, data, *carried(pick, z))
@@ -258,7 +240,7 @@ def joint_draw(
             log_densities = of_groups(pick, z.reshape(groups, GROUP, dim)).reshape(-1)
             return log_densities + jax.vmap(lambda each: correction(each))(z), {"component": jnp.repeat(pick, GROUP)}
 
-        drawn = pseudo_marginal_importance(start, log_target, key, shape, effort.schedule)
+        drawn = pseudo_marginal_importance(start, log_target, key, shape, schedule)
         spread = np.arange(PLACES) * draws // PLACES
         return (drawn.latent["component"].reshape(-1)[spread], drawn.z.reshape(draws, dim)[spread]), drawn
 
@@ -267,6 +249,7 @@ def joint_draw(
     pick, z = drawn.latent["component"].reshape(draws), drawn.z.reshape(draws, dim)
     shares = jnp.asarray(quasirandom(draws, 1, first=0, offset=0.0)[:, 0], number)
     weights = choose(pick, z, jnp.resize(normal, (draws, CHOICES // 4, normal.shape[-1])), shares)
+    weights = jnp.einsum("nij,nj->ni", LaplaceWeights(*given).rotation[pick], weights)
     alr = found.mode[pick] + jnp.einsum("nij,nj->ni", found.scale[pick], z)
     latent = {"weights": weights.reshape(*shape, -1), "component": drawn.latent["component"]}
     return constrain_alr(model, alr.reshape(*shape, dim)), latent, drawn.stats

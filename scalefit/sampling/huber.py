@@ -134,6 +134,9 @@ def with_noise(model: Model, data: Data, law: Theta, converged: Bool[Array, ""])
         Whether the search for them did.
     """
     law_z = model.space.unconstrain(law)
-    flat, unravel = ravel_pytree(model.space.unconstrain(guessed_noise(model, data, law)))
+    noise = guessed_noise(model, data, law)
+    flat, unravel = ravel_pytree(model.space.unconstrain({p.name: noise[p.name] for p in model.noise.params()}))
+    if not flat.size:
+        return Estimate({**law, **noise}, converged)
     found = descend(autodiff_value_grad_hess(lambda z: model.potential({**law_z, **unravel(z)}, data)), flat)
     return Estimate({**law, **model.space.constrain(unravel(found.x))}, converged & found.converged)

@@ -1,9 +1,8 @@
 """The weights of the discrepancy's basis, given law and noise: Laplace's approximation, and proposals around it.
 
-The discrepancy f at the runs is basis @ weights, with weights that are standard normal beforehand, and a run's ln loss
-is ln(E + (L - E) exp(f)) plus noise. Given law and noise, the mode of the weights by iteratively reweighted least
-squares (IRLS) and the curvature there are the approximation of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71,
-319), which importance corrects.
+The process at the runs is basis @ weights, with weights that are standard normal beforehand. Given law and noise, their
+mode by iteratively reweighted least squares (IRLS) and the curvature there are exact for normal noise, and for heavy
+tails the approximation of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319), which importance corrects.
 """
 
 from functools import partial
@@ -15,7 +14,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from scalefit.model.data import Data, Theta
-from scalefit.model.discrepancy import shifted
 from scalefit.model.model import Model
 from scalefit.numerics.linalg import small_cholesky, small_solve_lower, small_solve_upper
 from scalefit.numerics.newton import Minimum
@@ -24,126 +22,96 @@ from scalefit.sampling.alr import from_alr, unflatten
 SWEEPS = 3  # of reweighted least squares, from weights nearby
 SMALL = 1e-3  # of sigma: nearer residuals have the IRLS weight of this one
 WIDER = 1.3  # than Laplace's approximation are half of the proposals: noise of heavy tails leaves weights wider
-LEAST_REDUCIBLE = 1e-3  # share of the loss: a law all floor still has a discrepancy to condition
-
-
-class LawAtRuns(NamedTuple):
-    """Law and noise of one draw, and what the law says of every run.
-
-    Attributes
-    ----------
-    theta
-        Parameters of law and noise.
-    floor
-        E, in the table's unit of loss.
-    log_law
-        ln loss by the law.
-    reducible
-        Share (L - E) / L of that.
-    """
-
-    theta: Theta
-    floor: Float[Array, ""]
-    log_law: Float[Array, " run"]
-    reducible: Float[Array, " run"]
-
-    def log_loss(self, f: Float[Array, "*set run"]) -> Float[Array, "*set run"]:
-        """Of law and discrepancy."""
-        return shifted(self.log_law, self.reducible, f)
-
-
-def law_at_runs(model: Model, data: Data, alr: Float[Array, " dim"]) -> LawAtRuns:
-    """At ALR coordinates."""
-    theta = model.space.constrain(unflatten(model, from_alr(model, alr)))
-    log_law, floor = model.log_mean(theta, data.x), model.law.floor(theta)
-    return LawAtRuns(theta, floor, log_law, jnp.maximum(1 - floor * jnp.exp(-log_law), LEAST_REDUCIBLE))
 
 
 class LaplaceWeights(NamedTuple):
-    """Laplace's approximation of the weights: least squares around losses that law and discrepancy agree on.
-
-    Whatever the law, the discrepancy takes its loss to about the same fitted value of each run, so that is where ln
-    loss is linearised in the discrepancy. The slope there, 1 - E / fitted, depends on the floor alone, and the Gram
-    matrix of all runs is a polynomial in the floor.
+    """Laplace's approximation of the weights, in coordinates in which their precision is diagonal.
 
     Attributes
     ----------
     basis
-        At the runs.
-    log_fitted
-        ln of the fitted loss of every run.
+        At the runs, rotated.
+    rotation
+        Of the rotated weights to those of the basis before.
     irls_weight
         How much each run counts beside one close to the law.
-    grams
-        Of the basis, weighed by the IRLS weights over the fitted losses to the power of 0, 1 and 2.
+    gram
+        Precision that the runs add to each weight, times sigma squared.
     curvature
         Mean curvature of the runs' densities, as a share of that of their IRLS weights.
     """
 
     basis: Float[Array, "run pivot"]
-    log_fitted: Float[Array, " run"]
+    rotation: Float[Array, "pivot pivot"]
     irls_weight: Float[Array, " run"]
-    grams: Float[Array, "3 pivot pivot"]
+    gram: Float[Array, " pivot"]
     curvature: Float[Array, ""]
 
     @classmethod
-    def of(cls, basis: Float[Array, "run pivot"], log_fitted: Array, irls_weight: Array, curvature: Array) -> Self:
-        """With the Gram matrices of these runs."""
-        weighted = [basis.T * (irls_weight * jnp.exp(-power * log_fitted)) for power in range(3)]
-        return cls(basis, log_fitted, irls_weight, jnp.stack([each @ basis for each in weighted]), curvature)
+    def uninformed(cls, basis: Float[Array, "run pivot"]) -> Self:
+        """Without runs: the mode of all weights is zero."""
+        runs, pivots = basis.shape
+        zeros = partial(jnp.zeros, dtype=basis.dtype)
+        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), zeros(runs), zeros(pivots), zeros(()))
 
-    def linearised(self, data: Data, at: LawAtRuns) -> tuple[Float[Array, " run"], Float[Array, " run"]]:
-        """The f that takes the law's loss to the fitted one and then, linearly, to that of the run; and the slope."""
-        slope = jnp.maximum(1 - at.floor * jnp.exp(-self.log_fitted), LEAST_REDUCIBLE)
-        to_fitted = jnp.log(slope / at.reducible) + self.log_fitted - at.log_law
-        return to_fitted + (data.log_loss - self.log_fitted) / slope, slope
+    def mean_and_precision(
+        self, r: Float[Array, " run"], sigma: Float[Array, ""]
+    ) -> tuple[Float[Array, " pivot"], Float[Array, " pivot"]]:
+        """Of the weights, given residuals r of the law and the noise's scale."""
+        mean = (self.basis.T @ (self.irls_weight * r)) / (sigma**2 + self.gram)
+        return mean, 1 + self.curvature * self.gram / sigma**2
 
-    def mean_and_root(self, data: Data, at: LawAtRuns) -> tuple[Float[Array, " pivot"], Float[Array, "pivot pivot"]]:
-        """Mode of the weights given law and noise, and the Cholesky factor of their precision."""
-        share, floor = self.curvature / at.theta["sigma"] ** 2, at.floor
-        gram = self.grams[0] - 2 * floor * self.grams[1] + floor**2 * self.grams[2]
-        towards, slope = self.linearised(data, at)
-        pull = self.basis.T @ (share * self.irls_weight * slope**2 * towards)
-        root = small_cholesky(jnp.eye(len(gram), dtype=gram.dtype) + share * gram)
-        return small_solve_upper(root, small_solve_lower(root, pull[:, None]))[:, 0], root
+
+def law_residuals(model: Model, data: Data, alr: Float[Array, " dim"]) -> tuple[Theta, Float[Array, " run"]]:
+    """Law and noise of ALR coordinates, and ln loss of every run less the law's."""
+    theta = model.space.constrain(unflatten(model, from_alr(model, alr)))
+    return theta, data.log_loss - model.log_mean(theta, data.x)
 
 
 def laplace_weights(
-    model: Model, data: Data, near: LaplaceWeights, at: LawAtRuns, sweeps: int = SWEEPS
+    model: Model, data: Data, near: LaplaceWeights, theta: Theta, r: Float[Array, " run"]
 ) -> LaplaceWeights:
-    """At a law and noise, starting from the approximation `near` others."""
-    theta, variance = at.theta, at.theta["sigma"] ** 2
-    slope_of = jax.grad(lambda e: model.noise.log_density(theta, e))
+    """At law and noise `theta`, which leave the residuals r, starting from the approximation `near` others."""
+    sigma, basis = theta["sigma"], near.basis
+    slope = jax.grad(lambda e: model.noise.log_density(theta, e))
 
-    def sweep(_: Any, near: LaplaceWeights) -> LaplaceWeights:
-        log_fitted = at.log_loss(near.basis @ near.mean_and_root(data, at)[0])
-        rest = data.log_loss - log_fitted
-        near_zero = jnp.where(jnp.abs(rest) < SMALL * theta["sigma"], SMALL * theta["sigma"], rest)
-        irls_weight = data.weight * jnp.maximum(-jax.vmap(slope_of)(near_zero) / near_zero, 0.0) * variance
-        curvature = data.weight * jnp.maximum(-jax.vmap(jax.grad(slope_of))(rest), 0.0) * variance
-        return LaplaceWeights.of(near.basis, log_fitted, irls_weight, curvature.sum() / irls_weight.sum())
+    def irls_weight_of(rest: Float[Array, " run"]) -> Float[Array, " run"]:
+        rest = jnp.where(jnp.abs(rest) < SMALL * sigma, SMALL * sigma, rest)
+        return data.weight * jnp.maximum(-jax.vmap(slope)(rest) / rest, 0.0) * sigma**2
 
-    return jax.lax.fori_loop(0, sweeps, sweep, near)
+    def sweep(_: Any, rest: Float[Array, " run"]) -> Float[Array, " run"]:
+        irls_weight = irls_weight_of(rest)
+        root = small_cholesky((basis.T * irls_weight) @ basis + sigma**2 * jnp.eye(basis.shape[1]))
+        pull = small_solve_lower(root, (basis.T @ (irls_weight * r))[:, None])
+        return r - basis @ small_solve_upper(root, pull)[:, 0]
 
-
-def laplace_weights_at_start(data: Data, basis: Float[Array, "run pivot"]) -> LaplaceWeights:
-    """Every run as good as any, and fitted by itself."""
-    return LaplaceWeights.of(basis, data.log_loss, data.weight, jnp.ones((), basis.dtype))
+    start = r - basis @ near.mean_and_precision(r, sigma)[0]
+    rest = jax.lax.fori_loop(0, SWEEPS, sweep, start)
+    irls_weight = irls_weight_of(rest)
+    curvature = data.weight * jnp.maximum(-jax.vmap(jax.grad(slope))(rest), 0.0) * sigma**2
+    gram, rotation = jnp.linalg.eigh((basis.T * irls_weight) @ basis)
+    share = curvature.sum() / irls_weight.sum()
+    return LaplaceWeights(basis @ rotation, near.rotation @ rotation, irls_weight, jnp.maximum(gram, 0.0), share)
 
 
 def log_density_of(
-    model: Model, data: Data, given: LaplaceWeights, at: LawAtRuns, weights: Float[Array, "*set pivot"]
+    model: Model,
+    data: Data,
+    given: LaplaceWeights,
+    theta: Theta,
+    r: Float[Array, " run"],
+    weights: Float[Array, "*set pivot"],
 ) -> Float[Array, "*set"]:
     """ln density of the runs and of the weights, less the constant of the weights' prior."""
-    rest = data.log_loss - at.log_loss(weights @ given.basis.T)
-    return (data.weight * model.noise.log_density(at.theta, rest)).sum(-1) - 0.5 * (weights**2).sum(-1)
+    rest = r - weights @ given.basis.T
+    return (data.weight * model.noise.log_density(theta, rest)).sum(-1) - 0.5 * (weights**2).sum(-1)
 
 
 def marginal_potential(model: Model, data: Data, given: LaplaceWeights, alr: Float[Array, " dim"]) -> Float[Array, ""]:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
-    at = law_at_runs(model, data, alr)
-    mean, root = given.mean_and_root(data, at)
-    log_likelihood = log_density_of(model, data, given, at, mean) - jnp.log(jnp.diagonal(root)).sum()
+    theta, r = law_residuals(model, data, alr)
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    log_likelihood = log_density_of(model, data, given, theta, r, mean) - 0.5 * jnp.log(precision).sum()
     return -model.space.log_density(unflatten(model, from_alr(model, alr))) - log_likelihood
 
 
@@ -153,9 +121,9 @@ def marginal_derivatives(model: Model, data: Data, given: LaplaceWeights, alr: F
     The law's part of it is that of least squares with the discrepancy as one more source of error. Differentiating the
     mode of the weights twice would take many times as long.
     """
-    at = law_at_runs(model, data, alr)
-    mean, root = given.mean_and_root(data, at)
-    rest = data.log_loss - at.log_loss(given.basis @ mean)
+    theta, r = law_residuals(model, data, alr)
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    rest = r - given.basis @ mean
 
     def prior_and_noise(alr: Float[Array, " dim"]) -> Float[Array, ""]:
         z = unflatten(model, from_alr(model, alr))
@@ -163,11 +131,10 @@ def marginal_derivatives(model: Model, data: Data, given: LaplaceWeights, alr: F
         return -model.space.log_density(z) - (data.weight * log_density).sum()
 
     value, gradient = jax.value_and_grad(partial(marginal_potential, model, data, given))(alr)
-    slope = given.linearised(data, at)[1]
-    towards = jax.jacfwd(lambda alr: given.linearised(data, law_at_runs(model, data, alr))[0])(alr)
-    weighted = (given.curvature / at.theta["sigma"] ** 2 * given.irls_weight * slope**2)[:, None] * towards
-    shared = small_solve_lower(root, given.basis.T @ weighted)
-    hessian = towards.T @ weighted - shared.T @ shared + jax.hessian(prior_and_noise)(alr)
+    slopes = jax.jacfwd(lambda alr: law_residuals(model, data, alr)[1])(alr)
+    weighted = (given.curvature / theta["sigma"] ** 2 * given.irls_weight)[:, None] * slopes
+    shared = (given.basis.T @ weighted) / jnp.sqrt(precision)[:, None]
+    hessian = slopes.T @ weighted - shared.T @ shared + jax.hessian(prior_and_noise)(alr)
     return Minimum(alr, value, gradient, hessian)
 
 
@@ -188,12 +155,12 @@ def propose_weights(
     normal
         Standard normal numbers; each makes two sets, mirrored, and two that are `WIDER`.
     """
-    at = law_at_runs(model, data, alr)
-    mean, root = given.mean_and_root(data, at)
+    theta, r = law_residuals(model, data, alr)
+    mean, precision = given.mean_and_precision(r, theta["sigma"])
     scaled = jnp.concatenate([normal, -normal, WIDER * normal, -WIDER * normal])
-    weights = mean + small_solve_upper(root, scaled.T).T
+    weights = mean + scaled / jnp.sqrt(precision)
     distance = (scaled**2).sum(1)
     narrow, wide = -0.5 * distance, -0.5 * distance / WIDER**2 - len(mean) * np.log(WIDER)
-    log_proposal = jnp.logaddexp(narrow, wide) - np.log(2) + jnp.log(jnp.diagonal(root)).sum()
+    log_proposal = jnp.logaddexp(narrow, wide) - np.log(2) + 0.5 * jnp.log(precision).sum()
     log_prior = model.space.log_density(unflatten(model, from_alr(model, alr)))
-    return weights, log_prior + log_density_of(model, data, given, at, weights) - log_proposal
+    return weights, log_prior + log_density_of(model, data, given, theta, r, weights) - log_proposal

@@ -98,8 +98,9 @@ def _separable(f: Callable[[Array], Array], z: Float[Array, " dim"]) -> Derivati
 
 def _log_likelihood(model: Model, data: Data, flat: Float[Array, " dim"]) -> Derivatives:
     """Log likelihood of the runs."""
-    names = sorted(p.name for p in model.params())
-    law, noise = (np.array([names.index(p.name) for p in part.params()]) for part in (model.law, model.noise))
+    names, in_law = sorted(model.free), model.law_space.names
+    law = np.array([names.index(name) for name in in_law], dtype=int)
+    noise = np.array([names.index(name) for name in model.free if name not in in_law], dtype=int)
     residual = partial(residuals, model, data)
     r, slopes = -residual(flat[law]), jax.jacfwd(residual)(flat[law])
 
@@ -123,8 +124,10 @@ def _noise_derivatives(
     """Log likelihood of ln residuals r under unconstrained noise parameters z; its slopes by r and z; then by r twice;
     and by z, of both slopes."""
 
+    free_noise = [name for name in model.free if name not in model.law_space.names]
+
     def log_likelihood(r: Float[Array, " run"], z: Float[Array, " noise"]) -> Float[Array, ""]:
-        noise = model.space.constrain({p.name: value for p, value in zip(model.noise.params(), z, strict=True)})
+        noise = model.space.constrain(dict(zip(free_noise, z, strict=True)))
         return (data.weight * model.noise.log_density(noise, r)).sum()
 
     value_and_grad = jax.value_and_grad(log_likelihood, (0, 1))

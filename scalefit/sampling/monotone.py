@@ -1,13 +1,13 @@
 """What is known of a tuned run: more tokens do not raise its loss, nor do more parameters on enough tokens.
 
-Paths of the discrepancy know nothing of it, and where the law is nearly flat they may turn its slope. Of several paths
-for each posterior draw those are kept on which the loss falls, up to a hundred times the compute of the data.
+Paths of the discrepancy know nothing of it: where the law is nearly flat they may turn its slope, and they may take a
+loss below the law's floor. Of several paths for each posterior draw those are kept on which the loss falls and stays
+above the floor, up to a hundred times the compute of the data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -16,23 +16,30 @@ from scalefit._aot import cached_jit
 from scalefit._batching import by_groups
 from scalefit.laws import Law
 from scalefit.model.data import Theta
-from scalefit.model.discrepancy import shifted
-from scalefit.model.path_grids import discrepancy_on_grid
+from scalefit.model.discrepancy import coordinates
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
 BELOW, BEYOND = 10.0, 40.0  # from the largest N, and D, of the runs
 FURTHEST = 100.0  # times the largest compute
+ROUNDS = 8  # at most, each with a path for every draw, until as many are kept as there are draws
 LEAST_KEPT = 0.005  # of the paths, below which a table contradicts what is known
 
 
 class Grid(NamedTuple):
-    """Where the loss has to fall: N (size,), D (amount,), and the steps in D and in N that count."""
+    """Where the loss has to fall: N (size,), D (amount,), the places and the steps in D and in N that count."""
 
     params: Float[np.ndarray, " size"]
     tokens: Float[np.ndarray, " amount"]
+    reached: Bool[np.ndarray, "size amount"]
     in_tokens: Bool[np.ndarray, "size some"]
     in_params: Bool[np.ndarray, "less amount"]
+
+    @property
+    def places(self) -> dict[str, Float[np.ndarray, " place"]]:
+        """All of it, row by row."""
+        n, d = np.meshgrid(self.params, self.tokens, indexing="ij")
+        return {"params": n.ravel(), "tokens": d.ravel()}
 
 
 def known_grid(runs: Runs) -> Grid:
@@ -41,34 +48,69 @@ def known_grid(runs: Runs) -> Grid:
             ((runs.params.max(), SIZES), (runs.tokens.max(), AMOUNTS)))  # fmt: skip
     reached = 6 * n[:, None] * d <= FURTHEST * runs.flops.max()
     seen = d / n[:, None] >= (runs.tokens / runs.params).min()
-    return Grid(n, d, reached[:, 1:], (reached & seen)[1:])
+    return Grid(n, d, reached, reached[:, 1:], (reached & seen)[1:])
 
 
-def falling(
-    law: Law, theta: Mapping[str, Float[np.ndarray, " path"]], paths: Mapping[str, np.ndarray], grid: Grid
-) -> Bool[np.ndarray, " path"]:
-    """Whether the loss of each draw, with its path, falls at every step of the grid that counts."""
-    grid_of = (jnp.asarray(np.log(grid.params)), jnp.asarray(np.log(grid.tokens)))
-    arrays: Any = jax.tree.map(jnp.asarray, (dict(theta), dict(paths)))
-    loss = np.asarray(_log_losses(law, *arrays, *grid_of))
-    by_tokens, by_params = np.diff(loss, axis=2) < 0, np.diff(loss, axis=1) < 0
-    return (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
+def falling_paths(
+    law: Law,
+    theta: Mapping[str, Float[np.ndarray, " draw"]],
+    runs: Runs,
+    sample: Callable[[], dict[str, np.ndarray]],
+    values: Callable[[Mapping[str, np.ndarray], np.ndarray], Float[np.ndarray, "draw place"]],
+) -> tuple[Int[np.ndarray, " draw"], dict[str, np.ndarray], float]:
+    """Paths on which the loss falls, and stays above the floor; for use inside `precision()`.
+
+    Parameters
+    ----------
+    law, theta, runs
+        The law, its draws, and the runs.
+    sample
+        A path for every draw, others at each call.
+    values
+        f of paths at coordinates.
+
+    Returns
+    -------
+    tuple
+        As many draws as before by their numbers, a path for each, and which share of all paths was kept. Where none was
+        the paths are any.
+    """
+    grid = known_grid(runs)
+    places: dict[str, Any] = grid.places
+    draws: Any = dict(theta)
+    loss, floor = (np.asarray(each, dtype=float) for each in _losses(law, draws, places))
+    rounds: list[dict[str, np.ndarray]] = []
+    kept: list[Bool[np.ndarray, " draw"]] = []
+    while len(rounds) < ROUNDS and sum(each.sum() for each in kept) < len(loss):
+        rounds.append(sample())
+        kept.append(_falls(loss * np.exp(values(rounds[-1], coordinates(places))), floor, grid))
+    draw, turn = evenly(np.transpose(kept), len(loss))
+    paths = {name: np.stack([each[name] for each in rounds])[turn, draw] for name in rounds[0]}
+    return draw, paths, float(np.mean(kept))
+
+
+def _falls(
+    loss: Float[np.ndarray, "draw place"], floor: Float[np.ndarray, " draw"], grid: Grid
+) -> Bool[np.ndarray, " draw"]:
+    whole = loss.reshape(-1, len(grid.params), len(grid.tokens))
+    above = whole > floor[:, None, None]
+    by_tokens, by_params = np.diff(whole, axis=2) < 0, np.diff(whole, axis=1) < 0
+    steps = (by_tokens | ~grid.in_tokens).all((1, 2)) & (by_params | ~grid.in_params).all((1, 2))
+    return steps & (above | ~grid.reached).all((1, 2))
 
 
 @cached_jit("law")
-def _log_losses(
-    law: Law, theta: Theta, paths: dict[str, Array], log_n: Float[Array, " size"], log_d: Float[Array, " amount"]
-) -> Float[Array, "path size amount"]:
-    x = {"params": jnp.exp(log_n)[:, None], "tokens": jnp.exp(log_d)} | dict(law.defaults)
-
-    def one(draw: Theta, path: dict[str, Array]) -> Float[Array, "size amount"]:
-        loss = law.loss(draw, x) * jnp.ones((len(log_n), len(log_d)))
-        return shifted(jnp.log(loss), 1 - law.floor(draw) / loss, discrepancy_on_grid(path, log_n, log_d))
-
-    return by_groups(one)(theta, paths)
+def _losses(
+    law: Law, theta: Theta, places: dict[str, Float[Array, " place"]]
+) -> tuple[Float[Array, "draw place"], Float[Array, " draw"]]:
+    """The law's loss of every draw at places of a grid, and its floor."""
+    x = places | dict(law.defaults)
+    one = lambda draw: (law.loss(draw, x) * jnp.ones(len(places["params"])), law.floor(draw))
+    return by_groups(one)(theta)
 
 
-def evenly(kept: Bool[np.ndarray, " path"], count: int) -> Int[np.ndarray, " count"]:
-    """`count` of the kept paths, all of them about equally often."""
-    rows = np.flatnonzero(kept)
-    return rows[np.arange(count) * len(rows) // count]
+def evenly(kept: Bool[np.ndarray, "draw round"], count: int) -> tuple[Int[np.ndarray, " count"], ...]:
+    """Draws and rounds of `count` of the kept paths, all of them about equally often; of any where none is kept."""
+    rows, turns = np.nonzero(kept if kept.any() else ~kept)
+    chosen = np.arange(count) * len(rows) // count
+    return rows[chosen], turns[chosen]

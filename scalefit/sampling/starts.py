@@ -36,10 +36,10 @@ def residuals(model: Model, data: Data, flat: Float[Array, " dim"]) -> Float[Arr
 def projected_starts(model: Model, data: Data) -> Float[Array, "start dim"]:
     """`CANDIDATES` laws from all over the prior, their linear parameters projected."""
     laws = model.law_space.spread(CANDIDATES)
-    return jax.vmap(lambda theta: flatten_law(model, project(model, data, theta)))(laws)
+    return jax.vmap(lambda theta: flatten_law(model, model.law_space.inside(project(model, data, theta))))(laws)
 
 
 def guessed_noise(model: Model, data: Data, law: Theta) -> Theta:
     """Noise of the size that the law's residuals have."""
     size = jnp.abs(model.log_mean(law, data.x) - data.log_loss)
-    return model.noise.guess((data.weight * size).sum() / data.weight.sum())
+    return model.space.inside(model.noise.guess((data.weight * size).sum() / data.weight.sum()), margin=0.5)

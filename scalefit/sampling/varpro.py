@@ -22,11 +22,16 @@ FLOOR = 1e-4  # a linear coefficient that least squares puts at zero starts here
 def basis(
     model: Model, theta: Theta, x: Mapping[str, Float[Array, " run"]]
 ) -> tuple[Float[Array, "linear run"], Float[Array, " run"]]:
-    """The loss of every run per unit of each linear parameter, and without them all."""
-    zero = {**theta, **dict.fromkeys(model.law.linear, jnp.zeros(()))}
+    """The loss of every run per unit of each free linear parameter, and without them all."""
+    zero = {**theta, **dict.fromkeys(free_linear(model), jnp.zeros(()))}
     loss = lambda values: jax.vmap(model.law.loss, (None, 0))(values, dict(x))
     rest = loss(zero)
-    return jnp.stack([loss({**zero, name: jnp.ones(())}) - rest for name in model.law.linear]), rest
+    return jnp.stack([loss({**zero, name: jnp.ones(())}) - rest for name in free_linear(model)]), rest
+
+
+def free_linear(model: Model) -> tuple[str, ...]:
+    """The parameters in which the loss is linear, without those that are fixed."""
+    return tuple(name for name in model.law.linear if name in model.free)
 
 
 def nonnegative(
@@ -46,9 +51,9 @@ def nonnegative(
 
 def project(model: Model, data: Data, theta: Theta) -> Theta:
     """The linear parameters that fit best, in relative error, given the others; all by name, unit-free."""
-    if not model.law.linear:
+    if not free_linear(model):
         return theta
     loss = jnp.exp(data.log_loss)
     phi, rest = basis(model, theta, data.x)
     best = jnp.maximum(nonnegative(phi / loss, 1 - rest / loss, data.weight), FLOOR)
-    return {**theta, **dict(zip(model.law.linear, best, strict=True))}
+    return {**theta, **dict(zip(free_linear(model), best, strict=True))}

@@ -1,8 +1,10 @@
 """What commands say beside an answer: notes, and where a result was written."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from scalefit.diagnostics.checks import Health
+from scalefit.errors import shortened
 
 KAPLAN_COUNTS = "Kaplan 2020 counts N without embeddings."
 
@@ -21,6 +23,28 @@ def report_sentence(path: Path, size: int, health: Health) -> str:
     """Where a report was written, how large it is, and that it has no answer where health fails."""
     words = f"The report is in {path} ({size / 1e6:.1f} MB). Open it in a browser; it needs no network."
     return words if health.verdict != "fail" else f"{words} The fit's health is fail, and the report shows why."
+
+
+def rows_sentence(folder: Path) -> str:
+    """Where the rows of many fits are, and the command that makes one file of them."""
+    return f"A row a fit is in {folder}. Make one file of all shards with `scalefit merge {folder}`."
+
+
+def failures_sentence(failures: Mapping[str, str], most: int = 3) -> str:
+    """Why some of many tables have no fit, by name; empty where all have."""
+    if not failures:
+        return ""
+    first = {name: why.removeprefix(f"{name}: ") for name, why in [*failures.items()][:most]}
+    shown = "; ".join(f"{shortened(name, 60)}: {shortened(why, 300)}" for name, why in first.items())
+    more = f" ({len(failures) - most} more are in the rows)" if len(failures) > most else ""
+    return f"Without a fit: {shown.rstrip('.')}{more}."
+
+
+def merged_sentence(path: Path, tables: int, verdicts: Mapping[str, int], failed: int) -> str:
+    """What one file of many fits contains."""
+    assessed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    health = f" (health: {assessed})" if sum(verdicts.values()) else ""
+    return f"{path} has {tables} rows: {tables - failed} fits{health}, and {failed} tables without one."
 
 
 def scales_sentence(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scalefit.costs.cost import SixND
 from scalefit.diagnostics.checks import Health
 from scalefit.frontier.frontier import Frontier, is_extrapolation
 from scalefit.model.discrepancy import Evidence
@@ -10,7 +11,7 @@ from scalefit.units import format_flops
 
 FEW = 0.02  # of the draws
 OF_DRAWS = (
-    "engine", "convergence of the search", "learning", "R-hat", "bulk ESS", "tail ESS", "Pareto k", "modes",
+    "engine", "time", "convergence of the search", "learning", "R-hat", "bulk ESS", "tail ESS", "Pareto k", "modes",
     "divergences", "E-BFMI", "tree depth",
 )  # fmt: skip
 LAW_ONLY_COVERAGE = (
@@ -38,6 +39,11 @@ def search_sentence(unconverged: float) -> str:
     if unconverged <= FEW:
         return ""
     return f"The search for the optimum did not converge in {unconverged:.0%} of the draws. Rely on it with care."
+
+
+def rule_sentence(front: Frontier) -> str:
+    """How compute is counted, where that is not C = 6 N D."""
+    return "" if front.rule == SixND().describe() else f"{front.rule}."
 
 
 def caution(
@@ -90,5 +96,5 @@ def fit_paragraph(front: Frontier, prob: float, evidence: Evidence | None = None
     """The optimum at each budget, and a caution about the furthest one beyond the data."""
     words = [front.optimum_sentence(index, prob) for index in range(len(front.flops))]
     warned = caution(front.flops.max(), front.compute_range, front.discrepancy, evidence)
-    words += filter(None, [search_sentence(front.unconverged)])
+    words += filter(None, [rule_sentence(front), search_sentence(front.unconverged)])
     return " ".join([*words, warned or "Use --budgets for a larger budget. That answer is an extrapolation."])

@@ -7,8 +7,8 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit._quantities import said
 from scalefit.costs.cost import Cost
-from scalefit.counting import flops_6nd
 from scalefit.counting.compute import SAME_COMPUTE
+from scalefit.loss_units import in_unit, short, source_sentence
 from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison, Target
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.target import Allocation
@@ -28,7 +28,7 @@ def assumptions_sentence(assumptions: Assumptions, prob: float) -> str:
     )
     words = [
         f"N {counted} in {assumptions.table}; {assumptions.rule}.",
-        "Loss is in nats per token of that table's data and tokenizer.",
+        source_sentence(assumptions.loss_unit, "that table"),
         f"Intervals are {percent(prob)}, equal-tailed, and include {included}."
         if drawn
         else "A point estimate has no interval.",
@@ -76,24 +76,24 @@ def deployment_sentence(plan: Plan) -> str:
     shared = f" ({shape.kv_heads} of keys and values)" if shape.kv_heads != shape.heads else ""
     experts = f", {shape.experts} experts of which {shape.active_experts} are visited" if shape.experts > 1 else ""
     what = "compute" if plan.cost.unit == "FLOP" else "money"
+    loss = in_unit(f"{built.loss:+.1g}", short(plan.assumptions.loss_unit))
     return (
         f"As a {built.family} shape: {shape.layers} layers of width {shape.width:,}, {shape.heads} heads{shared}, MLP "
         f"{shape.mlp:,}{experts}, vocabulary {shape.vocabulary:,}: {built.params:,} parameters "
         f"({built.convention.replace('_', '-')}), on {format_count(built.tokens)} tokens. "
-        f"Rounding costs {built.loss:+.1g} nats and {built.waste:+.2%} of the {what}."
+        f"Rounding costs {loss} and {built.waste:+.2%} of the {what}."
     )
 
 
 def data_wall_sentence(plan: Plan) -> str:
     """What scarce unique tokens do; empty where they were not given."""
-    wall = plan.data_wall
+    wall, unit = plan.data_wall, short(plan.assumptions.loss_unit)
     if wall is None:
         return ""
     return (
         f"With {format_count(float(np.median(wall.unique_tokens)))} unique tokens the data wall binds with probability "
-        f"{chance(wall.probability)} and costs {wall.penalty.mean():.4f} nats on average. One percent more unique "
-        "tokens "
-        f"({format_count(wall.one_percent)}) saves {wall.value:.2g} nats."
+        f"{chance(wall.probability)} and costs {in_unit(f'{wall.penalty.mean():.4f}', unit)} on average. One percent "
+        f"more unique tokens ({format_count(wall.one_percent)}) saves {in_unit(f'{wall.value:.2g}', unit)}."
     )
 
 
@@ -134,6 +134,7 @@ def audit_sentence(audit: Audit, index: int, prob: float) -> str:
     """One model against the optimum of its own budget."""
     model, draws = audit.models[index], {name: interval(values[:, index], prob) for name, values in audit.draws.items()}
     served, waste = draws["served"], draws["wasted_compute"]
+    lost = in_unit(ranged(draws["given_up"], "{:.4f}".format), short(audit.assumptions.loss_unit))
     demand = (
         "The size is above the optimum, so no amount of inference justifies it"
         if served[0] < 0
@@ -145,7 +146,7 @@ def audit_sentence(audit: Audit, index: int, prob: float) -> str:
         f"The optimum of that budget is {ranged(draws['N_opt'], format_count)} parameters on "
         f"{ranged(draws['D_opt'], format_count)} tokens. The model's tokens per parameter are "
         f"{ranged(draws['overtraining'], ratio)} times the optimum's. It loses "
-        f"{ranged(draws['given_up'], '{:.4f}'.format)} nats and wastes {waste[0]:.1%} {interval_ends(waste)} of its "
+        f"{lost} and wastes {waste[0]:.1%} {interval_ends(waste)} of its "
         f"training compute. {demand} ({percent(prob)} intervals)."
     )
 
@@ -169,7 +170,7 @@ def caution_about(runs: Sequence[tuple[float, float]], assumptions: Assumptions)
 
     That is in compute and in tokens per parameter. Empty where the fit is healthy and all are inside.
     """
-    flops = max(flops_6nd(params, tokens) for params, tokens in runs)
+    flops = max(float(assumptions.flops(params, tokens)) for params, tokens in runs)
     per = [tokens / params for params, tokens in runs]
     low, high = assumptions.ratio_range
     ends = ""

@@ -5,29 +5,33 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scalefit._quantities import quantity, write
-from scalefit.counting import flops_6nd
+from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.fits.fit import Fit
+from scalefit.loss_units import in_unit, source_sentence
 from scalefit.text.fits import caution, health_sentence
 from scalefit.text.phrases import ranged, ratio
 from scalefit.units import percent
 
 
-def prediction_sentence(inputs: Mapping[str, float], loss: np.ndarray, one_run: np.ndarray, prob: float) -> str:
+def prediction_sentence(
+    inputs: Mapping[str, float], loss: np.ndarray, one_run: np.ndarray, prob: float, unit: str
+) -> str:
     """The loss at one point: expected, and of one run, each median, lower and upper (3,)."""
     place = ", ".join(_amount(name, value) for name, value in inputs.items())
     at = "At the optimum of" if "flops" in inputs and len(inputs) == 1 else "At"
     form = "{:.3f}".format
     return (
-        f"{at} {place} the expected loss is {ranged(loss, form)} nats per token, the loss of one run "
+        f"{at} {place} the expected loss is {in_unit(ranged(loss, form), unit)}, the loss of one run "
         f"{ranged(one_run, form)}{'' if np.isnan(loss[1]) else f' (median and {percent(prob)} interval)'}."
     )
 
 
 def prediction_caution(fit: Fit, points: Sequence[Mapping[str, float]], discrepancy: bool) -> str:
     """What to know before predictions: bad health, and how far the furthest lies beyond the data."""
+    cost = cost_of_runs(fit.runs).averaged()
     flops = [
-        point["flops"] if "flops" in point else flops_6nd(point["params"], point["tokens"])
+        point["flops"] if "flops" in point else float(cost.flops(point["params"], point["tokens"]))
         for point in points
         if "flops" in point or {"params", "tokens"} <= set(point)
     ]
@@ -65,6 +69,5 @@ def included_sentence(fit: Fit, discrepancy: bool, prob: float) -> str:
     ends = (
         f"Intervals are {percent(prob)}, equal-tailed, and include {included}; those of one run include its noise too."
     )
-    return f"Loss is in nats per token of the data and tokenizer of {fit.runs.name}. " + (
-        ends if drawn else "A point estimate has no interval for the expected loss."
-    )
+    ends = ends if drawn else "A point estimate has no interval for the expected loss."
+    return f"{source_sentence(fit.runs.unit, fit.runs.name)} {ends}"

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from scalefit._intervals import interval
 from scalefit.diagnostics.checks import Health
+from scalefit.loss_units import in_unit
 from scalefit.planning import Plan
 from scalefit.units import format_count, format_flops
 
@@ -24,10 +25,11 @@ def answer_sentence(plan: Plan, prob: float) -> str:
     n, d, loss = (interval(plan.draws[name], prob) for name in ("N_opt", "D_opt", "loss"))
     low, high = plan.near_optimal
     near = f" Any size from {format_count(low)} to {format_count(high)} costs at most 1% of the compute more."
+    expected = in_unit(f"{plan.loss:.3f}", plan.assumptions.loss_unit)
     return (
         f"With {format_flops(plan.budget)} FLOP, train {format_count(plan.params)} parameters{_ends(n)} on "
-        f"{format_count(plan.tokens)} tokens{_ends(d)} for an expected loss of {plan.loss:.3f} nats per "
-        f"token{_ends(loss, '{:.3f}'.format)}.{near if high > 1.001 * low else ''}"
+        f"{format_count(plan.tokens)} tokens{_ends(d)} for an expected loss of {expected}"
+        f"{_ends(loss, '{:.3f}'.format)}.{near if high > 1.001 * low else ''}"
     )
 
 

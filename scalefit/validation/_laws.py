@@ -130,7 +130,7 @@ def score_law(fits: Fits, table: Runs, splits: list[Split], discrepancy: bool | 
         # The whole table is predicted, so that all splits share their compiled programs.
         fit = fits[index]
         lpd.append(fit.log_density(table, discrepancy)[~train])
-        drawn = log_losses(fit.predict(table, discrepancy=discrepancy)[:, ~train])
+        drawn = log_losses(fit.predict(table, discrepancy=discrepancy)[:, ~train], table.unit)
         ranked.append(crps(drawn, np.log(table.loss[~train])))
     return Scores(np.concatenate(lpd), np.concatenate(ranked), *leave_one_out(fits[0]))
 

@@ -82,10 +82,12 @@ def _default_design(law: Law) -> dict[str, np.ndarray]:
     return {name: runs[name][::2] for name in law.inputs}
 
 
-def fitted(study: Study, engine: Engine, seed: int, report: Report) -> Iterator[tuple[int, EngineResult | str]]:
-    """Every table's index, and its engine's result or why there is none; a chunk at a time, to spare memory."""
-    tables = len(study.log_loss)
-    for indices in chunks(tables, usual_chunk()):
+def fitted(
+    study: Study, engine: Engine, seed: int, report: Report, tables: range
+) -> Iterator[tuple[int, EngineResult | str]]:
+    """The index of each of `tables`, and its engine's result or why there is none; in chunks, to spare memory."""
+    for places in chunks(len(tables), usual_chunk()):
+        indices = tables[places.start : places.stop]
         bounds = {i: attempt(partial(_table, study, i)) for i in indices}
         good = {i: bound for i, bound in bounds.items() if isinstance(bound, BoundModel)}
         found: dict[int, EngineResult | str] = {i: bound for i, bound in bounds.items() if isinstance(bound, str)}
@@ -93,7 +95,7 @@ def fitted(study: Study, engine: Engine, seed: int, report: Report) -> Iterator[
             fits = engine.run_many(list(good.values()), [table_seed(seed, i) for i in good])
             found |= dict(zip(good, fits, strict=True))
         yield from sorted(found.items())
-        report(indices.stop, tables)
+        report(places.stop, len(tables))
 
 
 def _table(study: Study, index: int) -> BoundModel:

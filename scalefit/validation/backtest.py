@@ -254,8 +254,8 @@ def _loss_records(fit: Fit, table: Runs, held: Bool[np.ndarray, " run"], discrep
     """Records of one fit on the held-out runs."""
     test, repeated = table.subset(held), _repeated(fit)
     observed = np.log(test.loss)
-    one_run = log_losses(repeated.predict(test, discrepancy=discrepancy))
-    expected = log_losses(repeated.predict(test, noise=False, discrepancy=discrepancy))
+    one_run = log_losses(repeated.predict(test, discrepancy=discrepancy), test.unit)
+    expected = log_losses(repeated.predict(test, noise=False, discrepancy=discrepancy), test.unit)
     lower, upper = np.quantile(one_run, [0.05, 0.95], axis=0)
     return _labelled(labels, len(test)) | {
         "row": np.flatnonzero(held) + 1.0,

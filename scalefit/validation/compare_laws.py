@@ -129,7 +129,7 @@ class LawComparison(Result):
         Returns
         -------
         array (draw, run)
-            Nats per token.
+            In the table's unit of loss.
         """
         chosen = self.seed if seed is None else seed
         parts = [
@@ -175,9 +175,8 @@ class LawComparison(Result):
         )
         first = fronts[0][0]
         included, lost = all(f.discrepancy for f, _ in fronts), max(f.unconverged for f, _ in fronts)
-        return Frontier(
-            first.flops, params, tokens, loss, first.compute_range, included, stacked=True, unconverged=lost
-        )
+        shared = {"loss_unit": first.loss_unit, "rule": first.rule}
+        return Frontier(first.flops, params, tokens, loss, first.compute_range, included, True, lost, **shared)
 
     def _dealt(self, laws: list[str], seed: int, discrepancy: bool | None) -> list[tuple[Fit, np.ndarray]]:
         """Each law that gives any draws, and which of them."""

@@ -153,7 +153,7 @@ def learn_discrepancy(
 ) -> LearnedDiscrepancy:
     """Score candidates on every study cut by compute, and choose one over all studies, and with each family left out.
 
-    Takes about 4 CPU-s a case and candidate. The score is that of `objective`.
+    Takes about 2 CPU-s a case and candidate. The score is that of `objective`.
 
     Parameters
     ----------

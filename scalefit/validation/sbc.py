@@ -6,8 +6,9 @@ arXiv 1804.06788). Ranks of parameters alone cannot see a posterior that ignores
 log-likelihood do (Modrák et al. 2023, arXiv 2211.02383).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,7 +18,7 @@ from scalefit._precision import precision
 from scalefit._results import PROB, Result
 from scalefit._tables import Table
 from scalefit.errors import FitError, OptionError
-from scalefit.infer import Engine, checked_engine, progress_report
+from scalefit.infer import Engine, Shard, checked_engine, progress_report
 from scalefit.infer.many import table_seed
 from scalefit.model.model import Model
 from scalefit.validation import _ecdf as ecdf
@@ -46,6 +47,8 @@ class SBC(Result):
         Index of a table -> why it has no fit, and so no rank.
     effective
         (ranked table,), the least bulk ESS of the parameters: under `draws`, draws depend on each other.
+    shard
+        Which of the tables these are.
     """
 
     ranks: dict[str, Int[np.ndarray, " table"]]
@@ -53,6 +56,38 @@ class SBC(Result):
     tables: int
     failures: dict[int, str]
     effective: Float[np.ndarray, " table"]
+    shard: Shard = field(default_factory=Shard)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All tables of a study whose shards were computed apart, in their order.
+
+        Parameters
+        ----------
+        parts
+            What `sbc(..., shard=...)` returned for every shard.
+
+        Raises
+        ------
+        OptionError
+            A shard is missing or there twice, or they are of different studies.
+        """
+        first = parts[0]
+        if len({(each.draws, each.tables, *sorted(each.ranks)) for each in parts}) > 1:
+            raise OptionError("these shards are of different studies. Give those of one.")
+        indices = np.concatenate([each.shard.of(range(each.tables)) for each in parts])
+        if sorted(indices) != list(range(first.tables)):
+            raise OptionError(f"these shards have {len(indices)} of {first.tables} tables. Give each shard once.")
+        order = np.argsort(np.concatenate([each._ranked for each in parts]))
+        ranks = {name: np.concatenate([each.ranks[name] for each in parts])[order] for name in first.ranks}
+        failures = dict(sorted((index, why) for each in parts for index, why in each.failures.items()))
+        effective = np.concatenate([each.effective for each in parts])[order]
+        return cls(ranks, first.draws, first.tables, failures, effective)
+
+    @property
+    def _ranked(self) -> list[int]:
+        """The tables that have a rank."""
+        return [index for index in self.shard.of(range(self.tables)) if index not in self.failures]
 
     def headline(self, prob: float = PROB) -> str:
         """Whether quantities stay in their bands, and how many tables failed or have dependent draws."""
@@ -62,8 +97,9 @@ class SBC(Result):
             if outside
             else f"finds all {len(self.ranks)} quantities inside their bands"
         )
+        count = len(self.shard.of(range(self.tables)))
         return (
-            f"SBC on {self.tables} tables {verdict} (false alarms {FALSE_ALARM:.0%} over all); {len(self.failures)} "
+            f"SBC on {count} tables {verdict} (false alarms {FALSE_ALARM:.0%} over all); {len(self.failures)} "
             f"tables failed, and {self.dependent} have fewer than {self.draws} effective draws."
         )
 
@@ -170,6 +206,7 @@ def sbc(
     draws: int = 99,
     budget: Any = None,
     seed: int = 0,
+    shard: str | None = None,
     progress: bool | None = None,
 ) -> SBC:
     """Fit tables simulated from the model's own prior, and rank the truth among posterior draws.
@@ -191,6 +228,8 @@ def sbc(
         FLOP; ten times the design's largest run by default. Further inputs of the law are at their geometric means.
     seed
         Of truths, tables and fits.
+    shard
+        "3/64" fits every 64th table from the third; `SBC.joined` puts the shards together.
     progress
         Whether to show it; None shows it in a terminal.
 
@@ -215,7 +254,7 @@ def sbc(
     (`fit` takes the table's geometric mean loss for that unit.) Failure depends on the data alone, so that the other
     ranks are uniform where posteriors are right, and tell nothing of such tables.
     """
-    model, engine = model or Model(), checked_engine(engine, seed)
+    model, engine, part = model or Model(), checked_engine(engine, seed), Shard.read(shard)
     for name, count, least in (("tables", tables, 2), ("draws", draws, 4)):
         if count < least:
             raise OptionError(f"{name} is {count}. Give a whole number of at least {least}.")
@@ -223,7 +262,7 @@ def sbc(
     effective, failures = [], {}
     with precision(), progress_report(f"SBC, {tables} tables", progress) as report:
         study = make_study(model, design, budget, tables, seed)
-        for i, result in fitted(study, engine, seed, report):
+        for i, result in fitted(study, engine, seed, report, part.of(range(tables))):
             if isinstance(result, str):
                 failures[i] = result
                 continue
@@ -231,5 +270,6 @@ def sbc(
             for name, rank in ranks_of(study, i, thinned(result, draws, engine), table_seed(seed, i)).items():
                 ranks.setdefault(name, []).append(rank)
     if not ranks:
-        raise FitError(f"none of {tables} tables could be fitted: {failures[0]}")
-    return SBC({k: np.array(v) for k, v in ranks.items()}, draws, tables, failures, np.array(effective))
+        count, why = len(part.of(range(tables))), next(iter(failures.values()), "the shard has none")
+        raise FitError(f"none of {count} tables could be fitted: {why}")
+    return SBC({k: np.array(v) for k, v in ranks.items()}, draws, tables, failures, np.array(effective), part)

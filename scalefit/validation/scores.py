@@ -6,15 +6,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from scalefit.counting.compute import CLUSTER_WIDTH
-from scalefit.runs import LARGEST_PLAUSIBLE_LOSS
+from scalefit.loss_units import NATS, largest_plausible
+
+FAR = 1e6
 
 
-def log_losses(draws: Float[np.ndarray, "draw run"]) -> Float[np.ndarray, "draw run"]:
-    """ln of predicted losses, cut at the loss of a model that knows nothing.
+def log_losses(draws: Float[np.ndarray, "draw run"], unit: str = NATS) -> Float[np.ndarray, "draw run"]:
+    """ln of predicted losses, cut at the loss of a model that knows nothing; far from any where the unit has none.
 
     A few runs can leave noise so heavy-tailed that some draws leave the range of numbers, and every mean with them.
     """
-    return np.log(np.clip(draws, 1 / LARGEST_PLAUSIBLE_LOSS, LARGEST_PLAUSIBLE_LOSS))
+    largest = min(largest_plausible(unit), FAR)
+    return np.log(np.clip(draws, 1 / largest, largest))
 
 
 def crps(draws: Float[np.ndarray, "draw run"], observed: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:

@@ -5,6 +5,9 @@ import { formatCount, formatFlops, formatLoss, formatMoney, formatPercent, forma
 
 const SAME = 1.005; // compute that differs by less is the same
 
+/** A written loss with its unit; as scalefit/loss_units.py. */
+export const inUnit = (number, unit) => (/^(nats|bits)/.test(unit) ? `${number} ${unit}` : `${number} in ${unit}`);
+
 export const ends = ([, lower, upper], format) => (isNaN(lower) ? "" : ` [${format(lower)}, ${format(upper)}]`);
 
 export function budgetWords(state, payload) {
@@ -18,7 +21,7 @@ export function sentence(plan, near, state, payload) {
   const first =
     `With ${budgetWords(state, payload)}, train ${formatCount(plan.params)} parameters${free ? ends(n, formatCount) : ""} on ` +
     `${formatCount(plan.tokens)} tokens${free ? ends(d, formatCount) : ""} for an expected loss of ` +
-    `${formatLoss(plan.expected)} nats per token${ends(loss, formatLoss)}.`;
+    `${inUnit(formatLoss(plan.expected), payload.lossUnit)}${ends(loss, formatLoss)}.`;
   if (!near || near[1] <= 1.001 * near[0]) return first;
   return `${first} Any size from ${formatCount(near[0])} to ${formatCount(near[1])} costs at most 1% of the compute more.`;
 }

@@ -1,7 +1,18 @@
 // The discrepancy of each draw: the counterpart of scalefit/model/paths.py and path_grids.py.
-// f = waves of a prior process + kernels at the pivots; it acts on the reducible loss, L' = E + (L - E) exp(f).
+// f = waves of a prior process + kernels at the pivots.
 
-const { exp, cos, sin } = Math;
+const { exp, cos, sin, sqrt, abs, max } = Math;
+const LEAST_REDUCIBLE = 1e-6;
+const SOFT = 0.05;
+const WHOLE = 1 + sqrt(1 + 4 * SOFT * SOFT);
+
+/** A law's loss with its discrepancy f: L exp(f), but above the floor; `shifted` of scalefit/model/discrepancy.py. */
+export function shifted(loss, floor, f) {
+  const reducible = max(loss - floor, LEAST_REDUCIBLE * loss);
+  const left = (loss * exp(f) - floor) / reducible;
+  const far = abs(left) + sqrt(left * left + 4 * SOFT * SOFT);
+  return floor + (reducible * (left > 0 ? far : (4 * SOFT * SOFT) / far)) / WHOLE;
+}
 
 function fillWaves(nodes, u, out) {
   for (let k = 0; k < nodes.length; k++) {

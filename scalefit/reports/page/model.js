@@ -10,6 +10,7 @@ const STEP = 0.6; // of ln budget, between rows of the table of optima
 const BELOW = 3.6; // e-folds of the table below the smallest budget
 const NEAR = 0.01; // of the budget, which sizes that are as good cost at most
 const SEARCH = log(1000);
+const MOST_KEPT = 60;
 
 export function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -39,12 +40,16 @@ export class Model {
     });
   }
 
+  /** What was made under a key, or is made now; of many the longest unused are let go, but for draws. */
   cached(key, make) {
-    if (!this.kept.has(key)) {
-      if (this.kept.size > 40) for (const old of [...this.kept.keys()].filter((k) => !k.startsWith("draws")).slice(0, 20)) this.kept.delete(old);
-      this.kept.set(key, make());
+    const found = this.kept.has(key) ? this.kept.get(key) : make();
+    this.kept.delete(key);
+    this.kept.set(key, found);
+    if (this.kept.size > MOST_KEPT) {
+      const old = [...this.kept.keys()].filter((each) => !each.startsWith("draws"));
+      for (const each of old.slice(0, MOST_KEPT / 2)) this.kept.delete(each);
     }
-    return this.kept.get(key);
+    return found;
   }
 
   /** What of a state the posterior of the loss and its frontier depend on. */
@@ -85,7 +90,13 @@ export class Model {
     });
   }
 
-  /** Optima of every draw at budgets far apart, (draw, budget); `ready` fills it row by row. */
+  /** The table, filled. */
+  wholeTable(state, discrepancy = state.discrepancy) {
+    this.fill(state, Infinity, discrepancy);
+    return this.table(state, discrepancy);
+  }
+
+  /** Optima of every draw at budgets far apart, (draw, budget); `fill` computes it row by row. */
   table(state, discrepancy = state.discrepancy) {
     return this.cached(`table ${discrepancy} ${this.key(state)}`, () => {
       const [rows, count] = [this.logBudgets.length, this.posterior(state, discrepancy).count];
@@ -109,7 +120,7 @@ export class Model {
 
   /** ln of the least budget of each draw that reaches a loss, infinite where none does; from the table, then refined. */
   leastBudgets(state, levels) {
-    const table = this.table(state);
+    const table = this.wholeTable(state);
     const posterior = this.posterior(state);
     const refine = posterior.discrepancy && !state.served && !isFinite(posterior.logWall);
     return Float64Array.from({ length: table.count }, (_, i) => {
@@ -189,7 +200,7 @@ export class Model {
   }
 
   near(state, plan, most) {
-    const [line, posterior, table] = [this.line(state), this.posterior(state), this.table(state)];
+    const [line, posterior, table] = [this.line(state), this.posterior(state), this.wholeTable(state)];
     const logBudget = log(state.budget);
     const excess = (sizes) => {
       const losses = posterior.along(line, sizes);
@@ -224,7 +235,7 @@ export class Model {
   /** The intervals of a table's columns at each of its budgets inside the page's range. */
   frontier(state, prob, discrepancy = state.discrepancy) {
     return this.cached(`frontier ${prob} ${discrepancy} ${this.key(state)}`, () => {
-      const table = this.table(state, discrepancy);
+      const table = this.wholeTable(state, discrepancy);
       const from = this.logBudgets.findIndex((value) => value >= log(this.payload.budgets[0]) - STEP);
       const rows = Array.from({ length: table.rows - from }, (_, k) => from + k);
       const column = (name, row) => Float64Array.from({ length: table.count }, (_, i) => table[name][i * table.rows + row]);
@@ -276,7 +287,7 @@ export class Model {
 
   /** Median of each draw's own optimum of a training compute, between rows of the table, in logarithms. */
   optimumNear(state, budget) {
-    const table = this.table(state);
+    const table = this.wholeTable(state);
     const at = (log(budget) - this.logBudgets[0]) / STEP;
     const cell = max(1, min(table.rows - 3, Math.floor(at)));
     const u = at - cell;

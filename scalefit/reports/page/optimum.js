@@ -1,5 +1,7 @@
 // The optimum of each draw along a budget: the counterpart of scalefit/frontier/optimum.py and budget_lines.py.
 
+import { shifted } from "./discrepancy.js";
+
 const { exp, log, max, min, abs } = Math;
 const LOG6 = log(6);
 
@@ -123,7 +125,7 @@ export class LossPosterior {
   }
 
   joined(i, ofLaw, f) {
-    return this.floor[i] + (ofLaw - this.floor[i]) * exp(f);
+    return shifted(ofLaw, this.floor[i], f);
   }
 
   /** Loss of every draw at several allocations [ln N, ln D], (draw, place). */
@@ -267,14 +269,13 @@ export class LossPosterior {
     const centre = (RATIOS.length - 1) / 2;
     let [row, least, lowest] = [0, Infinity, Infinity];
     for (let j = 0; j < RATIOS.length; j++) lowest = min(lowest, errors[j]);
-    const scale = exp(lowest);
     // Outwards from the law's own optimum, until no discrepancy could make up for what the law loses.
     for (const step of [1, -1]) {
       for (let j = step > 0 ? centre : centre - 1; j >= 0 && j < RATIOS.length; j += step) {
         const ratio = middle + RATIOS[j];
         if (abs(line.tokens(sizes[j]) - sizes[j] - ratio) >= 1e-3) continue;
         const ofLaw = this.law(i, sizes[j], sizes[j] + ratio);
-        if (this.unimodal && this.floor[i] + (ofLaw - this.floor[i]) * scale > least) break;
+        if (this.unimodal && this.joined(i, ofLaw, lowest) > least) break;
         const value = this.joined(i, ofLaw, errors[j]);
         if (value < least || (value === least && j < row)) [row, least] = [j, value];
       }

@@ -59,7 +59,7 @@ function isoflops({ model, state, payload, plan, risk }) {
     : `At ${formatFlops(state.budget)} FLOP, ${formatCount(plan.params)} parameters reach a loss of ${formatLoss(plan.expected)}`;
   return {
     title, note, how: "Each curve is one budget: left of its lowest point the model is too small, right of it the data are too few. The bar below spans where the optimum may lie.",
-    pictures: [{ tall: true, x: { label: "parameters", log: true, format: formatCount, range: [lowN, highN] }, y: { label: "loss, nats per token", range: [bottom - 0.03 * (highL - lowL), highL + 0.03 * (highL - lowL)] }, series }],
+    pictures: [{ tall: true, x: { label: "parameters", log: true, format: formatCount, range: [lowN, highN] }, y: { label: `loss, ${payload.lossUnit}`, range: [bottom - 0.03 * (highL - lowL), highL + 0.03 * (highL - lowL)] }, series }],
     table: { header: ["flops", "params", "loss", "lower", "upper"], rows },
   };
 }
@@ -69,7 +69,7 @@ function frontier({ model, state, payload, plan }) {
   const alone = state.discrepancy && model.payload.draws.law && model.table(state, false).next === model.table(state, false).rows ? model.frontier(state, state.prob, false) : null;
   const x = front.budgets;
   const range = [x[0], x.at(-1)];
-  const parts = [["params", "parameters", formatCount, true], ["tokens", "tokens", formatCount, true], ["ratio", "tokens per parameter", formatRatio, true], ["loss", "loss, nats per token", formatLoss, false]];
+  const parts = [["params", "parameters", formatCount, true], ["tokens", "tokens", formatCount, true], ["ratio", "tokens per parameter", formatRatio, true], ["loss", `loss, ${payload.lossUnit}`, formatLoss, false]];
   const points = payload.runs;
   const pictures = parts.map(([key, label, format, log]) => {
     const series = [];
@@ -113,7 +113,7 @@ function slices({ model, state, payload, plan }) {
     return {
       bands,
       picture: {
-        caption: of, x: { label, log: true, format: formatCount, range: [x[0], x.at(-1)] }, y: { label: "loss, nats per token", range: lossRange(values) },
+        caption: of, x: { label, log: true, format: formatCount, range: [x[0], x.at(-1)] }, y: { label: `loss, ${payload.lossUnit}`, range: lossRange(values) },
         series: [
           { kind: "band", tone: "main", x, lower: pick(bands, 1), upper: pick(bands, 2), label: name(state) },
           { kind: "line", tone: "main", x, y: pick(bands, 0), text, label: "median loss" },
@@ -200,7 +200,7 @@ function waste({ model, state, payload, plan }) {
   };
 }
 
-function shares({ model, state, plan }) {
+function shares({ model, state, payload, plan }) {
   const found = model.shares(state, state.prob);
   if (!found) return null;
   const parts = [["floor: no run removes it", found.floor], ["capacity: infinite parameters would remove it", found.capacity], ["data: infinite tokens would remove it", found.data]];
@@ -208,9 +208,9 @@ function shares({ model, state, plan }) {
   const values = parts.map(([, ends]) => ends[0]);
   const spread = [parts.map(([, e]) => (isNaN(e[1]) ? 0 : e[0] - e[1])), parts.map(([, e]) => (isNaN(e[2]) ? 0 : e[2] - e[0]))];
   return {
-    title: `${formatLoss(found.floor[0])} of the plan's ${formatLoss(plan.expected)} nats are irreducible; more parameters could remove ${formatLoss(found.capacity[0])}, more tokens ${formatLoss(found.data[0])}`,
+    title: `${formatLoss(found.floor[0])} of the plan's ${formatLoss(plan.expected)} are irreducible; more parameters could remove ${formatLoss(found.capacity[0])}, more tokens ${formatLoss(found.data[0])}`,
     how: `Bars are medians, whiskers ${name(state)}s.`,
-    pictures: [{ x: { label: "nats per token", range: [0, 1.08 * max(...parts.map(([, e]) => (isNaN(e[2]) ? e[0] : e[2])))] }, y: { label: "", ticks: [0, 1, 2], labels: short, range: [2.6, -0.6] }, series: [{ kind: "bars", across: true, tone: "main", label: `median and ${name(state)}`, x: values, y: [0, 1, 2], wide: 0.55, spread, text: parts.map(([label, ends]) => `${label}: ${formatLoss(ends[0])} [${formatLoss(ends[1])}, ${formatLoss(ends[2])}]`) }] }],
+    pictures: [{ x: { label: payload.lossUnit, range: [0, 1.08 * max(...parts.map(([, e]) => (isNaN(e[2]) ? e[0] : e[2])))] }, y: { label: "", ticks: [0, 1, 2], labels: short, range: [2.6, -0.6] }, series: [{ kind: "bars", across: true, tone: "main", label: `median and ${name(state)}`, x: values, y: [0, 1, 2], wide: 0.55, spread, text: parts.map(([label, ends]) => `${label}: ${formatLoss(ends[0])} [${formatLoss(ends[1])}, ${formatLoss(ends[2])}]`) }] }],
     table: { header: ["part", "median", "lower", "upper"], rows: parts.map(([label, ends]) => [label, ...ends]) },
   };
 }
