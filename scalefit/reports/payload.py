@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from scalefit._results import PROB
+from scalefit.costs.cost import SixND
 from scalefit.costs.machines import ACCELERATORS, Machines
+from scalefit.costs.measured import cost_of_runs
 from scalefit.fits.diagnosis import Diagnosis
 from scalefit.fits.fit import Fit
 from scalefit.frontier.isoflops import crowded_budgets
@@ -80,6 +82,7 @@ def payload(
         "models": [{"name": m.name, "params": m.params, "tokens": m.tokens} for m in published_models()],
         "accelerators": [{"name": device.name, "peak": device.peak} for device in ACCELERATORS],
         "assumed": {name: _assumed(view, with_it, redact) for name, with_it in both.items()},
+        "measured": cost_of_runs(fit.runs) != SixND(),
         "initial": initial_state(fit, view, fixed),
         "first": _first(view),
         "pairs": _pairs(fit),

@@ -14,10 +14,11 @@ function constraints(state, plan) {
   return state.shape === "ratio" ? { params: plan.params } : {};
 }
 
-export function pythonOf(state, plan) {
+export function pythonOf(state, plan, measured) {
   const parts = [number(state.budget)];
   const served = state.servedPrice === 1 ? "" : `, prices=(1.0, ${number(state.servedPrice)}, ${number(state.servedPrice)})`;
-  if (state.served) parts.push(`cost=sf.costs.Lifetime(${number(state.served)}${served})`);
+  if (state.served) parts.push(`cost=sf.costs.Lifetime(${number(state.served)}${served}, compute=sf.costs.SixND())`);
+  else if (measured) parts.push("cost=sf.costs.SixND()");
   parts.push(`machines=sf.Machines.read("${state.count} ${state.accelerator}", mfu=${state.mfu}, price=${state.price})`);
   if (state.unique) parts.push(`unique_tokens=${number(state.unique)}`);
   for (const [name, value] of Object.entries({ ...constraints(state, plan), ...state.inputs })) parts.push(`${name}=${number(value)}`);
@@ -25,8 +26,9 @@ export function pythonOf(state, plan) {
   return `import scalefit as sf\n\nfit = sf.load("fit.nc")\nplan = sf.plan(fit, ${parts.join(", ")})\nprint(plan.summary(prob=${state.prob}))\n`;
 }
 
-export function commandOf(state, plan) {
+export function commandOf(state, plan, measured) {
   const parts = [`scalefit plan fit.nc --budget ${number(state.budget)}`, `--accelerator '${state.count} ${state.accelerator}' --mfu ${state.mfu} --price ${state.price}`];
+  if (measured) parts.push("--flop-rule 6nd"); // as this page counts it
   if (state.served) parts.push(`--inference-tokens ${number(state.served)}`);
   if (state.unique) parts.push(`--unique-tokens ${number(state.unique)}`);
   for (const [name, value] of Object.entries(constraints(state, plan))) parts.push(`--${name} ${number(value)}`);
@@ -50,7 +52,7 @@ export function documentOf(model, state) {
   const free = state.shape === "free" ? plan : model.plan({ ...state, shape: "free" });
   const wasted = mean(risk.wasted);
   return {
-    budget: state.budget, params: plan.params, tokens: plan.tokens, tokens_per_param: plan.ratio, loss: plan.expected,
+    budget: state.budget, params: plan.params, tokens: plan.tokens, tokens_per_param: plan.ratio, loss: plan.expected, loss_unit: payload.lossUnit,
     regret: plan.regret, wasted_compute: wasted,
     cost_of_constraints: state.shape === "free" ? 0 : wasted - mean(model.wasted(state, free.loss)),
     extrapolation_factor: plan.flops / payload.ranges.flops[1],
