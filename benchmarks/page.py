@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import scalefit as sf
 
-REPEATS = 5
+REPEATS = 3
 TIMES = """() => {
   const { model, payload: { initial } } = scalefit;
   const time = (f) => { const start = performance.now(); f(); return performance.now() - start; };
