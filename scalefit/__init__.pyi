@@ -50,6 +50,7 @@ from .model.discrepancy import Discrepancy as Discrepancy
 from .model.noise import Normal as Normal
 from .model.noise import StudentT as StudentT
 from .planning import Audit as Audit
+from .planning import LeastInput as LeastInput
 from .planning import LifetimePlan as LifetimePlan
 from .planning import Plan as Plan
 from .planning import RulesOfThumb as RulesOfThumb
@@ -58,6 +59,7 @@ from .planning import Surface as Surface
 from .planning import Target as Target
 from .planning import audit as audit
 from .planning import compare_runs as compare_runs
+from .planning import least_input as least_input
 from .planning import lifetime as lifetime
 from .planning import loss_surface as loss_surface
 from .planning import plan as plan

@@ -90,7 +90,7 @@ def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) ->
             return jax.vmap(f, in_axes)(*args)
 
         def one(row: Int[Array, ""]) -> T:
-            at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[row], part)
+            at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], part)
             return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
 
         found = jax.lax.map(one, jnp.asarray(padded_rows(count, group)), batch_size=group)

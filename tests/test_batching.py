@@ -50,3 +50,9 @@ def test_groups_give_what_all_at_once_give(count):
         return {"sum": (tree["own"] * tree["shared"]).sum() + own * shared, "place": tree["own"] - shared}
 
     jax.tree.map(np.testing.assert_array_equal, by_groups(f, axes)(*args), jax.vmap(f, axes)(*args))
+
+
+def test_groups_take_numpy_arrays_inside_a_program():
+    """As shares of draws are on tables of more than 262 runs, whose draws go in groups."""
+    add = jax.jit(lambda x: by_groups(lambda a, b: a + b, size=3)(x, np.arange(7.0)))
+    np.testing.assert_array_equal(add(np.arange(7.0)), 2 * np.arange(7.0))

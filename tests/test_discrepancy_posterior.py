@@ -404,3 +404,12 @@ def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fi
     assert len(asked) == len(module.SCHEDULES)
     assert found.doubt == "Pareto k is planted"
     assert np.isfinite(found.theta["E"]).all()
+
+
+@pytest.mark.slow
+def test_truths_of_law_and_discrepancy_have_any_rank():
+    """Simulation-based calibration; paths that are too smooth beyond the runs fail. False alarms: 1 %."""
+    from joint_truths import joint_sbc, too_smooth
+
+    assert all(joint_sbc(100).inside(0.01).values())
+    assert not all(joint_sbc(40, spoil=too_smooth).inside(0.01).values())

@@ -1,5 +1,6 @@
 """Measured compute is spent: decisions price N and D by the table's own FLOP, and equal brute force over draws."""
 
+import json
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -195,6 +196,29 @@ def test_active_parameters_are_what_compute_counts():
     assert cost_of_runs(replace(runs, columns=columns)) == cost_of_runs(runs)
     budgets = sf.read_runs({**{k: v for k, v in table.items() if k != "tokens"}, "flops": 6 * n / 8 * d})
     np.testing.assert_allclose(budgets.tokens, d)
+
+
+def test_runs_by_compute_and_size_are_priced_by_the_table(small_fit, run, tmp_path):
+    """1e21 FLOP on 1B parameters are 1e21 / 1.5 / 6e9 tokens."""
+    fit, tokens = times(small_fit, 1.5), 1e21 / 1.5 / 6e9
+    asked = (
+        {"params": [1e9], "flops": [1e21]},
+        {"tokens": [tokens], "flops": [1e21]},
+        {"params": [1e9], "tokens": [tokens]},
+    )
+    first, *others = (fit.predict(x, False, False) for x in asked)
+    for other in others:
+        np.testing.assert_allclose(other, first)
+    file = fit.save(tmp_path / "fit.nc")
+    for counts in (("--params", "1B"), ("--tokens", tokens)):
+        _, out, _ = run("predict", file, "--flops", "1e21", *counts, "--law-only", "--json")
+        assert json.loads(out)["predictions"][0]["inputs"] == pytest.approx({"params": 1e9, "tokens": tokens})
+    cost = Measured(0.3, -0.05, 0.02, 1e8, 2e9)
+    assert cost.flops(cost.params_for(1e22, 2e11), 2e11) == pytest.approx(1e22)
+    np.testing.assert_allclose(fit.to_datatree()["constant_data"]["flops"], fit.runs.flops)
+    line = sf.approaches.isoflop(fit.runs, resamples=2)
+    found = line.optimum(1e21)
+    np.testing.assert_allclose(1.5 * flops_6nd(found["N_opt"], found["D_opt"]), 1e21)
 
 
 def test_commands_say_it_and_take_6nd(small_fit, run, tmp_path):

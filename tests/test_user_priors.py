@@ -14,6 +14,7 @@ from scipy import stats
 import scalefit as sf
 from scalefit._precision import precision
 from scalefit.cli._priors import priors_of
+from scalefit.diagnostics.prior_conflict import check_least_loss
 from scalefit.laws import ParamSpace, SameAs, as_prior, find_law, stored_prior
 from scalefit.laws._priors import Param
 from scalefit.model.model import Model
@@ -154,6 +155,16 @@ REFUSED = {
 def test_priors_that_cannot_be_meant_are_refused(priors, words, chinchilla):
     with pytest.raises(sf.OptionError, match=words):
         sf.Model(priors=priors).bind(chinchilla)
+
+
+def test_a_loss_below_the_laws_least_is_named(small_fit):
+    """As where one run was evaluated on other data."""
+    above = float(small_fit.runs.loss.min()) + 0.01
+    draws = small_fit.draws | {"E": np.full_like(small_fit.draws["E"], above)}
+    (check,) = check_least_loss(small_fit.bound, draws)
+    assert check.verdict == "review"
+    assert f"row {small_fit.runs.loss.argmin() + 1}" in check.sentence
+    assert not list(check_least_loss(small_fit.bound, small_fit.draws))
 
 
 def test_priors_in_nats_need_a_table():

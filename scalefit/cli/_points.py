@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalefit._intervals import interval
-from scalefit.costs.measured import cost_of_runs
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import trades
 from scalefit.io.read import read_inputs
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from scalefit.fits.fit import Fit
     from scalefit.laws import Law
 
-STEPS = 30
 COUNTS = {"params", "tokens", "flops"}  # two of them give the third
 
 
@@ -72,14 +70,11 @@ def predictions(
 
 def _priced(fit: "Fit", columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """N and D of a compute and one of them, as the fit's table prices runs."""
-    columns, cost = _joined(dict(columns), {}), cost_of_runs(fit.runs).averaged()
+    columns, cost = _joined(dict(columns), {}), fit.mean_cost
     flops = columns["flops"]
     if "params" in columns:
         return {"params": columns["params"], "tokens": cost.tokens_for(flops, columns["params"])}
-    params = flops / cost.flops(1.0, columns["tokens"])
-    for _ in range(STEPS):  # compute is about linear in N
-        params = params * flops / cost.flops(params, columns["tokens"])
-    return {"params": params, "tokens": columns["tokens"]}
+    return {"params": cost.params_for(flops, columns["tokens"]), "tokens": columns["tokens"]}
 
 
 def _check_complete(law: "Law", given: set[str]) -> None:
@@ -102,7 +97,7 @@ def _joined(columns: dict[str, np.ndarray], further: dict[str, float]) -> dict[s
 
 
 def _at_runs(fit: "Fit", source: object, discrepancy: bool, prob: float) -> list[Prediction]:
-    inputs = read_inputs(source, fit.model.law.inputs, fit.runs.convention)
+    inputs = read_inputs(source, fit.model.law.inputs, fit.runs.convention, fit.mean_cost)
     expected = fit.predict(inputs, noise=False, discrepancy=discrepancy)
     loss, one_run = interval(expected, prob), interval(fit.add_noise(expected, discrepancy=discrepancy), prob)
     return [

@@ -48,22 +48,13 @@ def priors_of(law: "Law", noise: "Noise", stated: list[str] | None, pinned: list
 def _read_prior(param: "Param", text: str, names: tuple[str, ...]) -> Any:
     from math import log
 
-    from numpyro import distributions
-
-    from scalefit.laws import Prior, as_prior
+    from scalefit.laws import Prior, called
 
     if family := FAMILY.fullmatch(text):
         given = [part.partition("=")[::2] for part in family[2].split(",") if part.strip()]
         by_name = {key.strip(): _number(param, value) for key, value in given if value}
-        made = getattr(distributions, family[1], None)
-        try:
-            if made is None:
-                raise TypeError("NumPyro has no such distribution")
-            prior = as_prior(made(*[_number(param, key) for key, value in given if not value], **by_name))
-        except (TypeError, ValueError) as problem:
-            why = str(problem).rstrip(".")
-            raise OptionError(f"--prior {param.name}={text}: {why}. Write it as NumPyro does.") from None
-        return _in_its_unit(param, prior, text)
+        numbers = [_number(param, key) for key, value in given if not value]
+        return _in_its_unit(param, called(family[1], numbers, by_name), text)
     parts = SPREAD.split(text)
     if len(parts) != 2:
         raise OptionError(

@@ -68,7 +68,7 @@ def fit(
     from scalefit._quantities import posterior_name
     from scalefit.cli._priors import priors_of
     from scalefit.diagnostics.convergence import chain_table
-    from scalefit.frontier.optimum import trades
+    from scalefit.frontier.optimum import check_trades, trades
     from scalefit.laws import find_law
     from scalefit.model.discrepancy import read_discrepancy
     from scalefit.model.noise import find_noise
@@ -81,6 +81,8 @@ def fit(
     own_law, own_noise = find_law(law), find_noise(noise.value)
     model = sf.Model(own_law, own_noise, priors_of(own_law, own_noise, prior, pin))
     inputs = further_inputs(given, model.law)
+    if asked.size:
+        check_trades(model.law, inputs)
     if discrepancy:
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
     columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}

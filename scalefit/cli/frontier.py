@@ -38,14 +38,17 @@ def frontier(
     """Optimal parameters, tokens and loss along compute."""
     import numpy as np
 
+    from scalefit.frontier.optimum import check_trades
     from scalefit.text.fits import caution, health_sentence, rule_sentence, search_sentence
     from scalefit.units import parse_budgets
 
     check_picture(plot, fit)
     fitted = open_fit(fit, quiet=as_json)
+    inputs = further_inputs(given, fitted.model.law)
+    check_trades(fitted.model.law, inputs)
     smallest, largest = fitted.compute_range
     wanted = parse_budgets(budgets) if budgets else np.geomspace(smallest, 10 * largest, 9)
-    shared: dict[str, Any] = {"discrepancy": False if law_only else None, **further_inputs(given, fitted.model.law)}
+    shared: dict[str, Any] = {"discrepancy": False if law_only else None, **inputs}
     shared["cost"] = compute_of(fitted, None, None, None, six_nd)
     front = fitted.frontier(wanted, **shared)
     doubt, evidence = health_sentence(fitted.health), fitted.model.evidence

@@ -8,7 +8,7 @@ import typer
 from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._decisions import end, further_inputs
-from scalefit.cli._files import open_fit
+from scalefit.cli._files import check_picture, open_fit, save_picture
 from scalefit.cli._show import console, health_json, interval_cell, interval_json, print_grid, print_json, say
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def predict(
     ] = None,
     given: options.Inputs = None,
     law_only: options.LawOnly = False,
+    plot: options.Plot = None,
     prob: options.Prob = 0.9,
     as_json: options.Json = False,
 ) -> None:
@@ -39,12 +40,24 @@ def predict(
     without noise, the loss of one run with it.
     """
     from scalefit.cli._points import predictions
+    from scalefit.errors import OptionError
+    from scalefit.frontier.optimum import trades
+    from scalefit.planning.least_input import open_input
     from scalefit.text.predictions import included_sentence, prediction_caution, prediction_sentence
 
+    check_picture(plot, fit)
     fitted = open_fit(fit, quiet=as_json)
+    if plot and trades(fitted.model.law):
+        raise OptionError("--plot draws laws of one input. Draw this one with `scalefit frontier --plot`.")
+    further = further_inputs(given, fitted.model.law)
     counts = {"params": params, "tokens": tokens, "flops": flops}
     discrepancy = fitted.resolve(False if law_only else None)
-    found = predictions(fitted, counts, runs, further_inputs(given, fitted.model.law), discrepancy, prob)
+    found = predictions(fitted, counts, runs, further, discrepancy, prob)
+    if plot:
+        from scalefit import plots
+
+        asked = [each.inputs[open_input(fitted.model.law, further)] for each in found]
+        save_picture(plots.curve(fitted, asked, prob, None, **further), plot)
     caution = prediction_caution(fitted, [each.inputs for each in found], discrepancy)
     resting = included_sentence(fitted, discrepancy, prob)
     if as_json:

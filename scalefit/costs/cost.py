@@ -18,6 +18,8 @@ from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.errors import OptionError
 from scalefit.units import percent
 
+STEPS = 30
+
 
 class Cost(ABC):
     """The contract. All methods are elementwise over floats and arrays, NumPy or JAX, and give `unit`s."""
@@ -137,6 +139,27 @@ class Cost(ABC):
         if _is_zero(power):
             return straight
         return (2.0 * (straight > 0) - 1.0) * (abs(straight) * middle**power) ** (1 / (1 + power))
+
+    @final
+    def params_for(self, budget: Any, tokens: Any) -> Any:
+        """Parameters that a cost of training leaves room for.
+
+        Parameters
+        ----------
+        budget
+            Of training, in `unit`s; a float or an array.
+        tokens
+            Tokens D; a float or an array.
+
+        Returns
+        -------
+        float or array
+            Parameters N.
+        """
+        params = budget / self.training(1.0, tokens)
+        for _ in range(STEPS):  # a cost is about linear in N
+            params = params * budget / self.training(params, tokens)
+        return params
 
     @final
     def log_tokens_for(self, log_budget: Any, log_params: Any) -> Any:

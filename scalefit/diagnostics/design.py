@@ -6,6 +6,7 @@ import numpy as np
 
 from scalefit.counting import tokens_for
 from scalefit.diagnostics.checks import Check
+from scalefit.model.checking import is_repeated
 from scalefit.model.model import BoundModel
 from scalefit.units import format_count, format_flops
 
@@ -32,6 +33,8 @@ def check_design(bound: BoundModel) -> Iterable[Check]:
         sentence = f"the runs span {decades:.1f} decades of {name}"
         if decades >= LEAST_DECADES:
             yield Check(f"range of {name}", "ok", decades, f"{sentence}.")
+        elif is_repeated(bound.model.law, name, bound.runs):
+            yield Check(f"range of {name}", "ok", decades, f"{sentence}, and are seen several times.")
         else:
             sentence += (
                 f", too narrow for an exponent. Add a run with {name} below {format_count(values.max() / 10)} "

@@ -9,7 +9,8 @@ from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
 from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
 from scalefit.diagnostics.misfit import check_misfit
-from scalefit.diagnostics.prior_conflict import check_prior_conflict
+from scalefit.diagnostics.prior_conflict import check_least_loss, check_prior_conflict
+from scalefit.diagnostics.repetition import check_repetition
 from scalefit.diagnostics.rows import check_rows
 from scalefit.diagnostics.sampler import check_chains, check_sampler, check_search
 from scalefit.model.model import BoundModel
@@ -38,9 +39,11 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
     """
     table = (
         *check_design(bound),
-        *check_rows(bound.runs),
+        *check_rows(bound.runs, len(bound.model.law_space.names)),
+        *check_repetition(bound),
         *check_misfit(bound, draws),
         *check_prior_conflict(bound, draws, kind),
+        *check_least_loss(bound, draws),
         *check_search(stats, kind),
     )
     if kind != "posterior":

@@ -1,4 +1,4 @@
-"""Do priors that a user gave agree with the runs? Each against what the likelihood alone gives."""
+"""Do priors that a user gave agree with the runs, each beside what the likelihood gives; and E with the losses?"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scalefit._precision import precision
 from scalefit.diagnostics.checks import Check, Draws, grade
 from scalefit.diagnostics.residuals import irls_weight, law_and_slopes
+from scalefit.diagnostics.rows import row_label
 from scalefit.laws import Prior, SameAs
 from scalefit.model.model import BoundModel, Model
 
@@ -67,6 +68,31 @@ def check_prior_conflict(bound: BoundModel, draws: Draws, kind: str) -> Iterator
         if apart > APART:
             sentence += ". Widen the prior, or check that it is of such data, tokenizer and unit of loss"
         yield Check(f"prior of {name}", grade(apart, apart <= APART, True), apart, f"{sentence}.")
+
+
+def check_least_loss(bound: BoundModel, draws: Draws) -> Iterator[Check]:
+    """Check that no loss of the table lies below the least loss of the law, as noise alone could put it there.
+
+    Parameters
+    ----------
+    bound
+        The model bound to its table.
+    draws
+        Raw parameters, name -> (chain, draw).
+
+    Yields
+    ------
+    Check
+        "least loss", where a run lies below the median of E, by whatever name; its value is that median.
+    """
+    for name in (p.name for p in bound.model.law.params() if p.unit == "nats"):
+        level, row = float(np.median(draws[name])), int(bound.runs.loss.argmin())
+        if level > bound.runs.loss[row]:
+            sentence = (
+                f"{name} is {level:.4g}, above the loss of {row_label(bound.runs, row)}, {bound.runs.loss[row]:.4g}, "
+                "and no loss of the law lies below it. Check that run, and the prior."
+            )
+            yield Check("least loss", "review", level, sentence)
 
 
 def _unconstrained(prior: Prior, own: Prior) -> tuple[float, float, float]:

@@ -18,25 +18,27 @@ SURE = 3.5  # standard errors of a slope
 FEWEST_PAIRS = 5
 
 
-def check_rows(runs: Runs) -> Iterator[Check]:
+def check_rows(runs: Runs, params: int = 0) -> Iterator[Check]:
     """Check a table for copies of rows, and for losses that rise with N at equal D.
 
     Parameters
     ----------
     runs
         The table.
+    params
+        Of the law, that are to be inferred: with no more different runs than these, a law through all of them.
 
     Yields
     ------
     Check
         "copies", and "size" where runs of several sizes have the same number of tokens.
     """
-    yield _copies(runs)
+    yield _copies(runs, params)
     if {"params", "tokens"} <= set(runs.columns):
         yield from _size(runs)
 
 
-def _copies(runs: Runs) -> Check:
+def _copies(runs: Runs, params: int) -> Check:
     numbers = [np.asarray(values) for values in runs.columns.values() if values.dtype.kind == "f"]
     _, first, count = np.unique(np.stack(numbers, axis=1), axis=0, return_index=True, return_counts=True)
     again = np.ones(len(runs), dtype=bool)
@@ -47,6 +49,9 @@ def _copies(runs: Runs) -> Check:
         f"{row_names(np.arange(len(runs)), again)} repeat other rows in every number, up to {count.max()} times, so "
         "that intervals are too narrow. Remove the copies."
     )
+    if len(first) <= params:
+        sentence += f" The {len(first)} different runs cannot carry the {params} parameters of the law. Add runs."
+        return Check("copies", "fail", int(again.sum()), sentence)
     return Check("copies", "review", int(again.sum()), sentence)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scalefit._quantities import loss_units
+from scalefit.costs.cost import Compute
+from scalefit.costs.measured import cost_of_runs
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.far_runs import FarRuns, far_runs, residual_table
 from scalefit.errors import QuestionError
@@ -75,6 +77,11 @@ class Draws:
     def loss_units(self) -> dict[str, str]:
         """The same, and the unit of every quantity that is a loss."""
         return {**loss_units(self.runs.unit), **self.param_units}
+
+    @cached_property
+    def mean_cost(self) -> Compute:
+        """How the table prices N and D, on average."""
+        return cost_of_runs(self.runs).averaged()
 
     @cached_property
     def bound(self) -> BoundModel:

@@ -13,7 +13,7 @@ from scalefit._aot import cached_jit
 from scalefit._labelled import labelled
 from scalefit._precision import precision
 from scalefit._random import prng_key
-from scalefit.counting import flops_6nd
+from scalefit.costs.cost import Compute
 from scalefit.fits._draws import Draws
 from scalefit.fits.netcdf import SAMPLE
 from scalefit.model.data import Data, Theta
@@ -67,14 +67,14 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
         "/sample_stats": labelled({name: (SAMPLE, values) for name, values in fit.stats.items()}),
         "/observed_data": labelled({"log_loss": ("run", np.log(fit.runs.loss))}, units=log_loss),
         "/constant_data": _with_compute(
-            labelled({**columns, "loss_one_run": ("run", fit.runs.loss)}, units=one_run)
+            labelled({**columns, "loss_one_run": ("run", fit.runs.loss)}, units=one_run), fit.mean_cost
         ).rename(loss_one_run="loss"),
         "/log_likelihood": labelled({"log_loss": (pointwise, log_likelihood)}),
         "/posterior_predictive": labelled({"log_loss": (pointwise, replicated)}, units=log_loss),
         "/log_prior": labelled({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()}),
     }
     if predictions is not None:
-        groups |= _predictions(predictions, next(iter(fit.draws.values())).shape)
+        groups |= _predictions(predictions, fit.mean_cost, next(iter(fit.draws.values())).shape)
     return xr.DataTree.from_dict(groups)
 
 
@@ -93,7 +93,7 @@ def _provenance(fit: Draws) -> dict[str, Any]:
     }
 
 
-def _predictions(loss: "xr.DataArray", chains_draws: tuple[int, ...]) -> dict[str, "xr.Dataset"]:
+def _predictions(loss: "xr.DataArray", cost: Compute, chains_draws: tuple[int, ...]) -> dict[str, "xr.Dataset"]:
     dims: tuple[str, ...] = ("draw", "run")
     values = loss.values
     if not loss.attrs["discrepancy"]:
@@ -102,14 +102,15 @@ def _predictions(loss: "xr.DataArray", chains_draws: tuple[int, ...]) -> dict[st
     predicted = labelled({"loss": (dims, values)}, attrs=which)
     predicted["loss"].attrs |= loss.attrs
     inputs = {str(name): ("run", column.values) for name, column in loss.coords.items() if name not in loss.dims}
-    return {"/predictions": predicted, "/predictions_constant_data": _with_compute(labelled(inputs))}
+    return {"/predictions": predicted, "/predictions_constant_data": _with_compute(labelled(inputs), cost)}
 
 
-def _with_compute(runs: "xr.Dataset") -> "xr.Dataset":
-    """With C = 6 N D of the runs, where they have N and D."""
+def _with_compute(runs: "xr.Dataset", cost: Compute) -> "xr.Dataset":
+    """With the compute of the runs, as the table prices it, where they have N and D."""
     if not {"params", "tokens"} <= set(runs):
         return runs
-    return runs.merge(labelled({"flops": ("run", flops_6nd(runs["params"].values, runs["tokens"].values))}))
+    flops = cost.flops(runs["params"].values, runs["tokens"].values)
+    return runs.merge(labelled({"flops": ("run", flops)}))
 
 
 @cached_jit("model")

@@ -21,7 +21,7 @@ from scalefit.errors import OptionError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.fits.predictive import label_losses, log_loss_draws, log_predictive_density
 from scalefit.frontier.frontier import Frontier, frontier
-from scalefit.frontier.optimum import trades
+from scalefit.frontier.optimum import check_trades, trades
 from scalefit.io.read import read_inputs
 from scalefit.runs import Runs, refuse_other_unit
 from scalefit.sampling.discrepancy_posterior import SHAPE
@@ -146,6 +146,7 @@ class Fit(Draws, Result):
         QuestionError
             The law has no allocation, needs an input that is not given, or has no discrepancy that is asked for.
         """
+        check_trades(self.model.law, fixed)
         flops = positive_budgets(budgets)
         theta, paths = self.joint_draws(discrepancy)
         count = len(next(iter(theta.values())))
@@ -208,7 +209,7 @@ class Fit(Draws, Result):
         QuestionError
             A discrepancy is asked for, and there is none.
         """
-        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention, self.mean_cost)
         theta, paths = self.joint_draws(discrepancy)
         with precision():
             arrays = jax.tree.map(jnp.asarray, (theta, inputs, paths))
@@ -258,7 +259,7 @@ class Fit(Draws, Result):
         """
         refuse_other_unit(self.runs.unit, new_runs.unit, new_runs.name)
         theta, paths = self.joint_draws(discrepancy)
-        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention)
+        inputs = read_inputs(new_runs, self.model.law.inputs, self.runs.convention, self.mean_cost)
         with precision():
             theta, inputs, paths = jax.tree.map(jnp.asarray, (theta, inputs, paths))
             expected, log_loss = log_loss_draws(self.model, theta, inputs, paths), jnp.log(jnp.asarray(new_runs.loss))

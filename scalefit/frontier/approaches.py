@@ -3,7 +3,7 @@
 Intervals are those of a bootstrap of runs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from scalefit._quantities import at_budget, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, estimate, estimate_table
-from scalefit.counting import tokens_for
+from scalefit.costs.cost import Compute, SixND
+from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.errors import DataError, TooFewRunsError
 from scalefit.frontier.isoflops import crowded_budgets, vertex
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PowerLawFrontier", "SingleVariableFit", "envelope", "isoflop", "power_law"]
+
+
+SIX_ND = SixND()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +47,8 @@ class PowerLawFrontier(Result):
         (point,), the optima that the line goes through.
     notes
         What was left out, a sentence each.
+    cost
+        How the table prices N and D.
     """
 
     method: str
@@ -52,6 +58,7 @@ class PowerLawFrontier(Result):
     flops: np.ndarray
     params: np.ndarray
     notes: tuple[str, ...] = ()
+    cost: Compute = SIX_ND
 
     @property
     def b(self) -> np.ndarray:
@@ -59,14 +66,14 @@ class PowerLawFrontier(Result):
         return 1 - self.a
 
     def optimal_params(self, budgets: Any) -> np.ndarray:
-        """N_opt at each budget (FLOP), (1 + resample, budget); D_opt is C / 6 N."""
+        """N_opt at each budget (FLOP), (1 + resample, budget); D_opt is what the budget leaves."""
         log_c = np.log(positive_budgets(budgets)) - self.centre
         return np.exp(self.level[:, None] + self.a[:, None] * log_c)
 
     def optimum(self, budget: Any) -> dict[str, np.ndarray]:
         """N_opt, D_opt and tokens_per_param at one budget (FLOP), name -> (1 + resample,)."""
         params = self.optimal_params(budget)[:, 0]
-        tokens = tokens_for(positive_budgets(budget)[0], params)
+        tokens = self.cost.tokens_for(positive_budgets(budget)[0], params)
         return {"N_opt": params, "D_opt": tokens, "tokens_per_param": tokens / params}
 
     def headline(self, prob: float = PROB) -> str:
@@ -142,7 +149,7 @@ def isoflop(runs: Runs, budgets: Any = None, resamples: int = 1000, seed: int = 
     rng = np.random.default_rng(seed)
     again = [_resampled_vertices(runs, members, resamples, rng) for _, members, _ in usable]
     log_n = np.column_stack([np.r_[minimum, other] for (*_, minimum), other in zip(usable, again, strict=True)])
-    return _path("isoflop", log_c, log_n, tuple(map(str, refusals)))
+    return replace(_path("isoflop", log_c, log_n, tuple(map(str, refusals))), cost=cost_of_runs(runs).averaged())
 
 
 def _resampled_vertices(
@@ -220,7 +227,8 @@ def envelope(runs: Runs, resamples: int = 1000, seed: int = 0) -> PowerLawFronti
         best = drawn[_undominated(runs.flops[drawn], runs.loss[drawn])]
         lines.append(_line(np.log(runs.flops[best]) - centre, np.log(runs.params[best])))
     level, a = np.array([line for line in lines if line is not None]).T
-    return PowerLawFrontier("envelope", a, level, centre, runs.flops[first], runs.params[first])
+    cost = cost_of_runs(runs).averaged()
+    return PowerLawFrontier("envelope", a, level, centre, runs.flops[first], runs.params[first], cost=cost)
 
 
 def _undominated(flops: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run"]) -> Int[np.ndarray, " best"]:

@@ -63,11 +63,11 @@ def best_on_lines(
     errors = discrepancy_on_lines(draw[PATHS], log_flops, middles, offsets)
     log_n, least, converged = jax.vmap(one)(log_k, fewest, middles, errors)
     if log_wall is not None:
-        log_n, least = _or_smaller(loss, log_wall, fewest, (log_n, least))
+        log_n, least = or_smaller(loss, log_wall, fewest, (log_n, least))
     return log_n, least, converged & from_law.converged
 
 
-def _or_smaller(
+def or_smaller(
     loss: WithDiscrepancy,
     log_wall: Scalar,
     most: Float[Array, " budget"],

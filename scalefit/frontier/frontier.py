@@ -31,6 +31,7 @@ from scalefit.frontier.optimum import (
     optimum_along,
     planning_draws,
 )
+from scalefit.frontier.priced_lines import best_on_straight_lines, has_straight_lines
 from scalefit.laws import Law
 from scalefit.loss_units import NATS, in_unit
 from scalefit.units import format_count, format_flops
@@ -68,13 +69,23 @@ def optima_along(
     return jax.vmap(over_budgets, (draw_axes(theta), cost.axes, None))(theta, cost, log_budgets)
 
 
+@cached_jit("law")
+def optima_on_lines(
+    law: Law, theta: dict[str, Any], cost: Cost, log_budgets: Float[Array, " budget"]
+) -> tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]:
+    """The same with discrepancy, where lines of budgets are straight in ln N and ln D."""
+    one = partial(best_on_straight_lines, law)
+    return jax.vmap(one, (draw_axes(theta), cost.axes, None))(theta, cost, log_budgets)
+
+
 def priced_optima(law: Law, theta: dict[str, Any], cost: Cost, log_budgets: Float[np.ndarray, " budget"]) -> Any:
     """`optima` by whatever costs; 6 N D times a number is another budget of 6 N D."""
     if isinstance(cost, SixND):
         program: Any = partial(optima, law, theta)
         log_budgets = log_budgets - np.log(cost.times)
     else:
-        program = partial(optima_along, law, theta, cost)
+        straight = PATHS in theta and has_straight_lines(cost)
+        program = partial(optima_on_lines if straight else optima_along, law, theta, cost)
     return tuple(map(np.asarray, in_chunks(program, log_budgets, BLOCK, axis=1)))
 
 

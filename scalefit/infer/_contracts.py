@@ -4,10 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
 from typing import Any, ClassVar, TypeVar, final
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, Shaped
@@ -108,8 +106,11 @@ def attempt(make: Callable[[], T]) -> T | str:
 
 def finite_or_reason(engine: Engine, result: EngineResult) -> EngineResult | str:
     """The result, or a sentence where its draws are not finite."""
-    if all(np.isfinite(values).all() for values in result.draws.values()):
-        return result
+    return result if all(np.isfinite(values).all() for values in result.draws.values()) else not_finite(engine)
+
+
+def not_finite(engine: Engine) -> str:
+    """Why a table has no result."""
     return f"{engine} reached draws that are not finite; check the table for a run far from all others."
 
 
@@ -123,14 +124,17 @@ class CompiledEngine(Engine):
     @final
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """Tables of one padded length in one program; those with priors in nats, or coarse losses, in others."""
-        results: dict[int, EngineResult | str] = {}
-        programs = [(bound.rows, bound.model) for bound in bounds]
-        for program in dict.fromkeys(programs):
-            same = [i for i, of_table in enumerate(programs) if of_table == program]
-            found = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
-            for row, i in enumerate(same):
-                results[i] = finite_or_reason(self, EngineResult(*jax.tree.map(itemgetter(row), found)))
-        return [results[i] for i in range(len(bounds))]
+        results: list[EngineResult | str] = [""] * len(bounds)
+        programs: dict[tuple[int, Model], list[int]] = {}
+        for i, bound in enumerate(bounds):
+            programs.setdefault((bound.rows, bound.model), []).append(i)
+        for same in programs.values():
+            draws, stats = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
+            finite = np.all([np.isfinite(v).reshape(len(same), -1).all(axis=1) for v in draws.values()], axis=0)
+            for row, i in enumerate(same):  # in plain Python: of a million tables each call counts
+                one = [{name: values[row] for name, values in part.items()} for part in (draws, stats)]
+                results[i] = EngineResult(one[0], one[1]) if finite[row] else not_finite(self)
+        return results
 
 
 @cached_jit("engine", "model")

@@ -110,4 +110,4 @@ def unassessed_fit(
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     made_by = dict(made_by or versions())
-    return Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, made_by, Health(()))
+    return Fit(raw, engine.kind, bound.stated or model, bound.runs, stats, str(engine), seed, made_by, Health(()))

@@ -7,7 +7,6 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from scalefit.errors import FitWarning, ScalefitError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._chunk import Batch, Chunk, RowSettings, table_seed
 from scalefit.infer._fit import fit_of, unassessed_fit
-from scalefit.model.model import Model
+from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.effective import PER_DRAW
 from scalefit.units import distinct_labels
 
@@ -67,7 +66,9 @@ def schema_of(batch: Batch, attrs: Mapping[str, Any], **about: str | int) -> "pa
     return pa.schema([pa.field(name, getattr(pa, kind)()) for name, kind in columns.items()], metadata)
 
 
-def rows_of(batch: Batch, chunk: Chunk, names: Sequence[str] | None = None) -> list[Row]:
+def rows_of(
+    batch: Batch, chunk: Chunk, names: Sequence[str] | None = None, bounds: Sequence[BoundModel | str] = ()
+) -> list[Row]:
     """A row for each table of a chunk.
 
     Parameters
@@ -76,6 +77,8 @@ def rows_of(batch: Batch, chunk: Chunk, names: Sequence[str] | None = None) -> l
         What was fitted.
     names
         Of the tables; by default the ones that they were read with.
+    bounds
+        The tables bound to the model, where that is done already.
     """
     found: list[Row] = []
     drawn: list[tuple[Row, Draws]] = []
@@ -88,9 +91,11 @@ def rows_of(batch: Batch, chunk: Chunk, names: Sequence[str] | None = None) -> l
         if isinstance(result, str) or table is None:
             row["failure"] = str(result)
         else:
-            make = partial(fit_of if batch.rows.health else unassessed_fit, batch.model.bind(table), batch.engine)
+            make = fit_of if batch.rows.health else unassessed_fit
+            known = bounds[i - chunk.start] if bounds else None
             try:
-                fit = make(row["seed"], result, batch.versions)
+                bound = known if isinstance(known, BoundModel) else batch.model.bind(table)
+                fit = make(bound, batch.engine, row["seed"], result, batch.versions)
                 drawn.append((row, fit.draws | fit.law_derived))
                 row |= _judged(fit) if batch.rows.health else _of_weights(fit)
                 row |= _with_optima(batch.rows, fit, [check.sentence for check in result.checks], drawn)

@@ -77,7 +77,7 @@ def fit_many(
         "3/64" computes every 64th chunk from the third, into a folder that 64 processes share. They may run anywhere,
         in any order, and again.
     keep_draws
-        Whether a folder keeps the draws: of a million fits they take a hundred gigabytes, rows half of one.
+        Whether a folder keeps the draws: of a million fits they take 300 GB, rows half of one.
     budgets, discrepancy
         FLOP, for which rows have the optimum, as `Fit.optima` gives it; none by default.
     health
@@ -173,16 +173,17 @@ def _ensure(store: ChunkStore, batch: Batch, number: int, tables: Any, names: li
             raise StorageError(f"table {changed[0]} is not the one that was fitted before. Choose another folder.")
     if rows is not None:
         return
+    bounds: list[BoundModel | str] = []
     if chunk is None:
-        chunk = Chunk(indices.start, runs, tuple(_results(batch, indices, read)))
+        bounds = [table if isinstance(table, str) else attempt(partial(batch.model.bind, table)) for table in read]
+        chunk = Chunk(indices.start, runs, tuple(_results(batch, indices, bounds)))
         store.write(number, chunk)
     if isinstance(store, FolderStore):
-        store.write_rows(number, rows_of(batch, chunk, names and keys))
+        store.write_rows(number, rows_of(batch, chunk, names and keys, bounds))
 
 
-def _results(batch: Batch, indices: range, read: list[Runs | str]) -> list[EngineResult | str]:
-    """Of tables that could be read, or why not."""
-    bounds = [table if isinstance(table, str) else attempt(partial(batch.model.bind, table)) for table in read]
+def _results(batch: Batch, indices: range, bounds: list[BoundModel | str]) -> list[EngineResult | str]:
+    """Of tables that could be read and bound, or why not."""
     results: list[EngineResult | str] = [bound if isinstance(bound, str) else "" for bound in bounds]
     good = {i: bound for i, bound in enumerate(bounds) if isinstance(bound, BoundModel)}
     seeds = [table_seed(batch.seed, indices[i]) for i in good]

@@ -47,7 +47,8 @@ class NUTS(Engine):
     max_tree_depth
         At most 2^max_tree_depth - 1 leapfrog steps a draw.
     seconds
-        After so many, not counting compilation, it ends with the draws that it has, and health says so; None never.
+        After so many, not counting compilation nor what other processes take of a CPU, it ends with the draws that it
+        has, and health says so; None never.
 
     Raises
     ------
@@ -79,11 +80,11 @@ class NUTS(Engine):
         data = bound.data
         start = jax.tree.map(lambda leaf: leaf[0], on_host(modes(bound.model, data)))
         state = init(start, data, jax.random.split(prng_key(seed), self.chains))
-        total, kept, done, began = self.warmup + self.draws, [], 0, 0.0
-        while done < total and not (began and self.seconds and time.monotonic() - began > self.seconds):
+        total, kept, done, began = self.warmup + self.draws, [], 0, None
+        while done < total and not (began and self.seconds and _since(began) > self.seconds):
             state, block = advance(state, start, data)
             kept.append(on_host(block))
-            began, done = began or time.monotonic(), min(done + steps_of(data), total)
+            began, done = began or _now(), min(done + steps_of(data), total)
             report(done, total)
         first = self.warmup if done > self.warmup else done // 2
         steps = jax.tree.map(lambda *parts: np.concatenate(parts)[first:done].swapaxes(0, 1), *kept)
@@ -126,6 +127,16 @@ def _compiled(model: Model, engine: NUTS) -> tuple[Any, Any]:
         return kernel.init(OVERDISPERSION * normal, momentum, start, data)
 
     return init, compiled(lambda state, start, data: kernel.advance(state, steps_of(data), start, data))
+
+
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.process_time()
+
+
+def _since(began: tuple[float, float]) -> float:
+    """Seconds since then; those of the processor where they are fewer, as where others use it too."""
+    wall, cpu = (now - then for now, then in zip(_now(), began, strict=True))
+    return min(wall, cpu) if jax.default_backend() == "cpu" else wall
 
 
 def steps_of(data: Data) -> int:

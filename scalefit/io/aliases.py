@@ -34,6 +34,10 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "train_compute", "compute_flops", "compute_flop", "measured_flops", "actual_flops", "isoflop_budget",
         "isoflops", "flops_total", "model_flops", "floating_point_operations", "target_flops", "c_flops", "c_flop",
     ),
+    "unique_tokens": (
+        "n_unique_tokens", "num_unique_tokens", "unique_train_tokens", "unique_training_tokens", "tokens_unique",
+        "unique_token_count", "unique_data_tokens", "num_unique_train_tokens",
+    ),
     "loss": (
         "valid_loss", "dev_loss", "heldout_loss", "held_out_loss", "final_val_loss", "final_eval_loss", "l",
         "final_validation_loss", "best_val_loss", "min_val_loss", "val_bpb", "bpb", "eval_bpb", "validation_bpb",
@@ -85,6 +89,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "model_name", "id",
     ),
     "size": ("size", "model_size", "scale", "model", "model_name", "name", "run", "config"),
+    "epochs": ("epochs", "n_epochs", "num_epochs", "num_train_epochs", "train_epochs"),
     "diverged": ("diverged", "is_diverged", "has_diverged", "loss_diverged"),
     "state": ("state", "status", "run_state", "run_status", "job_status"),
     "finished": ("finished", "completed", "is_finished", "done"),

@@ -49,6 +49,13 @@ def from_other_columns(frame: "pd.DataFrame", columns: Mapping[str, np.ndarray])
             if note:
                 found[name] = values
                 notes.append(f"{name} were computed {note}")
+    if "unique_tokens" not in columns and (own := with_role(names, "epochs")):
+        epochs = _numbers(frame[own])
+        if np.nanmax(epochs, initial=0.0) > 1:
+            notes.append(
+                f"column {quoted(own)} exceeds 1, and no column is unique_tokens: laws of fresh data take repeated "
+                "tokens for new ones. Add unique_tokens, and fit the data-constrained law"
+            )
     return found, notes
 
 

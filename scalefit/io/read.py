@@ -1,6 +1,7 @@
 """read_runs: from a file, a DataFrame or a dict of arrays to `Runs`."""
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def _without_rates(values: dict[str, Any], chosen: Chosen) -> tuple[dict[str, An
 
 
 def read_inputs(
-    source: Any, inputs: tuple[str, ...], convention: str | None = None
+    source: Any, inputs: tuple[str, ...], convention: str | None = None, cost: Any = None
 ) -> dict[str, Float[np.ndarray, " run"]]:
     """Read the inputs of a law from a table that need not have a loss.
 
@@ -166,6 +167,8 @@ def read_inputs(
         Canonical columns.
     convention
         What params are to count; None takes them as they are.
+    cost
+        A `costs.Compute` that gives the third of N, D and C from two; C = 6 N D by default.
 
     Returns
     -------
@@ -189,10 +192,20 @@ def read_inputs(
         columns, bad = parse_columns(frame[[name for name in frame.columns if name in wanted]], chosen, opened.name)
         refuse(bad, opened.name)
         columns |= from_other_columns(frame, columns)[0]
-        columns |= complete_6nd(columns)[0]
+        columns |= _priced(columns, cost) if cost is not None else complete_6nd(columns)[0]
     if missing := [name for name in inputs if name not in columns]:
         raise DataError(f"the new runs lack {', '.join(missing)}. Give the columns {', '.join(inputs)}.")
     return {name: _floats(columns[name], name) for name in inputs}
+
+
+def _priced(columns: Mapping[str, Any], cost: Any) -> dict[str, Any]:
+    """The one of params, tokens and flops that is absent, by a cost."""
+    present = {"params", "tokens", "flops"} & set(columns)
+    if present == {"params", "flops"}:
+        return {"tokens": cost.tokens_for(columns["flops"], columns["params"])}
+    if present == {"tokens", "flops"}:
+        return {"params": cost.params_for(columns["flops"], columns["tokens"])}
+    return {"flops": cost.flops(columns["params"], columns["tokens"])} if present == {"params", "tokens"} else {}
 
 
 def _floats(values: Any, name: str) -> Float[np.ndarray, " run"]:

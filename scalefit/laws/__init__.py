@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from scalefit._registry import lookup
 from scalefit.errors import OptionError
 from scalefit.laws._law import Law, Published, find_law
-from scalefit.laws._priors import Param, Prior, SameAs, Values, as_prior, nats, stored_prior
+from scalefit.laws._priors import Param, Prior, SameAs, Values, as_prior, called, nats, stored_prior
 from scalefit.laws._space import ParamSpace
 
 for _module in iter_modules(__path__):
@@ -16,8 +16,8 @@ for _module in iter_modules(__path__):
 from scalefit.laws.function import FunctionLaw  # noqa: E402, after the registry is full
 
 __all__ = [
-    "FunctionLaw", "Law", "Param", "ParamSpace", "Prior", "Published", "SameAs", "Values", "as_prior", "find_law",
-    "nats", "stored_prior",
+    "FunctionLaw", "Law", "Param", "ParamSpace", "Prior", "Published", "SameAs", "Values", "as_prior", "called",
+    "find_law", "nats", "stored_prior",
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Priors of parameters, and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -215,6 +215,17 @@ def as_prior(value: Any) -> Prior | SameAs:
             raise OptionError(f"a parameter cannot be fixed at {value}. Give a finite number.")
         return Prior.of("Delta", v=float(value))
     return Prior.from_numpyro(value)
+
+
+def called(family: str, given: Sequence[float], settings: Mapping[str, float]) -> Prior:
+    """The prior that NumPyro's distribution of that name is, called so; raises `OptionError` where there is none."""
+    from numpyro import distributions
+
+    try:
+        return as_prior(getattr(distributions, family)(*given, **settings))  # type: ignore[return-value]
+    except (AttributeError, TypeError, ValueError) as problem:
+        why = str(problem).rstrip(".")
+        raise OptionError(f"{family} is no distribution of such settings: {why}. Write it as NumPyro does.") from None
 
 
 def nats(value: Any) -> Prior:

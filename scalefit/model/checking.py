@@ -81,6 +81,12 @@ def check_level(law: Law, priors: Mapping[str, Prior | SameAs], runs: Runs, unit
             )
 
 
+def is_repeated(law: Law, name: str, runs: Runs) -> bool:
+    """Whether an input that is the same in all runs is one that others exceed: one data set, seen several times."""
+    other = law.same_unit.get(name)
+    return other is not None and bool((runs[other] > (1 + 1e-6) * runs[name]).any())
+
+
 def check_design(law: Law, noise: str, free: int, runs: Runs) -> None:
     """Raise `DataError` where runs are fewer than free parameters, or an input is not positive or does not vary."""
     if len(runs) < free:
@@ -92,7 +98,7 @@ def check_design(law: Law, noise: str, free: int, runs: Runs) -> None:
         values = np.asarray(runs[name], dtype=float)
         if bad := np.flatnonzero(~(np.isfinite(values) & (values > 0))).tolist():
             raise DataError(f"{runs.name}: row {bad[0] + 1}: {name} is not a positive number. Correct or remove it.")
-        if np.ptp(np.log(values)) < 1e-6:
+        if np.ptp(np.log(values)) < 1e-6 and not is_repeated(law, name, runs):
             raise DataError(
                 f"{runs.name}: {name} are the same in every run, which hides their effect on the loss. "
                 f"Add runs with other {name}."

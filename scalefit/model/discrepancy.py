@@ -53,7 +53,7 @@ class Scales(NamedTuple):
 
 # A longer process is a larger one: between sweeps the law's curvature in ln C differs less than its trend does.
 LENGTHS = (2.0, 4.0, 7.0, 12.0)
-ALLOCATIONS = (0.02, 0.05)
+ALLOCATIONS = (1 / 75, 1 / 30)
 CURVATURE = 0.002
 
 

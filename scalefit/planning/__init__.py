@@ -4,6 +4,7 @@ from scalefit.costs.machines import Machines
 from scalefit.costs.uncertain import Between
 from scalefit.planning.audit import Audit, audit
 from scalefit.planning.compare_runs import RunComparison, compare_runs
+from scalefit.planning.least_input import LeastInput, least_input
 from scalefit.planning.lifetime import LifetimePlan, lifetime
 from scalefit.planning.loss_surface import Surface, loss_surface
 from scalefit.planning.plan import Plan, plan
@@ -13,6 +14,7 @@ from scalefit.planning.target import Target, target
 __all__ = [
     "Audit",
     "Between",
+    "LeastInput",
     "LifetimePlan",
     "Machines",
     "Plan",
@@ -22,6 +24,7 @@ __all__ = [
     "Target",
     "audit",
     "compare_runs",
+    "least_input",
     "lifetime",
     "loss_surface",
     "plan",

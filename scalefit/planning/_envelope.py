@@ -15,9 +15,9 @@ from jaxtyping import Array, Bool, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import by_groups, in_chunks
-from scalefit.costs.cost import Cost, SixND
-from scalefit.frontier.budget_lines import best_on_lines
+from scalefit.costs.cost import Cost
 from scalefit.frontier.frontier import BLOCK, priced_optima
+from scalefit.frontier.priced_lines import best_on_straight_lines, has_straight_lines
 from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
@@ -48,18 +48,17 @@ def optima_at(posterior: LossPosterior, cost: Cost, log_budgets: Float[np.ndarra
     """The optimum of every draw at budgets, given as logarithms."""
     if posterior.wall is None:
         return Optima(*priced_optima(posterior.law, posterior.draws, cost, log_budgets))
-    if isinstance(cost, SixND) and posterior.law_only is not posterior:
-        program: Any = partial(_optima_at_wall, posterior)
-        log_budgets = log_budgets - np.log(cost.times)
+    if has_straight_lines(cost) and posterior.law_only is not posterior:
+        program: Any = partial(_optima_at_wall, posterior, cost)
     else:
         program = partial(_optima_along, posterior, cost)
     return Optima(*map(np.asarray, in_chunks(program, log_budgets, BLOCK, axis=1)))
 
 
 @cached_jit()
-def _optima_at_wall(posterior: LossPosterior, log_flops: Float[Array, " budget"]) -> Found:
-    one = lambda draw: best_on_lines(draw.law, draw.draws, log_flops, jnp.log(draw.wall))
-    return jax.vmap(one, (posterior.axes,))(posterior)
+def _optima_at_wall(posterior: LossPosterior, cost: Cost, log_budgets: Float[Array, " budget"]) -> Found:
+    one = lambda draw, cost: best_on_straight_lines(draw.law, draw.draws, cost, log_budgets, jnp.log(draw.wall))
+    return jax.vmap(one, (posterior.axes, cost.axes))(posterior, cost)
 
 
 @cached_jit()
@@ -191,9 +190,9 @@ def optima_of_own(
     """ln N and loss of the optimum of every draw with discrepancy at a budget of its own."""
 
     def one(draw: LossPosterior, cost: Cost, log_budget: Array) -> tuple[Array, Array, Array]:
-        if isinstance(cost, SixND):
+        if has_straight_lines(cost):
             log_wall = None if draw.wall is None else jnp.log(draw.wall)
-            found = best_on_lines(draw.law, draw.draws, (log_budget - jnp.log(cost.times))[None], log_wall)
+            found = best_on_straight_lines(draw.law, draw.draws, cost, log_budget[None], log_wall)
             return tuple(part[0] for part in found)  # type: ignore[return-value]
         return _optimum(draw, cost, log_budget)
 

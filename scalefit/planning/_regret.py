@@ -20,6 +20,7 @@ from scalefit._roots import Root
 from scalefit.costs.cost import Cost, SixND
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import PATHS, optimum_along
+from scalefit.frontier.priced_lines import has_straight_lines, losses_on_line
 from scalefit.model.path_grids import discrepancy_on_lines
 from scalefit.planning._envelope import LeastBudgets, Optima, optima_at
 from scalefit.planning._loss_posterior import LossPosterior
@@ -124,6 +125,9 @@ def _losses(
     posterior: LossPosterior, cost: Cost, log_n: Float[Array, " point"], log_budget: Scalar
 ) -> Float[Array, "draw point"]:
     """Loss at each of exp(log_n) parameters and the tokens that a budget leaves."""
+    if cost.axes == 0 and has_straight_lines(cost) and posterior.law_only is not posterior and posterior.wall is None:
+        of_draw = lambda draw, cost: losses_on_line(draw.law, draw.draws, cost, log_budget, log_n)
+        return jax.vmap(of_draw, (posterior.axes, 0))(posterior, cost)
     if cost.axes == 0:
         own = lambda draw, cost: jax.vmap(lambda u: draw.loss(u, cost.log_tokens_for(log_budget, u)))(log_n)
         return jax.vmap(own, (posterior.axes, 0))(posterior, cost)

@@ -18,7 +18,7 @@ from scalefit.costs.cost import Cost
 from scalefit.costs.machines import Machines
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit, check_fit
-from scalefit.frontier.optimum import check_optimum
+from scalefit.frontier.optimum import check_optimum, trades
 from scalefit.loss_units import in_unit
 from scalefit.planning._envelope import LeastBudgets
 from scalefit.planning._loss_posterior import LossPosterior, costs_of, loss_posterior
@@ -174,9 +174,15 @@ def target(
     Raises
     ------
     QuestionError
-        Too few draws reach the loss at any budget, or it takes less than one parameter and one token.
+        The law has no allocation, too few draws reach the loss at any budget, or it takes less than one parameter and
+        one token.
     """
     check_fit(fit)
+    if not trades(fit.model.law):
+        raise QuestionError(
+            f"the {fit.model.law.name} law has no allocation: it takes {', '.join(fit.model.law.inputs)}. Use "
+            "`least_input`, or a law of params and tokens."
+        )
     wanted = parse_quantity(loss)
     cap = np.inf if max_params is None else float(np.log(parse_quantity(max_params)))
     check_prob(confidence)

@@ -3,6 +3,7 @@
 from scalefit.plots._audit import audit
 from scalefit.plots._axes import check_ending, save
 from scalefit.plots._coverage import coverage
+from scalefit.plots._curve import curve
 from scalefit.plots._emergence import emergence
 from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
@@ -15,6 +16,6 @@ from scalefit.plots._residuals import predictive, residuals
 from scalefit.plots._sbc import sbc
 
 __all__ = [
-    "audit", "check_ending", "coverage", "emergence", "frontier", "isoflops", "pairs", "pareto", "predictive", "priors",
-    "reconcile", "residuals", "save", "sbc", "surface",
+    "audit", "check_ending", "coverage", "curve", "emergence", "frontier", "isoflops", "pairs", "pareto", "predictive",
+    "priors", "reconcile", "residuals", "save", "sbc", "surface",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit.fits.fit import Fit, check_fit, posterior_name
+from scalefit.frontier.optimum import check_trades
 from scalefit.plots._axes import DATA, LAW, MAIN, count_axis, heading, legend_below, new_axes, shade_beyond
 from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent
@@ -33,6 +34,7 @@ def frontier(
     beyond the data is shaded. Returns the four Axes.
     """
     check_fit(fit)
+    check_trades(fit.model.law, fixed)
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
     shown = dict.fromkeys([False, fit.resolve(discrepancy)])

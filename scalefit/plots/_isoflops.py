@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
-from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.isoflops import crowded_budgets
+from scalefit.frontier.optimum import check_trades
 from scalefit.plots._axes import COLORS, count_axis, legend_below, new_axes, title
 from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent, positive_budgets
@@ -25,8 +25,9 @@ def isoflops(
     N_opt. discrepancy : as for `Fit.frontier`. Returns the Axes.
     """
     check_fit(fit)
+    check_trades(fit.model.law)
     flops = crowded_budgets(fit.runs.flops) if budgets is None else np.sort(positive_budgets(budgets))
-    front, cost = fit.frontier(flops, discrepancy), cost_of_runs(fit.runs).averaged()
+    front, cost = fit.frontier(flops, discrepancy), fit.mean_cost
     ax = ax or new_axes(size=(8.0, 5.5))
     colors = matplotlib.colormaps[COLORS](np.linspace(0, 0.92, len(flops)))
     shown = np.zeros(len(fit.runs), dtype=bool)

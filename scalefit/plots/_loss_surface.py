@@ -9,8 +9,8 @@ from matplotlib.colors import Normalize
 
 from scalefit._intervals import interval
 from scalefit.costs.cost import Compute
-from scalefit.costs.measured import cost_of_runs
 from scalefit.fits.fit import Fit, check_fit, posterior_name
+from scalefit.frontier.optimum import check_trades
 from scalefit.planning import Surface, loss_surface
 from scalefit.plots._axes import COLORS, MAIN, count_axis, legend_below, new_axes, title
 from scalefit.units import format_flops, percent
@@ -29,6 +29,7 @@ def surface(
     `prob` interval of the optimum along each isoFLOP line. Returns the Axes.
     """
     check_fit(fit)
+    check_trades(fit.model.law)
     grid = grid or _default_grid(fit, discrepancy)
     ax = ax or new_axes(size=(8.5, 6.5))
     norm = Normalize(grid.median.min(), float(np.quantile(grid.median, 0.98)))
@@ -38,7 +39,7 @@ def surface(
     ax.figure.colorbar(filled, ax=ax, label=f"loss, {grid.loss_unit} (median)")
     style: Any = {"cmap": COLORS, "norm": norm, "edgecolor": "white", "lw": 0.5}
     ax.scatter(fit.runs.params, fit.runs.tokens, c=fit.runs.loss, s=18, label="runs", **style)
-    cost = cost_of_runs(fit.runs).averaged()
+    cost = fit.mean_cost
     _isoflop_lines(ax, grid, cost)
     _band(ax, fit, grid, prob, cost)
     count_axis(ax.xaxis, "parameters")

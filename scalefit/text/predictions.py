@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scalefit._quantities import quantity, write
-from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.fits.fit import Fit
 from scalefit.loss_units import in_unit, source_sentence
+from scalefit.planning import LeastInput
 from scalefit.text.fits import caution, health_sentence
 from scalefit.text.phrases import ranged, ratio
-from scalefit.units import percent
+from scalefit.units import chance, percent
 
 
 def prediction_sentence(
@@ -29,7 +29,7 @@ def prediction_sentence(
 
 def prediction_caution(fit: Fit, points: Sequence[Mapping[str, float]], discrepancy: bool) -> str:
     """What to know before predictions: bad health, and how far the furthest lies beyond the data."""
-    cost = cost_of_runs(fit.runs).averaged()
+    cost = fit.mean_cost
     flops = [
         point["flops"] if "flops" in point else float(cost.flops(point["params"], point["tokens"]))
         for point in points
@@ -60,6 +60,22 @@ def _amount(name: str, value: float) -> str:
     """A number with what it counts: "70B parameters"."""
     unit = quantity(name).unit
     return f"{write(value, unit)} {name if unit == '1' else unit}"
+
+
+def least_input_paragraph(found: LeastInput, prob: float) -> str:
+    """What a loss takes of a law's one input, at even odds and with confidence."""
+    even, sure = (
+        f"{found.written(value)} (P(one run below target) {chance(share)})"
+        for value, share in zip((found.even, found.sure), found.one_run, strict=True)
+    )
+    sentence = f"At even odds it takes {even}. For {percent(found.confidence)} confidence it takes {sure}."
+    return f"{found.headline(prob)} {sentence}"
+
+
+def least_input_caution(found: LeastInput) -> str:
+    """What to know before that: bad health, and how far it lies beyond the data."""
+    far = _beyond(found.input, [found.even, found.sure], np.array(found.seen))
+    return " ".join(filter(None, [health_sentence(found.health), far]))
 
 
 def included_sentence(fit: Fit, discrepancy: bool, prob: float) -> str:

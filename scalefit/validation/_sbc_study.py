@@ -122,8 +122,9 @@ def thinned(result: EngineResult, draws: int, engine: Engine) -> dict[str, np.nd
 
 def least_ess(result: EngineResult) -> float:
     """The least bulk ESS of a table's parameters; one draw many times over, which has none, counts as one."""
+    draws, stats = ({k: np.asarray(v) for k, v in part.items()} for part in (result.draws, result.stats))
     with np.errstate(invalid="ignore"):
-        found = convergence({name: np.asarray(values) for name, values in result.draws.items()})
+        found = convergence(draws, stats)
     return min(float(np.nan_to_num(figures["ess_bulk"], nan=1.0)) for figures in found.values())
 
 

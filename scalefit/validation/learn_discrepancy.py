@@ -32,7 +32,7 @@ def default_candidates() -> dict[str, Discrepancy]:
     return {
         "in use": Discrepancy(),
         "larger along compute": Discrepancy(scale_grid(curvature=2 * CURVATURE)),
-        "smaller in allocation": Discrepancy(scale_grid(allocations=tuple(a / 1.5 for a in ALLOCATIONS))),
+        "larger in allocation": Discrepancy(scale_grid(allocations=tuple(1.5 * a for a in ALLOCATIONS))),
         "exponents less sure": Discrepancy(exponent=(0.34, 0.2)),
     }
 
