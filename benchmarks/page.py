@@ -82,6 +82,7 @@ def main() -> None:
     """Measure and write the tables."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     fit = sf.fit(sf.datasets.load("chinchilla"))
+    load = f"load average before {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = sf.report(fit, Path(folder) / "report.html")
         if hasattr(os, "sched_setaffinity"):
@@ -92,7 +93,7 @@ def main() -> None:
         version = browser.version
         browser.close()
     times = [[name, f"{free[name]:.0f}", f"{slow[name]:.0f}"] for name in free]
-    where = f"{describe('plotly')}, Chromium {version}; one core; the file has {size:.2f} MB"
+    where = f"{describe('plotly')}, Chromium {version}; one core; the file has {size:.2f} MB; {load}"
     write_table(
         Path(__file__).parent / "results" / "page.md",
         "The report's page",
