@@ -101,16 +101,20 @@ export class Model {
     return this.cached(`table ${discrepancy} ${this.key(state)}`, () => {
       const [rows, count] = [this.logBudgets.length, this.posterior(state, discrepancy).count];
       const make = () => new Float64Array(rows * count);
-      return { logN: make(), logD: make(), loss: make(), next: 0, rows, count };
+      // Every second row first, from the last: those that the frontier is drawn of.
+      const all = Array.from({ length: rows }, (_, k) => rows - 1 - k);
+      const drawn = all.filter((_, k) => k % 2 === 0);
+      const order = [...drawn, ...all.filter((_, k) => k % 2)];
+      return { logN: make(), logD: make(), loss: make(), next: 0, rows, count, order, drawn };
     });
   }
 
   /** Fill the table for at most some milliseconds. True where it is whole. */
-  fill(state, milliseconds = Infinity, discrepancy = state.discrepancy) {
+  fill(state, milliseconds = Infinity, discrepancy = state.discrepancy, until = this.logBudgets.length) {
     const table = this.table(state, discrepancy);
     const end = performance.now() + milliseconds;
-    while (table.next < table.rows && performance.now() < end) {
-      const row = table.next++;
+    while (table.next < until && performance.now() < end) {
+      const row = table.order[table.next++];
       const found = this.posterior(state, discrepancy).optima(this.line(state, exp(this.logBudgets[row])));
       for (let i = 0; i < table.count; i++)
         for (const name of ["logN", "logD", "loss"]) table[name][i * table.rows + row] = found[name][i];
@@ -235,9 +239,10 @@ export class Model {
   /** The intervals of a table's columns at each of its budgets inside the page's range. */
   frontier(state, prob, discrepancy = state.discrepancy) {
     return this.cached(`frontier ${prob} ${discrepancy} ${this.key(state)}`, () => {
-      const table = this.wholeTable(state, discrepancy);
-      const from = this.logBudgets.findIndex((value) => value >= log(this.payload.budgets[0]) - STEP);
-      const rows = Array.from({ length: table.rows - from }, (_, k) => from + k);
+      const table = this.table(state, discrepancy);
+      this.fill(state, Infinity, discrepancy, table.drawn.length);
+      const least = log(this.payload.budgets[0]) - 2 * STEP;
+      const rows = table.drawn.filter((row) => this.logBudgets[row] >= least).reverse();
       const column = (name, row) => Float64Array.from({ length: table.count }, (_, i) => table[name][i * table.rows + row]);
       const ends = (values) => interval(values, prob);
       const found = { budgets: rows.map((row) => exp(this.logBudgets[row])), params: [], tokens: [], ratio: [], loss: [] };
