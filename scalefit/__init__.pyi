@@ -67,6 +67,8 @@ from .planning import rules_of_thumb as rules_of_thumb
 from .planning import target as target
 from .planning.kaplan_chinchilla import Reconciliation as Reconciliation
 from .planning.kaplan_chinchilla import reconcile as reconcile
+from .reports.explore import explore as explore
+from .reports.report import report as report
 from .runs import Runs as Runs
 from .validation import Backtest as Backtest
 from .validation import LawComparison as LawComparison

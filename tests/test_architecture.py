@@ -22,7 +22,7 @@ ROOMS = (
     "units", "_precision", "_random", "_roots", "_batching", "_intervals", "_quantities", "_tables", "_labelled",
     "_display", "_results", "hardware", "counting", "runs", "io", "laws", "costs", "numerics", "model", "diagnostics",
     "sampling", "frontier", "fits", "infer", "planning", "recipes", "downstream", "validation", "text", "plots",
-    "report", "cli",
+    "reports", "cli",
 )  # fmt: skip
 # Inside these rooms a public file knows private ones only, not its neighbours: a law, a question, a picture, a command.
 STRANGERS = ("laws", "planning", "plots", "cli", "infer")
@@ -55,8 +55,8 @@ FENCES = {
     "arviz_base": {"fits", "validation"},
     "xarray": {"fits", "validation", "frontier", "planning", "infer", "_labelled"},
     "matplotlib": {"plots"},
-    "plotly": {"report"},
-    "jinja2": {"report"},
+    "plotly": {"reports"},
+    "jinja2": {"reports"},
     "rich": {"cli", "infer"},
     "typer": {"cli"},
 }  # fmt: skip

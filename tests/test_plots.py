@@ -8,9 +8,9 @@ from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._audit import _name_dots
 
 
-@pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface"])
+@pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface", "pairs", "residuals", "predictive", "priors"])
 def test_every_picture_is_drawn_and_saved(small_fit, tmp_path, picture):
-    drawn = getattr(sf.plots, picture)(small_fit)
+    drawn = getattr(sf.plots, picture)(small_fit, **({"names": ["E", "alpha"]} if picture == "pairs" else {}))
     image = imread(sf.plots.save(drawn, tmp_path / "out.png"))
     assert image.shape[0] > 500
     assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50, "more than an empty frame"

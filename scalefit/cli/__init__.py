@@ -9,7 +9,7 @@ from scalefit.cli._app import app, main
 
 COMMANDS = (
     "fit", "fit_many", "merge", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare_runs",
-    "compare_laws", "compare_methods", "backtest", "learn_discrepancy", "downstream",
+    "compare_laws", "compare_methods", "report", "backtest", "learn_discrepancy", "downstream",
     "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 for _command in COMMANDS:

@@ -9,7 +9,7 @@ from matplotlib.transforms import Bbox
 from scalefit._intervals import interval
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning import Audit
-from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
+from scalefit.plots._axes import COLORS, MAIN, count_axis, legend_below, new_axes, title
 from scalefit.units import percent
 
 # Where a name may stand about its dot, in points, the first that is free; then three times as far.
@@ -34,20 +34,21 @@ def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> 
         budgets,
         lower,
         upper,
-        color=ACCENT,
+        color=MAIN,
         alpha=0.2,
         lw=0,
         label=f"optimum, {percent(prob)} ({posterior_name(found.assumptions.discrepancy)})",
     )
-    ax.plot(budgets, median, color=ACCENT, lw=1.5, label="optimum, median")
+    ax.plot(budgets, median, color=MAIN, lw=1.5, label="optimum, median")
     ax.axvline(largest, color="black", lw=0.8, ls="--", label="largest run of the data")
     wasted = 100 * np.median(found.draws["wasted_compute"], axis=0)
     dots = ax.scatter(flops, per, c=wasted, cmap=COLORS, s=45, edgecolor="white", lw=0.6, vmin=0, vmax=100, zorder=3)
     ax.figure.colorbar(dots, ax=ax, label="training compute wasted, % (median)")
     count_axis(ax.xaxis, "training compute, FLOP")
     count_axis(ax.yaxis, "tokens per parameter")
-    ax.set(xlim=(budgets[0], budgets[-1] * 3), title=f"Trained models against the optimum of {fit.runs.name}")
-    ax.legend(fontsize=8, loc="upper left")
+    ax.set(xlim=(budgets[0], budgets[-1] * 3))
+    title(ax, f"Trained models against the optimum of {fit.runs.name}")
+    legend_below(ax)
     _name_dots(ax, [model.name for model in found.models], np.stack([flops, per], axis=1))
     return ax
 

@@ -3,12 +3,12 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from scalefit.plots._axes import new_axes
+from scalefit.plots._axes import LAW, MAIN, THIRD, legend_below, new_axes, title
 from scalefit.validation import Backtest
 from scalefit.validation.scores import inside
 
 LEVELS = np.linspace(0.02, 0.98, 49)
-COLORS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#0f766e", "#a16207", "#be185d")
+COLORS = (LAW, MAIN, THIRD, "#7e22ce", "#0f766e", "#a16207", "#be185d")
 
 
 def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
@@ -27,6 +27,6 @@ def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
                 held = [inside(pit, level).mean() for level in LEVELS]
                 ax.plot(LEVELS, held, style, color=color, lw=1.5, label=f"{method}{label}")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability", ylabel="share of held-out runs inside")
-    ax.set_title(f"Held-out runs: {len(set(result.records['row']))}")
-    ax.legend(fontsize=8, loc="upper left")
+    title(ax, f"Held-out runs: {len(set(result.records['row']))}")
+    legend_below(ax, 2)
     return ax

@@ -9,7 +9,7 @@ from scalefit._intervals import interval
 from scalefit._quantities import quantity
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.planning.least_input import losses_along, open_input
-from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
+from scalefit.plots._axes import DATA, MAIN, count_axis, legend_below, new_axes, shade_beyond, title
 from scalefit.units import percent
 
 POINTS = 120
@@ -35,12 +35,12 @@ def curve(fit: Fit, values: Any = None, prob: float = 0.9, ax: Axes | None = Non
     ax = ax or new_axes(size=(7.5, 5.0))
     of = f"{percent(prob)} interval, {posterior_name(False)}"
     ax.fill_between(x, low, high, color=DATA, alpha=0.15, lw=0, label=f"one run, {of}")
-    ax.fill_between(x, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=f"expected loss, {of}")
-    ax.plot(x, median, color=ACCENT, lw=1.6, label="expected loss, median")
+    ax.fill_between(x, lower, upper, color=MAIN, alpha=0.25, lw=0, label=f"expected loss, {of}")
+    ax.plot(x, median, color=MAIN, lw=1.6, label="expected loss, median")
     ax.scatter(seen, fit.runs.loss, s=16, color=DATA, edgecolor="white", lw=0.4, zorder=3, label="runs")
-    if x[-1] > seen.max():
-        ax.axvspan(seen.max(), x[-1], color="black", alpha=0.06, lw=0, label="beyond the data")
+    shade_beyond(ax, seen.max(), x[-1])
     count_axis(ax.xaxis, quantity(name).meaning)
-    ax.set(ylabel=f"loss, {fit.runs.unit}", xlim=(x[0], x[-1]), title=f"{fit.model.law.equation}, {fit.runs.name}")
-    ax.legend(fontsize=8)
+    ax.set(ylabel=f"loss, {fit.runs.unit}", xlim=(x[0], x[-1]))
+    title(ax, f"{fit.model.law.equation}, {fit.runs.name}")
+    legend_below(ax)
     return ax

@@ -6,10 +6,9 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit.downstream import Emergence
-from scalefit.plots._axes import ACCENT, DATA, new_axes
+from scalefit.plots._axes import DATA, INK, MAIN, new_axes
 from scalefit.units import format_flops, percent
 
-INK = "#334155"
 POWERS = np.arange(19, 27)  # of ten, FLOP
 
 
@@ -44,9 +43,9 @@ def emergence(found: Emergence, prob: float = 0.9, axes: Any = None) -> np.ndarr
 def _band(ax: Any, found: Emergence, prob: float) -> None:
     """Exact answers as predicted from the smaller models."""
     middle, lower, upper = interval(100 * found.downstream.accuracy(found.loss), prob)
-    ax.fill_between(found.flops, lower, upper, color=ACCENT, alpha=0.22, lw=0)
+    ax.fill_between(found.flops, lower, upper, color=MAIN, alpha=0.22, lw=0)
     label = f"predicted from the filled points, {percent(prob)} band"
-    ax.plot(found.flops, middle, color=ACCENT, lw=2, label=label)
+    ax.plot(found.flops, middle, color=MAIN, lw=2, label=label)
 
 
 def _points(ax: Any, found: Emergence, values: np.ndarray) -> None:

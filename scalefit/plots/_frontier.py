@@ -7,7 +7,7 @@ import numpy as np
 from scalefit._intervals import interval
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.optimum import check_trades
-from scalefit.plots._axes import ACCENT, DATA, WIDER, count_axis, new_axes
+from scalefit.plots._axes import DATA, LAW, MAIN, count_axis, heading, legend_below, new_axes, shade_beyond
 from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent
 
@@ -43,23 +43,20 @@ def frontier(
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
         mark_far_runs(ax, fit, fit.runs.flops, _runs(fit, name))
-        for included, color in zip(fronts, (ACCENT, WIDER), strict=False):
+        for included, color in zip(fronts, (LAW, MAIN), strict=False):
             which = posterior_name(included)
             median, lower, upper = interval(getattr(fronts[included], name), prob)
             ax.fill_between(
                 budgets, lower, upper, color=color, alpha=0.25, lw=0, label=f"{percent(prob)} interval, {which}"
             )
             ax.plot(budgets, median, color=color, lw=1.6, label=f"optimum, median, {which}")
-        if budgets.max() > high:
-            ax.axvspan(high, budgets.max(), color="black", alpha=0.08, lw=0, label="beyond the data")
+        shade_beyond(ax, high, budgets.max())
         count_axis(ax.xaxis, "training compute, FLOP")
         count_axis(ax.yaxis, f"loss, {fit.runs.unit}" if name == "loss" else label)
         ax.margins(x=0)
     np.ravel(axes)[3].set_yscale("linear")
-    np.ravel(axes)[0].legend(fontsize=8, loc="upper left")
-    np.ravel(axes)[0].figure.suptitle(
-        f"Compute-optimal frontier, {fit.runs.name}; data end at {format_flops(high)} FLOP"
-    )
+    legend_below(axes)
+    heading(axes, f"Compute-optimal frontier, {fit.runs.name}; its runs end at {format_flops(high)} FLOP")
     return np.asarray(axes)
 
 

@@ -11,7 +11,7 @@ from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.frontier.optimum import check_trades
-from scalefit.plots._axes import COLORS, count_axis, new_axes
+from scalefit.plots._axes import COLORS, count_axis, legend_below, new_axes, title
 from scalefit.plots._far_runs import mark_far_runs
 from scalefit.units import format_flops, percent, positive_budgets
 
@@ -46,8 +46,9 @@ def isoflops(
     mark_far_runs(ax, fit, fit.runs.params, fit.runs.loss, shown)
     count_axis(ax.xaxis, "parameters")
     bands = f"{percent(prob)} bands {posterior_name(front.discrepancy)}"
-    ax.set(ylabel=f"loss, {fit.runs.unit}", title=f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
-    ax.legend(fontsize=8, title="budget")
+    ax.set(ylabel=f"loss, {fit.runs.unit}")
+    title(ax, f"IsoFLOP profiles, {fit.runs.name}; {bands}; star: optimum")
+    legend_below(ax, 5)
     return ax
 
 

@@ -5,13 +5,13 @@ from matplotlib.axes import Axes
 
 from scalefit._intervals import interval
 from scalefit.planning.kaplan_chinchilla import KAPLAN, Reconciliation
-from scalefit.plots._axes import ACCENT, DATA, new_axes
+from scalefit.plots._axes import DATA, LAW, MAIN, new_axes, title
 from scalefit.units import format_count, percent
 
 # Colour, label, and where the reported exponent is written: above its line, or below it and the band.
 WAYS = {
-    "non_embedding": (ACCENT, "without embeddings, as Kaplan et al. count", 0.008),
-    "total": ("#1d4ed8", "all parameters, as Hoffmann et al. count", -0.05),
+    "non_embedding": (LAW, "without embeddings, as Kaplan et al. count", 0.008),
+    "total": (MAIN, "all parameters, as Hoffmann et al. count", -0.05),
 }
 SHOWN = (1e11, 1e26)  # FLOP
 
@@ -34,7 +34,7 @@ def reconcile(found: Reconciliation, prob: float = 0.9, ax: Axes | None = None) 
     ax.text(np.sqrt(study[0] * study[1]), 0.335, f"small-scale study: {sizes}\nparameters without embeddings",
             ha="center", va="bottom", fontsize=9, color="#334155")  # fmt: skip
     drawn = len(found.studied["total"]) > 1
-    ax.set_title("One law, two ways to count" + (f"; {percent(prob)} bands" if drawn else ""))
+    title(ax, "One law, two ways to count" + (f"; {percent(prob)} bands" if drawn else ""))
     ax.set(xscale="log", xlim=SHOWN, ylim=(0.32, 1.06), xlabel="training compute, FLOP, with N counted either way")
     ax.set_ylabel("local exponent, d ln N_opt / d ln C")
     ax.legend(fontsize=9, loc="upper right", frameon=False)

@@ -12,7 +12,7 @@ from scalefit.costs.cost import Compute
 from scalefit.fits.fit import Fit, check_fit, posterior_name
 from scalefit.frontier.optimum import check_trades
 from scalefit.planning import Surface, loss_surface
-from scalefit.plots._axes import ACCENT, COLORS, count_axis, new_axes
+from scalefit.plots._axes import COLORS, MAIN, count_axis, legend_below, new_axes, title
 from scalefit.units import format_flops, percent
 
 CELLS = 60
@@ -44,8 +44,9 @@ def surface(
     _band(ax, fit, grid, prob, cost)
     count_axis(ax.xaxis, "parameters")
     count_axis(ax.yaxis, "training tokens")
-    ax.set(xlim=grid.params[[0, -1]], ylim=grid.tokens[[0, -1]], title=f"Loss surface, {fit.runs.name}")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.set(xlim=grid.params[[0, -1]], ylim=grid.tokens[[0, -1]])
+    title(ax, f"Loss surface, {fit.runs.name}")
+    legend_below(ax)
     return ax
 
 
@@ -77,10 +78,11 @@ def _band(ax: Axes, fit: Fit, grid: Surface, prob: float, cost: Compute) -> None
     flops = np.geomspace(low, high, 80)
     median, lower, upper = interval(fit.frontier(flops, grid.discrepancy).params, prob)
     label = f"optimum, {percent(prob)} interval {posterior_name(grid.discrepancy)}"
-    band: Any = {"color": ACCENT, "alpha": 0.45, "lw": 0, "label": label}
+    band: Any = {"color": MAIN, "alpha": 0.4, "lw": 0, "label": label}
     outline = (
         np.concatenate([lower, upper[::-1]]),
         np.concatenate([cost.tokens_for(flops, lower), cost.tokens_for(flops, upper)[::-1]]),
     )
     ax.fill(*outline, **band)
-    ax.plot(median, cost.tokens_for(flops, median), color=ACCENT, lw=1.8, label="optimum, median")
+    line: Any = [effects.withStroke(linewidth=4, foreground="white")]
+    ax.plot(median, cost.tokens_for(flops, median), color=MAIN, lw=1.8, label="optimum, median", path_effects=line)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from scalefit._intervals import interval
 from scalefit.fits.fit import posterior_name
 from scalefit.planning import LifetimePlan
-from scalefit.plots._axes import ACCENT, DATA, count_axis, new_axes
+from scalefit.plots._axes import DATA, MAIN, count_axis, legend_below, new_axes, title
 from scalefit.units import format_count, percent
 
 LABELS = 6  # sizes written beside the curve
@@ -22,8 +22,8 @@ def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axe
     serving = cost.serving(life.sizes)
     median, lower, upper = interval(cost.training(life.sizes, life.size_tokens), prob)
     label = f"{percent(prob)} interval, {posterior_name(life.assumptions.discrepancy)}"
-    ax.fill_between(serving, lower, upper, color=ACCENT, alpha=0.25, lw=0, label=label)
-    ax.plot(serving, median, color=ACCENT, lw=1.6, label="same quality, median")
+    ax.fill_between(serving, lower, upper, color=MAIN, alpha=0.25, lw=0, label=label)
+    ax.plot(serving, median, color=MAIN, lw=1.6, label="same quality, median")
     for params, tokens, name, color in (
         (*life.reference, "cheapest to train", DATA),
         (life.params, life.tokens, "cheapest over its life", "black"),
@@ -39,8 +39,9 @@ def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axe
         count_axis(axis, f"{name}, {life.cost.unit}")
         axis.axes.set(**{f"{axis.axis_name}scale": "linear"})
     dearest = float(cost.total(life.reference[0], life.reference[1]))
-    ax.set(xlim=(0, 1.1 * serving.max()), ylim=(0, 1.2 * dearest), title="Training against inference at equal quality")
-    ax.legend(loc="upper right", fontsize=8, title="dotted: equal total")
+    ax.set(xlim=(0, 1.1 * serving.max()), ylim=(0, 1.2 * dearest))
+    title(ax, "Training against inference at equal quality; dotted: equal total")
+    legend_below(ax, 2)
     return ax
 
 

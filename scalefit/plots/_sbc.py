@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.plots._axes import DATA, new_axes
+from scalefit.plots._axes import DATA, MAIN, heading, new_axes
 from scalefit.units import percent
 from scalefit.validation import SBC
 
 COLUMNS = 4
 OUTSIDE = "#b91c1c"
-INSIDE = "#1d4ed8"
 
 
 def sbc(found: SBC, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
@@ -28,7 +27,7 @@ def sbc(found: SBC, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
         ax.fill_between(shares, lower, upper, color=DATA, alpha=0.3, lw=0)
         ax.axhline(0, color=DATA, lw=0.8)
         off = np.pad(100 * (found.ecdf(name) - found.shares), 1)
-        ax.step(shares, off, where="post", color=INSIDE if good else OUTSIDE, lw=1.5)
+        ax.step(shares, off, where="post", color=MAIN if good else OUTSIDE, lw=1.5)
         strayed = (off < lower) | (off > upper)
         ax.plot(shares[strayed], off[strayed], ".", color=OUTSIDE, ms=7)
         ax.set_title(name if good else f"{name}: outside", fontsize=10, color="black" if good else OUTSIDE)
@@ -42,10 +41,10 @@ def sbc(found: SBC, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
 def _labelled(axes: np.ndarray, found: SBC, false_alarm: float) -> np.ndarray:
     """What is drawn, and how often the bands are left by chance."""
     figure, failed = axes[0].figure, f", {len(found.failures)} failed" if found.failures else ""
-    figure.suptitle(
+    heading(
+        axes,
         f"Truth among posterior draws: {found.tables:,} tables from the prior{failed}; "
         f"bands: {percent(false_alarm)} false alarms over all",
-        fontsize=12,
     )
     figure.supxlabel("share p of the posterior's draws", fontsize=10)
     figure.supylabel("truths in the lowest p, less p, %", fontsize=10)

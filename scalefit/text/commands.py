@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from scalefit.diagnostics.checks import Health
 from scalefit.errors import shortened
 
 KAPLAN_COUNTS = "Kaplan 2020 counts N without embeddings."
@@ -16,6 +17,12 @@ def fitting_note(source: str) -> str:
 def saved_sentence(path: Path) -> str:
     """Where a fit was written."""
     return f"The fit is in {path}."
+
+
+def report_sentence(path: Path, size: int, health: Health) -> str:
+    """Where a report was written, how large it is, and that it has no answer where health fails."""
+    words = f"The report is in {path} ({size / 1e6:.1f} MB). Open it in a browser; it needs no network."
+    return words if health.verdict != "fail" else f"{words} The fit's health is fail, and the report shows why."
 
 
 def rows_sentence(folder: Path) -> str:

@@ -1,0 +1,37 @@
+"""`scalefit report`: one HTML file with the answer, its figures and a live planner."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalefit.cli import _options as options
+from scalefit.cli._app import app
+from scalefit.cli._decisions import end
+from scalefit.cli._files import check_target, open_fit
+
+
+@app.command()
+def report(
+    fit: options.FitArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = Path(
+        "report.html"
+    ),
+    draws: Annotated[int, typer.Option(help="The most draws that the page computes on.")] = 1000,
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
+    redact: Annotated[bool, typer.Option("--redact", help="Leave out the runs and their names.")] = False,
+    plotly: Annotated[
+        str, typer.Option(metavar="inline|PATH", help="Where plotly.js is: in the file, or at an address.")
+    ] = "inline",
+) -> None:
+    """One HTML file that opens offline: the answer, its figures, and a planner on the posterior's draws."""
+    import scalefit as sf
+    from scalefit import _interrupt
+    from scalefit.text.commands import report_sentence
+
+    check_target(output, fit)
+    fitted = open_fit(fit, quiet=False)
+    path = sf.report(fitted, output, draws=draws, title=title, redact=redact, plotly=plotly)
+    _interrupt.written.append(path)
+    print(report_sentence(path, path.stat().st_size, fitted.health))
+    end(fitted.health)

@@ -1,0 +1,1 @@
+"""The report: one HTML file with the answer, its figures and a planner that computes on the posterior's draws."""

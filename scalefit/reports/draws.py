@@ -1,0 +1,101 @@
+"""Draws of a fit as the page reads them: base64 of little-endian numbers, and the discrepancy's paths."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from scalefit._precision import precision
+from scalefit.fits.fit import Fit
+from scalefit.laws import Law
+from scalefit.model.paths import LINE, PLANE
+
+# Laws with a line in page/laws.js; the losses of any other are sent on a grid.
+WRITTEN = (
+    "chinchilla", "chinchilla-outer", "over-training", "precision", "moe-granular", "kaplan", "farseer",
+    "data-constrained", "kaplan-steps",
+)  # fmt: skip
+GRID = 40  # sizes, and tokens, of such a grid
+GRID_DRAWS = 200
+BEYOND = np.log(1e4)  # of the grid, from the smallest and the largest run
+
+
+def packed(values: Any) -> str:
+    """Base64 of float64 numbers, little-endian, rows first."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+
+
+def some_draws(count: int, draws: int) -> Int[np.ndarray, " some"]:
+    """Numbers of at most `draws` draws, evenly among `count`."""
+    return np.unique(np.linspace(0, count - 1, min(count, draws)).round().astype(int))
+
+
+def draws_payload(fit: Fit, discrepancy: bool, draws: int, fixed: Mapping[str, float]) -> dict[str, Any]:
+    """One posterior of a fit, with discrepancy or law only.
+
+    Parameters
+    ----------
+    fit, discrepancy
+        Of the draws.
+    draws
+        The most that are sent.
+    fixed
+        The law's inputs beyond params and tokens, for a law that is sent on a grid.
+    """
+    theta, paths = fit.joint_draws(discrepancy)
+    law = fit.model.law
+    count = len(next(iter(theta.values())))
+    chosen = some_draws(count, draws if law.name in WRITTEN else min(draws, GRID_DRAWS))
+    given = {p.name: np.asarray(theta[p.name])[chosen] for p in law.params()}
+    some = None if paths is None else {name: values[chosen] for name, values in paths.items()}
+    found = {"of": count, **posterior_payload(law, given, some)}
+    return found if law.name in WRITTEN else found | {"grid": _grid(law, given, fit, fixed)}
+
+
+def posterior_payload(
+    law: Law, theta: Mapping[str, np.ndarray], paths: Mapping[str, np.ndarray] | None
+) -> dict[str, Any]:
+    """Draws of a law's parameters, each (draw,), and of the discrepancy where there is one."""
+    count = len(next(iter(theta.values())))
+    found: dict[str, Any] = {"count": count, "floor": packed(np.broadcast_to(law.floor(theta), count))}
+    if law.name in WRITTEN:
+        found["theta"] = {name: packed(values) for name, values in theta.items()}
+    return found if paths is None else found | {"paths": paths_payload(paths)}
+
+
+def paths_payload(paths: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The discrepancy of each draw, for page/discrepancy.js.
+
+    Parameters
+    ----------
+    paths
+        Of `sample_paths`: "scales", "centres", "pull", "line" and "plane", each (draw, ...). Draws of one set of scales
+        share their pivots, which are sent once.
+    """
+    _, first, component = np.unique(paths["scales"], axis=0, return_index=True, return_inverse=True)
+    sets = [{"scales": paths["scales"][i].tolist(), "centres": paths["centres"][i].tolist()} for i in first]
+    return {
+        "nodes": {"line": LINE.tolist(), "plane": PLANE.tolist()},
+        "sets": sets,
+        "component": component.reshape(-1).tolist(),
+        **{name: packed(paths[name]) for name in ("pull", "line", "plane")},
+    }
+
+
+def _grid(law: Law, theta: Mapping[str, np.ndarray], fit: Fit, fixed: Mapping[str, float]) -> dict[str, Any]:
+    """ln loss of every draw at sizes and tokens around the runs."""
+    import jax
+    import jax.numpy as jnp
+
+    ends = [np.log([values.min(), values.max()]) + [-BEYOND, BEYOND] for values in (fit.runs.params, fit.runs.tokens)]
+    log_n, log_d = (np.linspace(max(low, 0.0), high, GRID) for low, high in ends)
+
+    def one(draw: dict[str, Any]) -> Float[jax.Array, "size tokens"]:
+        x = {"params": jnp.exp(log_n)[:, None], "tokens": jnp.exp(log_d)[None], **fixed}
+        return jnp.log(law.loss(draw, x)) + jnp.zeros((GRID, GRID))
+
+    with precision():
+        values = jax.vmap(one)({name: jnp.asarray(each) for name, each in theta.items()})
+    return {"logN": log_n.tolist(), "logD": log_d.tolist(), "values": packed(np.asarray(values))}
