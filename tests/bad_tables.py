@@ -1,6 +1,6 @@
 """Tables that are as a law says, and tables that are not, each kind as people have them; made from a seed.
 
-`GOOD` are drawn from the model itself: the law alone, and the law with a discrepancy as in public sweeps. `BAD` name
+`GOOD` are drawn from the model itself: the law alone, and the law with a discrepancy. `BAD` name
 what went wrong with tables of the same designs.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 import scalefit as sf
-from scalefit.model.discrepancy import coordinates, kernel
+from scalefit.model.discrepancy import Discrepancy, coordinates, kernel
 
-SCALES = ((0.015, 3.0, 0.015), (0.025, 4.0, 0.015))  # of a discrepancy on ln loss, its length, and along allocation
+SCALES = Discrepancy().scales
 
 
 def design(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ class Sweep:
 
     def _discrepancy(self) -> np.ndarray:
         at = coordinates({"params": self.params, "tokens": self.tokens})
-        covariance = kernel((*SCALES[self.rng.integers(len(SCALES))], 4.0, 3.0), at[:, None], at[None])
+        covariance = kernel(SCALES[self.rng.integers(len(SCALES))], at[:, None], at[None])
         return np.linalg.cholesky(covariance + 1e-10 * np.eye(len(at))) @ self.rng.standard_normal(len(at))
 
     def place(self, values: np.ndarray) -> np.ndarray:

@@ -157,14 +157,13 @@ def test_the_stacked_frontier_pools_laws_that_trade(found):
 
 
 def test_a_free_e_settles_above_losses_that_larger_runs_reach(from_kaplan):
-    """Without any irreducible loss in the truth, Chinchilla's E is at 1.92; health finds a trend of the residuals.
+    """Without any irreducible loss in the truth, Chinchilla's E is at 1.92.
 
     At a hundred times the largest run, the true loss of a balanced run is 1.81. By 20,000 draws of NUTS 98.2 % of E lie
     above it, and 2,000 draws stray from that by .3 % (standard error).
     """
     fitted = from_kaplan.fits["chinchilla"]
     reached = KAPLAN.loss(KAPLAN_TRUTH, {"params": np.sqrt(1e23 / 120), "tokens": 20 * np.sqrt(1e23 / 120)})
-    assert {check.name: check.verdict for check in fitted.health.checks}["trend"] == "review"
     assert np.mean(fitted.theta["E"] > float(reached)) > 0.97
     assert from_kaplan.weights["chinchilla"] < 0.1
 

@@ -1,5 +1,6 @@
 """Descents say whether they ended in a minimum, and health passes that on."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -76,7 +77,7 @@ def test_searches_on_a_good_table_converge(engine, quick):
 
 
 def copies(chinchilla, seed=0):
-    """Forty rows of five distinct runs: the density rises without bound as the noise goes to zero."""
+    """Forty rows of five distinct runs, which the law fits exactly: the noise goes to its floor."""
     rows = np.repeat(np.random.default_rng(seed).choice(len(chinchilla), 5, replace=False), 8)
     return sf.Runs({name: chinchilla[name][rows] for name in ("params", "tokens", "loss")}, name="copies")
 
@@ -84,9 +85,9 @@ def copies(chinchilla, seed=0):
 @pytest.mark.parametrize("engine", [sf.MAP(), "quick"], ids=str)
 def test_a_search_that_cannot_converge_shows_in_health(engine, quick, chinchilla):
     fit = sf.fit(copies(chinchilla), engine=quick if engine == "quick" else engine)
-    assert not fit.stats["converged"].any()
-    assert search(fit).verdict == ("review" if engine == "quick" else "fail")
-    assert fit.health.verdict == "fail"
+    assert fit.health.verdict == "fail"  # five different runs
+    lost = replace(fit, stats={**fit.stats, "converged": np.zeros_like(fit.stats["converged"])})
+    assert search(lost).verdict == ("review" if engine == "quick" else "fail")
 
 
 def assert_finite(plan):
@@ -95,14 +96,10 @@ def assert_finite(plan):
 
 
 @pytest.mark.filterwarnings("ignore::scalefit.errors.FitWarning")
-@pytest.mark.parametrize(("seed", "refused"), [(0, True), (2, False)])
-def test_a_plan_under_a_degenerate_table_is_finite_or_refused_in_a_sentence(seed, refused, quick, chinchilla):
-    """With discrepancy the noise of most such tables goes below rounding, and draws that were NaN reached SciPy."""
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_plan_under_a_degenerate_table_is_finite(seed, quick, chinchilla):
+    """The noise of such tables went below rounding, and draws that were NaN reached SciPy."""
     fit = sf.fit(copies(chinchilla, seed), engine=quick)
     assert fit.health.verdict == "fail"
     assert_finite(sf.plan(fit, 1e22, discrepancy=False))
-    if refused:
-        with pytest.raises(sf.errors.QuestionError, match="not finite"):
-            sf.plan(fit, 1e22, discrepancy=True)
-    else:
-        assert_finite(sf.plan(fit, 1e22, discrepancy=True))
+    assert_finite(sf.plan(fit, 1e22, discrepancy=True))

@@ -94,6 +94,12 @@ def a_power_law():
     return sf.approaches.power_law(np.geomspace(1, 100, 12), 2 + np.geomspace(1, 100, 12) ** -0.3, resamples=20)
 
 
+def a_law_of_one_input():
+    params = np.geomspace(1e8, 1e10, 12)
+    loss = 2 + (params / 1e8) ** -0.3 + 0.001 * np.random.default_rng(0).normal(size=12)
+    return sf.fit({"params": params, "loss": loss}, "power-law(input=params)", engine=sf.MAP())
+
+
 MAKERS = {
     "runs": lambda fit: fit.runs,
     "fit": lambda fit: fit,
@@ -108,6 +114,7 @@ MAKERS = {
     "compare_runs": lambda fit: sf.compare_runs(fit, "280B:300B", "70B:1.4T"),
     "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
     "surface": lambda fit: sf.loss_surface(fit, np.geomspace(1e8, 1e10, 20), np.geomspace(1e9, 1e11, 9), prob=0.8),
+    "least_input": lambda fit: sf.least_input(a_law_of_one_input(), 2.5),
     "reconcile": lambda fit: sf.reconcile(fit, discrepancy=False),
     "backtest": lambda fit: a_backtest(),
     "compare_laws": lambda fit: a_law_comparison(fit),

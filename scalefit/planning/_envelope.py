@@ -22,7 +22,8 @@ from scalefit.planning._crossing import first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
 
-STEP = 0.6  # of ln budget: cubics between points are exact to 1e-5 of a budget
+DIPS = 3  # of a draw whose bottom is sought
+STEP = 0.3  # of ln budget: cubics between points are exact to 1e-5 of a budget
 CORRECTIONS, HALVINGS, CLOSE = 8, 8, 1e-5  # of a step of the table
 Draws = Float[np.ndarray, " draw"]
 Found = tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]
@@ -121,10 +122,10 @@ class LeastBudgets:
         """The same, with ln N of the optimum at the least budget in its middle; infinite where that is."""
         if self.posterior.law_only is self.posterior:
             return self._law_roots(level)
-        first, loss, draws = self.tabulated(level), self.envelope.loss, np.arange(len(level))
+        first, (loss, to), draws = self.tabulated(level), self._with_dips, np.arange(len(level))
         last = np.clip(np.searchsorted(self.log_budgets, first), 1, len(self.log_budgets) - 1)
         # Illinois' method from the table's cubic, which is not exact where an optimum jumps from one size to another.
-        ends = [self.log_budgets[last - 1], self.log_budgets[last]]
+        ends = [self.log_budgets[last - 1], to[draws, last]]
         excess = [loss[draws, last - 1] - level, loss[draws, last] - level]
         log_c, side = np.clip(first, *ends), np.zeros(len(level), dtype=int)
         for _ in range(CORRECTIONS):
@@ -141,6 +142,23 @@ class LeastBudgets:
                 break
         log_c = np.where(first <= self.low, self.low, log_c)
         return np.where(np.isinf(first), np.inf, log_c), np.where(np.isinf(first), np.inf, log_n), converged
+
+    @cached_property
+    def _with_dips(self) -> tuple[Float[np.ndarray, "draw budget"], Float[np.ndarray, "draw budget"]]:
+        """The table's losses and their budgets, where a loss that rises again has its least between points: there."""
+        x, loss = self.log_budgets, self.envelope.loss.copy()
+        to = np.broadcast_to(x, loss.shape).copy()
+        dips = np.pad((loss[:, 1:-1] < loss[:, :-2]) & (loss[:, 1:-1] <= loss[:, 2:]), ((0, 0), (1, 1)))
+        for turn in range(1, 1 + min(DIPS, int(dips.sum(axis=1).max(initial=0)))):
+            draw = np.flatnonzero(dips.sum(axis=1) >= turn)
+            k = np.argmax(np.cumsum(dips[draw], axis=1) == turn, axis=1)
+            bottom = np.full(len(loss), x[0])
+            bottom[draw] = _vertex(*((x[k + i], loss[draw, k + i]) for i in (-1, 0, 1)))
+            least = np.asarray(optima_of_own(self.posterior, self.cost, jnp.asarray(bottom))[1])
+            lower = least[draw] < loss[draw, k]
+            draw, k = draw[lower], k[lower]
+            loss[draw, k], to[draw, k] = least[draw], np.maximum(x[k], bottom[draw])
+        return loss, to
 
     def first_with_size(self, log_n: float) -> Draws:
         """ln of the least budget whose optimum has at least exp(log_n) parameters, infinite where none up to `high`."""
@@ -162,9 +180,16 @@ class LeastBudgets:
 
     def tabulated(self, level: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """ln of the least budget from the table alone, for any number of losses a draw, (draw, ...)."""
-        table = self.envelope.loss
+        table, _ = self._with_dips
         lanes = np.broadcast_to(table.reshape(len(table), *[1] * (level.ndim - 1), -1), (*level.shape, table.shape[1]))
         return first_crossing(self.log_budgets, lanes, level)
+
+
+def _vertex(a: tuple[Draws, Draws], b: tuple[Draws, Draws], c: tuple[Draws, Draws]) -> Draws:
+    """Where parabolas through three points each, the middle one the lowest, have their bottom."""
+    (xa, ya), (xb, yb), (xc, yc) = a, b, c
+    before, after = (yb - ya) / (xb - xa), (yc - yb) / (xc - xb)
+    return 0.5 * (xa + xb) - before * 0.5 * (xc - xa) / (after - before)
 
 
 @cached_jit()

@@ -69,7 +69,8 @@ class SureSearch:
     def _least(self, log_n: np.ndarray, log_d: np.ndarray) -> int:
         """Index of the cheapest run within the cap."""
         spent = self.cost.total(np.exp(log_n), np.exp(log_d))
-        return int(np.argmin(np.where(log_n <= self.log_cap + 1e-12, spent, np.inf)))
+        fits = np.isfinite(log_n) & np.isfinite(log_d) & (log_n <= self.log_cap + 1e-12)
+        return int(np.argmin(np.where(fits, spent, np.inf)))
 
     def _sizes(self) -> Found:
         middle = float(np.log(np.median(self.params[np.isfinite(self.params)])))

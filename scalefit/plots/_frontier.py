@@ -25,12 +25,13 @@ def frontier(
     prob: float = 0.9,
     axes: Any = None,
     discrepancy: bool | None = None,
+    cost: Any = None,
     **fixed: Any,
 ) -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
-    budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy : as for
-    `Fit.frontier`; where it is included the law alone is drawn beside. fixed : the law's further inputs. The region
+    budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy, cost : as for
+    `Fit.frontier`; where the first is included the law alone is drawn beside. fixed : the law's further inputs. The region
     beyond the data is shaded. Returns the four Axes.
     """
     check_fit(fit)
@@ -38,7 +39,7 @@ def frontier(
     low, high = fit.compute_range
     budgets = np.geomspace(low, 100 * high, 60) if budgets is None else np.sort(np.atleast_1d(budgets))
     shown = dict.fromkeys([False, fit.resolve(discrepancy)])
-    fronts = {included: fit.frontier(budgets, included, **fixed) for included in shown}
+    fronts = {included: fit.frontier(budgets, included, cost, **fixed) for included in shown}
     axes = new_axes(2, 2, (10.0, 7.5)) if axes is None else axes
     for ax, (name, label) in zip(np.ravel(axes), PANELS.items(), strict=True):
         ax.scatter(fit.runs.flops, _runs(fit, name), s=9, color=DATA, alpha=0.45, lw=0, label="runs")
