@@ -1,6 +1,5 @@
 """Descents say whether they ended in a minimum, and health passes that on."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -11,6 +10,7 @@ from conftest import simulated
 
 import scalefit as sf
 from scalefit._precision import precision
+from scalefit.diagnostics.sampler import check_search
 from scalefit.model import Model
 from scalefit.numerics.laplace import all_converged, laplace_at
 from scalefit.numerics.newton import autodiff_value_grad_hess, descend, descend_each
@@ -86,8 +86,8 @@ def copies(chinchilla, seed=0):
 def test_a_search_that_cannot_converge_shows_in_health(engine, quick, chinchilla):
     fit = sf.fit(copies(chinchilla), engine=quick if engine == "quick" else engine)
     assert fit.health.verdict == "fail"  # five different runs
-    lost = replace(fit, stats={**fit.stats, "converged": np.zeros_like(fit.stats["converged"])})
-    assert search(lost).verdict == ("review" if engine == "quick" else "fail")
+    [lost] = check_search({"converged": np.zeros_like(fit.stats["converged"])}, fit.kind)
+    assert lost.verdict == ("review" if engine == "quick" else "fail")
 
 
 def assert_finite(plan):

@@ -97,7 +97,7 @@ def a_power_law():
 def a_law_of_one_input():
     params = np.geomspace(1e8, 1e10, 12)
     loss = 2 + (params / 1e8) ** -0.3 + 0.001 * np.random.default_rng(0).normal(size=12)
-    return sf.fit({"params": params, "loss": loss}, "power-law(input=params)", engine=sf.MAP())
+    return sf.fit({"params": params, "loss": loss}, sf.Model("power-law(input=params)"), engine=sf.MAP())
 
 
 MAKERS = {
