@@ -24,7 +24,10 @@ def report(
         str, typer.Option(metavar="inline|PATH", help="Where plotly.js is: in the file, or at an address.")
     ] = "inline",
 ) -> None:
-    """One HTML file that opens offline: the answer, its figures, and a planner on the posterior's draws."""
+    """One HTML file with the answer and a live planner.
+
+    It opens offline, and computes on the posterior's draws.
+    """
     import scalefit as sf
     from scalefit import _interrupt
     from scalefit.text.commands import report_sentence
