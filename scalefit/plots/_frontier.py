@@ -31,8 +31,8 @@ def frontier(
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
     budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy, cost : as for
-    `Fit.frontier`; where the first is included the law alone is drawn beside. fixed : the law's further inputs. The region
-    beyond the data is shaded. Returns the four Axes.
+    `Fit.frontier`; where the first is included the law alone is drawn beside. fixed : the law's further inputs.
+    The region beyond the data is shaded. Returns the four Axes.
     """
     check_fit(fit)
     check_trades(fit.model.law, fixed)
