@@ -285,3 +285,6 @@ class SixND(Compute):
         times = "" if self.measured == 1.0 else f"{self.measured:.3g} x "
         share = "" if self.active == 1.0 else f" of the {percent(self.active)} of N that are active"
         return f"C = {times}6 N D{share}{', as measured in its runs' if times else ''}"
+
+
+SIX_ND = SixND()

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scalefit._quantities import at_budget, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, estimate, estimate_table
-from scalefit.costs.cost import Compute, SixND
+from scalefit.costs.cost import SIX_ND, Compute
 from scalefit.costs.measured import cost_of_runs
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.errors import DataError, TooFewRunsError
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PowerLawFrontier", "SingleVariableFit", "envelope", "isoflop", "power_law"]
-
-
-SIX_ND = SixND()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

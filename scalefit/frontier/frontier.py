@@ -19,7 +19,7 @@ from scalefit._precision import precision
 from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, interval_columns
-from scalefit.costs.cost import Cost, SixND
+from scalefit.costs.cost import SIX_ND, Cost, SixND
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.frontier.budget_lines import best_of_law, best_on_lines
 from scalefit.frontier.optimum import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-SIX_ND = SixND()
 BLOCK = 8  # budgets at a time, which bounds memory
 
 

@@ -50,7 +50,7 @@ def best_on_straight_lines(
     """
     if isinstance(cost, SixND):
         return best_on_lines(law, draw, log_budgets - jnp.log(cost.times), log_wall)
-    assert isinstance(cost, Measured), "lines of other costs are bent"
+    assert isinstance(cost, Measured), "lines of other costs are curved"
     loss = log_loss_of(law, draw)
     assert isinstance(loss, WithDiscrepancy), "a draw without a path has no discrepancy"
     p, q, log_k = 1 + cost.params_power, 1 + cost.tokens_power, jnp.log(cost.training(1.0, 1.0))

@@ -10,7 +10,7 @@ from scalefit.model.noise import Noise
 from scalefit.runs import Runs
 
 LEVELS = ("nats", "raw")  # units of parameters that are a loss; the second of a function, whose parameters may be any
-OTHER = {"loss": 1.7, "flops": 2.3e19}  # units of a table, by which a tie is tried out
+OTHER = {"loss": 1.7, "flops": 2.3e19}  # units of a table, by which a tie is checked
 
 
 def check_priors(law: Law, noise: Noise, priors: Mapping[str, Prior | SameAs]) -> None:

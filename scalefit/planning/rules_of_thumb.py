@@ -13,7 +13,7 @@ from scalefit._quantities import loss_units, provenance, ranged, write
 from scalefit._results import PROB, Result
 from scalefit._tables import Table, by_rows
 from scalefit.costs.budget import read_budget
-from scalefit.costs.cost import Compute, Cost, SixND
+from scalefit.costs.cost import SIX_ND, Compute, Cost
 from scalefit.costs.machines import Machines
 from scalefit.counting import pf_days
 from scalefit.errors import QuestionError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-SIX_ND = SixND()
 TOKENS_PER_PARAM = 20.0
 STEPS = 30
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit._quantities import ratio
-from scalefit.costs.cost import SixND
+from scalefit.costs.cost import SIX_ND
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
@@ -18,7 +18,7 @@ from scalefit.text.reports import answer_sentence
 from scalefit.units import format_count, format_flops
 
 PROB = 0.9
-SIX_ND = SixND()  # the page counts compute so, whatever the table logged
+# The page counts compute by SIX_ND, whatever the table logged.
 BUDGETS = (10.0, 3.0, 1.0)  # the first view's, in multiples of the largest run's compute: the first that has a plan
 TABLE = (0.1, 1.0, 10.0, 100.0, 1000.0)
 

@@ -56,7 +56,7 @@ class Backtest(Result):
         estimate, which has no interval without noise).
     sizes
         Name -> (minimum,), one record for every isoFLOP minimum of the held-out runs: split, method, discrepancy,
-        flops; error (median ln N_opt minus that of the minimum), crps and pit, with the minimum's own error.
+        flops; error (median ln N_opt minus that of the minimum), crps and pit, with the error of the minimum.
     target
         The budget of `drift`, FLOP.
     drift
