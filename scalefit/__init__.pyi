@@ -52,6 +52,7 @@ from .model.noise import StudentT as StudentT
 from .planning import Audit as Audit
 from .planning import LeastInput as LeastInput
 from .planning import LifetimePlan as LifetimePlan
+from .planning import NextRuns as NextRuns
 from .planning import Plan as Plan
 from .planning import RulesOfThumb as RulesOfThumb
 from .planning import RunComparison as RunComparison
@@ -62,6 +63,7 @@ from .planning import compare_runs as compare_runs
 from .planning import least_input as least_input
 from .planning import lifetime as lifetime
 from .planning import loss_surface as loss_surface
+from .planning import next_runs as next_runs
 from .planning import plan as plan
 from .planning import rules_of_thumb as rules_of_thumb
 from .planning import target as target
@@ -71,6 +73,8 @@ from .reports.explore import explore as explore
 from .reports.report import report as report
 from .runs import Runs as Runs
 from .validation import Backtest as Backtest
+from .validation import Forecast as Forecast
+from .validation import ForecastScore as ForecastScore
 from .validation import LawComparison as LawComparison
 from .validation import above_compute as above_compute
 from .validation import backtest as backtest
@@ -79,7 +83,10 @@ from .validation import compare_laws as compare_laws
 from .validation import compare_methods as compare_methods
 from .validation import learn_discrepancy as learn_discrepancy
 from .validation import random_folds as random_folds
+from .validation import read_forecast as read_forecast
+from .validation import register as register
 from .validation import rolling_origin as rolling_origin
 from .validation import sbc as sbc
+from .validation import score as score
 
 __version__: str

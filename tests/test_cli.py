@@ -18,9 +18,9 @@ from scalefit.cli import _app, _choices, _show, schema
 
 COMMAND = [sys.executable, "-m", "scalefit"]
 COMMANDS = [
-    ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["target"], ["lifetime"], ["audit"], ["frontier"],
-    ["compare"], ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["backtest"], ["learn-discrepancy"],
-    ["downstream"], ["count"], ["data"], ["laws"], ["devices"], ["schema"],
+    ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["next"], ["target"], ["lifetime"], ["audit"], ["frontier"],
+    ["compare"], ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["register"], ["score"],
+    ["backtest"], ["learn-discrepancy"], ["downstream"], ["count"], ["data"], ["laws"], ["devices"], ["schema"],
 ]  # fmt: skip
 
 
@@ -188,6 +188,7 @@ def test_set_gives_a_law_its_further_inputs(run, repeated):
     ("question", "arguments"),
     [
         ("plan", ["plan", "FIT", "--budget", "1e21"]),
+        ("next_runs", ["next", "FIT", "--budget", "1e21", "--spend", "1e20"]),
         ("target", ["target", "FIT", "--loss", "2.7"]),
         ("lifetime", ["lifetime", "FIT", "--quality", "1B", "--inference-tokens", "1T"]),
         ("audit", ["audit", "1B:100B", "--fit", "FIT"]),
@@ -538,7 +539,7 @@ def test_every_command_is_listed_once_and_those_with_json_have_a_schema(run):
     pairs = [line.split()[0] for line in inner.split("Commands:")[1].splitlines() if line.strip()]
     without = {"compare", "schema", "report"}
     names = {name for name in listed if name not in without} | {f"compare-{name}" for name in pairs}
-    assert set(schema.names()) == names
+    assert set(schema.names()) == names | set(schema.OF_FILES)
 
 
 @pytest.mark.parametrize("name", schema.names())

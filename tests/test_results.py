@@ -100,6 +100,10 @@ def a_law_of_one_input():
     return sf.fit({"params": params, "loss": loss}, sf.Model("power-law(input=params)"), engine=sf.MAP())
 
 
+def a_forecast(fit):
+    return sf.register(fit, {"params": [1e9], "tokens": [2e10]}, discrepancy=False)
+
+
 MAKERS = {
     "runs": lambda fit: fit.runs,
     "fit": lambda fit: fit,
@@ -116,6 +120,8 @@ MAKERS = {
     "surface": lambda fit: sf.loss_surface(fit, np.geomspace(1e8, 1e10, 20), np.geomspace(1e9, 1e11, 9), prob=0.8),
     "least_input": lambda fit: sf.least_input(a_law_of_one_input(), 2.5),
     "reconcile": lambda fit: sf.reconcile(fit, discrepancy=False),
+    "forecast": a_forecast,
+    "score": lambda fit: sf.score(a_forecast(fit), 2.3),
     "backtest": lambda fit: a_backtest(),
     "compare_laws": lambda fit: a_law_comparison(fit),
     "compare_methods": lambda fit: a_comparison(),

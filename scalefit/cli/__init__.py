@@ -8,8 +8,8 @@ from importlib import import_module
 from scalefit.cli._app import app, main
 
 COMMANDS = (
-    "fit", "fit_many", "merge", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare_runs",
-    "compare_laws", "compare_methods", "report", "backtest", "learn_discrepancy", "downstream",
+    "fit", "fit_many", "merge", "predict", "plan", "next", "target", "lifetime", "audit", "frontier", "compare_runs",
+    "compare_laws", "compare_methods", "report", "register", "score", "backtest", "learn_discrepancy", "downstream",
     "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 for _command in COMMANDS:

@@ -17,7 +17,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name
 LONGEST = 100  # letters of a path in a message
 ORDER = (
     "fit", "fit-many", "merge", "predict", "plan", "target", "lifetime", "audit", "frontier", "compare", "report",
-    "backtest", "learn-discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
+    "register", "score", "backtest", "learn-discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 
 

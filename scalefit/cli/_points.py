@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,16 +56,37 @@ def predictions(
         The counts do not determine the law's inputs, or their lists differ in length.
     """
     columns = {name: parse_budgets(text) for name, text in counts.items() if text}
-    further = {name: value for name, value in fit.model.law.defaults.items() if np.isfinite(value)} | further
+    if runs is None and set(columns) == {"flops"} and trades(fit.model.law):
+        return _at_optima(fit, columns["flops"], _with_defaults(fit, further), discrepancy, prob)
+    return _at_runs(fit, inputs_of(fit, counts, runs, further), discrepancy, prob)
+
+
+def inputs_of(fit: "Fit", counts: Mapping[str, str | None], runs: Path | None, further: dict[str, float]) -> Any:
+    """The runs asked for, as `Fit.predict` takes them: a table, or lists of counts that belong together one by one.
+
+    Raises
+    ------
+    OptionError
+        The counts do not determine the law's inputs, or their lists differ in length; or there are none, or both.
+    """
+    columns = {name: parse_budgets(text) for name, text in counts.items() if text}
     if (runs is None) == (not columns):
-        raise OptionError("predict needs runs, a compute or a table. Give --params and --tokens, --flops, or --runs.")
-    if set(columns) == {"flops"} and trades(fit.model.law):
-        return _at_optima(fit, columns["flops"], further, discrepancy, prob)
+        compute = "--flops, " if "flops" in counts else ""
+        raise OptionError(
+            f"there are no runs, or they are given twice. Give --params and --tokens, {compute}or --runs."
+        )
+    if runs is not None:
+        return runs
     if "flops" in columns and len(columns) == 2:
         columns = _priced(fit, columns)
-    if runs is None:
-        _check_complete(fit.model.law, {*columns, *further})
-    return _at_runs(fit, _joined(columns, further) if runs is None else runs, discrepancy, prob)
+    further = _with_defaults(fit, further)
+    _check_complete(fit.model.law, {*columns, *further})
+    return _joined(columns, further)
+
+
+def _with_defaults(fit: "Fit", further: Mapping[str, float]) -> dict[str, float]:
+    """The law's further inputs, those that are left open at the law's default."""
+    return {name: value for name, value in fit.model.law.defaults.items() if np.isfinite(value)} | dict(further)
 
 
 def _priced(fit: "Fit", columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

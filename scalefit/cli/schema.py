@@ -1,4 +1,4 @@
-"""`scalefit schema`: the JSON schema of what a command prints with --json."""
+"""`scalefit schema`: the JSON schema of what a command prints with --json, and of the file of a forecast."""
 
 from importlib.resources import files
 from typing import Annotated
@@ -8,11 +8,13 @@ import typer
 from scalefit.cli._app import app
 
 FOLDER = files("scalefit.cli") / "schemas"
+OF_FILES = {"forecast": files("scalefit.validation") / "forecast.schema.json"}
 
 
 def names() -> list[str]:
-    """The commands that have a schema, words joined by hyphens: "plan", "compare-runs"."""
-    return sorted(file.name.removesuffix(".json") for file in FOLDER.iterdir() if file.name.endswith(".json"))
+    """The commands and files that have a schema, words joined by hyphens: "plan", "compare-runs", "forecast"."""
+    commands = [file.name.removesuffix(".json") for file in FOLDER.iterdir() if file.name.endswith(".json")]
+    return sorted([*commands, *OF_FILES])
 
 
 def _completions(incomplete: str) -> list[str]:
@@ -28,11 +30,11 @@ def schema(
         ),
     ] = None,
 ) -> None:
-    """The JSON schema of a command's --json document."""
+    """The JSON schema of a command's --json document, or of a forecast's file."""
     from scalefit._registry import lookup
 
     if not command:
         print("\n".join(names()))
         return
-    known = {name: FOLDER / f"{name}.json" for name in names()}
+    known = {name: OF_FILES.get(name, FOLDER / f"{name}.json") for name in names()}
     print(lookup("-".join(command), known, "schema", loose=True).read_text(encoding="utf-8"), end="")

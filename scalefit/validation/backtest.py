@@ -1,7 +1,7 @@
 """Train on some runs, predict the others, and score the predictions. Everything is in ln loss."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from scalefit.runs import Runs
 from scalefit.units import percent, positive_budgets
 from scalefit.validation.extrapolation import sizes_at_minima
 from scalefit.validation.holdout import Holdout, checked
+from scalefit.validation.quantiles import repeated
 from scalefit.validation.scores import clustered_error, crps, inside, interval_score, log_losses, pit
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Records = dict[str, Shaped[np.ndarray, " record"]]
 Minima = dict[str, Shaped[np.ndarray, " minimum"]]
 PROBS = (0.5, 0.8, 0.9)
-LEAST_DRAWS = 1000  # a point estimate predicts with its noise alone, from this many draws
 
 
 def default_engines() -> dict[str, Engine]:
@@ -252,10 +252,10 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> Records:
 
 def _loss_records(fit: Fit, table: Runs, held: Bool[np.ndarray, " run"], discrepancy: bool, labels: dict) -> Records:
     """Records of one fit on the held-out runs."""
-    test, repeated = table.subset(held), _repeated(fit)
+    test, many = table.subset(held), repeated(fit)
     observed = np.log(test.loss)
-    one_run = log_losses(repeated.predict(test, discrepancy=discrepancy), test.unit)
-    expected = log_losses(repeated.predict(test, noise=False, discrepancy=discrepancy), test.unit)
+    one_run = log_losses(many.predict(test, discrepancy=discrepancy), test.unit)
+    expected = log_losses(many.predict(test, noise=False, discrepancy=discrepancy), test.unit)
     lower, upper = np.quantile(one_run, [0.05, 0.95], axis=0)
     return _labelled(labels, len(test)) | {
         "row": np.flatnonzero(held) + 1.0,
@@ -263,7 +263,7 @@ def _loss_records(fit: Fit, table: Runs, held: Bool[np.ndarray, " run"], discrep
         "distance": np.log(test.flops / fit.compute_range[1]),
         "error": np.median(expected, axis=0) - observed,
         "crps": crps(one_run, observed),
-        "log_score": -repeated.log_density(test, discrepancy),
+        "log_score": -many.log_density(test, discrepancy),
         "interval_score": interval_score(lower, upper, observed, 0.9),
         "pit": pit(one_run, observed),
         "pit_without_noise": np.full(len(test), np.nan) if fit.kind == "point" else pit(expected, observed),
@@ -274,19 +274,10 @@ def _size_records(fit: Fit, held: Runs, discrepancy: bool, labels: dict[str, Any
     """Records of one fit at the isoFLOP minima of the held-out runs; none for a law without an allocation."""
     flops, draws, best = np.empty(0), np.empty((1, 0)), np.empty(0)
     if trades(fit.model.law):
-        flops, draws, best = sizes_at_minima(_repeated(fit), held, discrepancy)
+        flops, draws, best = sizes_at_minima(repeated(fit), held, discrepancy)
     scores = {"error": np.median(draws, axis=0) - best, "crps": crps(draws, best), "pit": pit(draws, best)}
     return _labelled(labels, len(best)) | {"flops": flops} | scores
 
 
 def _labelled(labels: dict[str, Any], count: int) -> Records:
     return {n: np.full(count, value, dtype=bool if value in (True, False) else object) for n, value in labels.items()}
-
-
-def _repeated(fit: Fit) -> Fit:
-    """A point estimate repeated, so that its noise is drawn often enough; other fits as they are."""
-    count = len(next(iter(fit.theta.values())))
-    if count >= LEAST_DRAWS:
-        return fit
-    copies = -(-LEAST_DRAWS // count)
-    return replace(fit, draws={name: np.tile(values, copies) for name, values in fit.draws.items()})

@@ -45,6 +45,28 @@ def crps(draws: Float[np.ndarray, "draw run"], observed: Float[np.ndarray, " run
     return np.abs(draws - observed).mean(0) - (rank * ordered).sum(0) / count**2
 
 
+def crps_of_quantiles(
+    quantiles: Float[np.ndarray, " level"], levels: Float[np.ndarray, " level"], observed: float
+) -> float:
+    """`crps` of a distribution that is known by its quantiles: each of them has the mass about its level.
+
+    Parameters
+    ----------
+    quantiles, levels
+        Ascending.
+    observed
+        What was predicted.
+
+    Returns
+    -------
+    float
+        In the unit of the quantiles.
+    """
+    edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
+    mass, rank = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    return float(mass @ np.abs(quantiles - observed) - (mass * quantiles) @ (2 * rank - 1))
+
+
 def interval_score(
     lower: Float[np.ndarray, " run"], upper: Float[np.ndarray, " run"], observed: Float[np.ndarray, " run"], prob: float
 ) -> Float[np.ndarray, " run"]:
