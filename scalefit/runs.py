@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -11,15 +12,18 @@ from jaxtyping import Float, Shaped
 
 from scalefit._bad_cells import POSITIVE_COLUMNS, bad_cells, refuse
 from scalefit._results import PROB, Result
+from scalefit._row_errors import RowErrors
 from scalefit._tables import Table
 from scalefit.counting import OMEGA, check_convention, flops_6nd, refuse_mix, to_non_embedding, to_total
 from scalefit.errors import DataError
 from scalefit.loss_units import NATS, check_bytes, in_unit, read_unit
 from scalefit.units import format_count, format_flops
 
+TABLE = "number of the table"  # a column of joined tables, whose clusters it keeps apart
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Runs(Result):
+class Runs(RowErrors, Result):
     """A table of training runs, one row a run, under canonical names.
 
     Parameters
@@ -35,6 +39,15 @@ class Runs(Result):
         What `params` counts: "total", "non_embedding" or "active" parameters; None where it is not stated.
     unit
         Of the loss: "nats per token", "bits per byte", "error rate" or any name.
+    cluster
+        The column, or columns, whose values say which runs share an error: checkpoints of one run, repeated seeds,
+        several evaluations of a run. Runs with the same values in all of them are one cluster.
+    weight
+        The column of each run's known precision: the variance of its own noise is sigma^2 / weight, as of the mean of
+        so many runs.
+    sd
+        The column of each loss's known measurement error, a standard deviation in the unit of the loss: its variance,
+        relative to the loss, adds to that of the run's own noise.
 
     Raises
     ------
@@ -49,6 +62,9 @@ class Runs(Result):
     notes: tuple[str, ...] = field(default=())
     convention: str | None = None
     unit: str = NATS
+    cluster: str | tuple[str, ...] = ()
+    weight: str | None = None
+    sd: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", read_unit(self.unit))
@@ -62,15 +78,12 @@ class Runs(Result):
             raise DataError(f"{self.name}: the table has no runs. Give a table with a loss for every run.")
         refuse(bad_cells(columns, self.unit), self.name)
         object.__setattr__(self, "columns", MappingProxyType(columns))
+        object.__setattr__(self, "cluster", (self.cluster,) if isinstance(self.cluster, str) else tuple(self.cluster))
+        refuse(self.bad_errors(), self.name)
 
     def __reduce__(self) -> tuple:
-        return type(self), (
-            dict(self.columns),
-            self.name,
-            self.notes,
-            self.convention,
-            self.unit,
-        )  # a mapping proxy has no pickle
+        own = (getattr(self, each.name) for each in fields(self))
+        return type(self), (dict(self.columns), *islice(own, 1, None))  # a mapping proxy has no pickle
 
     def __len__(self) -> int:
         return len(self.columns["loss"])
@@ -105,8 +118,10 @@ class Runs(Result):
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 of column names, values, stated convention and unit, the same for one table whatever its name."""
+        """A SHA-256 of column names, values, stated convention, unit and errors, for one table whatever its name."""
         digest = hashlib.sha256(((self.convention or "") + (self.unit if self.unit != NATS else "")).encode())
+        if self.cluster or self.weight or self.sd:
+            digest.update(repr((self.cluster, self.weight, self.sd)).encode())
         for name in sorted(self.columns):
             values = self.columns[name]
             raw = values.tobytes() if values.dtype.kind == "f" else "\0".join(map(str, values)).encode()
@@ -133,18 +148,22 @@ class Runs(Result):
         Returns
         -------
         Runs
-            All runs, with the columns that every table has.
+            All runs, with the columns that every table has; runs of different tables share no cluster.
 
         Raises
         ------
         DataError
-            The tables count N by different conventions, or one states a convention and another does not; or their
-            losses are in different units.
+            The tables count N by different conventions, or one states a convention and another does not; their losses
+            are in different units, or clusters or measurement errors are in other columns.
         """
         tables = (self, *others)
         for other in others:
             refuse_mix(self.convention, other.convention, other.name)
             refuse_other_unit(self.unit, other.unit, other.name)
+            if (self.cluster, self.weight, self.sd) != (other.cluster, other.weight, other.sd):
+                raise DataError(
+                    f"{self.name} and {other.name} have other columns of cluster, weight or sd. Name the same for both."
+                )
             if self.convention != other.convention:
                 raise DataError(
                     f"only one of {self.name} and {other.name} states what its params count. "
@@ -152,7 +171,11 @@ class Runs(Result):
                 )
         shared = [name for name in self.columns if all(name in table.columns for table in others)]
         columns = {name: np.concatenate([table[name] for table in tables]) for name in shared}
-        return replace(self, columns=columns, name=" + ".join(table.name for table in tables))
+        cluster = self.cluster
+        if cluster and TABLE not in cluster:
+            columns[TABLE] = np.repeat(np.arange(1.0, len(tables) + 1), [len(table) for table in tables])
+            cluster = (*cluster, TABLE)
+        return replace(self, columns=columns, name=" + ".join(table.name for table in tables), cluster=cluster)
 
     def with_convention(self, convention: str, omega: float = OMEGA) -> Self:
         """Count N by another convention, by N_T = N_E + omega N_E^(1/3).
@@ -215,8 +238,9 @@ class Runs(Result):
             The losses are not for each byte, or the number is out of range.
         """
         factor = check_bytes(self.unit, bytes_per_token)
+        errors = {} if self.sd is None else {self.sd: factor * self[self.sd]}
         note = f"losses were converted from {self.unit} to {NATS} with {bytes_per_token:g} bytes per token"
-        columns = {**self.columns, "loss": factor * self.loss}
+        columns = {**self.columns, "loss": factor * self.loss, **errors}
         return replace(self, columns=columns, notes=(*self.notes, note), unit=NATS)
 
     def describe(self) -> str:

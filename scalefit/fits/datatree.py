@@ -37,9 +37,10 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
     -------
     xarray.DataTree
         Of the law-only posterior: posterior, sample_stats, log_prior (chain, draw), log_likelihood and
-        posterior_predictive (chain, draw, run). Of the table: observed_data, constant_data (run). Of new runs:
-        predictions, their `loss`, and predictions_constant_data (run). Every dimension has a coordinate, every variable
-        the attribute `units`.
+        posterior_predictive (chain, draw, run); where runs share errors, log_likelihood has a density for each cluster,
+        (chain, draw, cluster), and replicated runs have errors of their own. Of the table: observed_data, constant_data
+        (run). Of new runs: predictions, their `loss`, and predictions_constant_data (run). Every dimension has a
+        coordinate, every variable the attribute `units`.
 
     Notes
     -----
@@ -57,8 +58,9 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
         shift = np.log(fit.bound.unit["loss"])
         keys = jax.random.split(prng_key(fit.seed), next(iter(fit.draws.values())).shape)
         density, replicates, prior = _pointwise(fit.bound.model, unit_draws, keys, fit.bound.data)
-    real, pointwise = slice(len(fit.runs)), (*SAMPLE, "run")  # without the padding
-    log_likelihood, replicated = np.asarray(density)[..., real], np.asarray(replicates)[..., real] + shift
+    pointwise, unit = (*SAMPLE, "run"), "run" if fit.runs.clusters is None else "cluster"
+    log_likelihood = np.asarray(density)[..., : fit.bound.units]  # without the padding
+    replicated = np.asarray(replicates)[..., : len(fit.runs)] + shift
     columns = {name: ("run", fit.runs[name]) for name in fit.model.law.inputs}
     log_loss, one_run = {"log_loss": f"ln {fit.runs.unit}"}, {"loss_one_run": fit.runs.unit}
     groups = {
@@ -69,7 +71,7 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
         "/constant_data": _with_compute(
             labelled({**columns, "loss_one_run": ("run", fit.runs.loss)}, units=one_run), fit.mean_cost
         ).rename(loss_one_run="loss"),
-        "/log_likelihood": labelled({"log_loss": (pointwise, log_likelihood)}),
+        "/log_likelihood": labelled({"log_loss": ((*SAMPLE, unit), log_likelihood)}),
         "/posterior_predictive": labelled({"log_loss": (pointwise, replicated)}, units=log_loss),
         "/log_prior": labelled({name: (SAMPLE, np.asarray(values)) for name, values in prior.items()}),
     }

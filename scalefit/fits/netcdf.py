@@ -18,6 +18,7 @@ from scalefit.errors import OptionError, StorageError
 from scalefit.fits._draws import Draws, Kind
 from scalefit.laws import Law, stored_prior
 from scalefit.loss_units import NATS
+from scalefit.model.clusters import Clustered, of_single_runs
 from scalefit.model.discrepancy import Discrepancy
 from scalefit.model.model import Model
 from scalefit.model.noise import Noise
@@ -141,12 +142,14 @@ def encode_model(model: Model, by_digest: bool = False) -> str:
         Its law or noise cannot be found by name again.
     """
     unnamed = by_digest and Law.registry.get(model.law.name) is not type(model.law)
-    stored = {
+    stored: dict[str, Any] = {
         "law": _digest_of(model.law) if unnamed else _by_name(model.law, Law.registry, "a law that is a function"),
-        "noise": _by_name(model.noise, Noise.registry, "this noise"),
+        "noise": _by_name(of_single_runs(model.noise), Noise.registry, "this noise"),
         "discrepancy": None if model.discrepancy is None else asdict(model.discrepancy),
         "priors": {name: prior.stored() for name, prior in model.priors},
     }
+    if isinstance(model.noise, Clustered):
+        stored["clusters"] = True
     try:
         return json.dumps(stored)
     except TypeError as problem:
@@ -169,6 +172,7 @@ def decode_model(text: str) -> Model:
     noise: Noise = lookup(stored["noise"]["name"], Noise.registry, "noise")(**options_of(stored["noise"]))
     priors = {name: stored_prior(prior) for name, prior in stored["priors"].items()}
     scales = stored["discrepancy"]
+    noise = Clustered(noise) if stored.get("clusters") else noise
     return Model(law, noise, priors, None if scales is None else Discrepancy.of(scales))
 
 
@@ -209,6 +213,8 @@ def decode_checks(stored: list[dict[str, Any]]) -> tuple[Check, ...]:
 def about_table(runs: Runs) -> dict[str, Any]:
     """What a table has beside the values of its columns, for JSON."""
     about = {"name": runs.name, "notes": runs.notes, "convention": runs.convention, "unit": runs.unit}
+    errors = {"cluster": runs.cluster, "weight": runs.weight, "sd": runs.sd}
+    about |= {name: value for name, value in errors.items() if value}
     return {**about, "fingerprint": runs.fingerprint, "columns": list(runs.columns)}
 
 
@@ -229,7 +235,8 @@ def decode_table(about: dict[str, Any], arrays: Mapping[str, np.ndarray], rows: 
     """The table at those rows of the columns; raises `StorageError` where it is not the one that was written."""
     columns = {name: arrays[f"column_{i}"][rows] for i, name in enumerate(about["columns"])}
     notes, unit = tuple(map(str, about["notes"])), str(about.get("unit", NATS))  # older files have no unit
-    runs = Runs(columns, str(about["name"]), notes, about["convention"], unit)
+    errors = tuple(map(str, about.get("cluster", ()))), about.get("weight"), about.get("sd")
+    runs = Runs(columns, str(about["name"]), notes, about["convention"], unit, *errors)
     if runs.fingerprint != about["fingerprint"]:
         raise StorageError("its table does not match its fingerprint")
     return runs

@@ -125,9 +125,9 @@ class CompiledEngine(Engine):
     def run_many(self, bounds: Sequence[BoundModel], seeds: Sequence[int]) -> list[EngineResult | str]:
         """Tables of one padded length in one program; those with priors in nats, or coarse losses, in others."""
         results: list[EngineResult | str] = [""] * len(bounds)
-        programs: dict[tuple[int, Model], list[int]] = {}
+        programs: dict[tuple[Any, Model], list[int]] = {}
         for i, bound in enumerate(bounds):
-            programs.setdefault((bound.rows, bound.model), []).append(i)
+            programs.setdefault((bound.layout, bound.model), []).append(i)
         for same in programs.values():
             draws, stats = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
             finite = np.all([np.isfinite(v).reshape(len(same), -1).all(axis=1) for v in draws.values()], axis=0)

@@ -1,6 +1,6 @@
 """`fit`: one engine on one model and one table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,9 @@ def fit(
     *,
     engine: Engine | str | None = None,
     seed: int = 0,
+    cluster: str | Iterable[str] | None = None,
+    weight: str | None = None,
+    sd: str | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Fit a scaling law to training runs.
@@ -38,6 +41,8 @@ def fit(
         An engine or its name, `Auto()` by default.
     seed
         The same seed gives the same draws on one platform.
+    cluster, weight, sd
+        Columns that say which runs share an error, and what is known of the errors of single runs, as for `read_runs`.
     progress
         Show a bar on standard error; by default where that is a terminal.
 
@@ -56,7 +61,7 @@ def fit(
         The draws are not finite.
     """
     engine = checked_engine(engine, seed)
-    bound = (model or Model()).bind(read_runs(runs))
+    bound = (model or Model()).bind(read_runs(runs, cluster=cluster, weight=weight, sd=sd))
     with precision(), progress_report(engine.name, progress) as report:
         result = engine.run(bound, seed, report)
     return fit_of(bound, engine, seed, result)

@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray
 
 from scalefit.errors import OptionError
 from scalefit.infer._contracts import Draws, ModeEngine
+from scalefit.model.clusters import NODES
 from scalefit.model.data import Data, over_draws
 from scalefit.model.model import Model
 from scalefit.numerics.importance import Schedule, importance
@@ -57,7 +58,8 @@ class AIS(ModeEngine):
 
     def draw(self, model: Model, data: Data, found: Laplace, key: PRNGKeyArray) -> tuple[Draws, Draws]:
         """Adaptation, weights, resampling."""
-        log_density = over_draws(lambda z: -alr_potential(model, data, z), data)
+        each = 1 if data.clusters is None else NODES
+        log_density = over_draws(lambda z: -alr_potential(model, data, z), data, each)
         shape, schedule = (self.chains, self.draws), Schedule(self.block, self.rounds)
         drawn = importance(at_modes(found), log_density, key, shape, schedule)
         stats = drawn.stats | {"modes": jnp.broadcast_to(count_modes(found), shape)}

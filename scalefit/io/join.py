@@ -47,7 +47,7 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
         notes += part.notes
         frame = part.frame
         asked = how in ("last", "minimum")
-        steps = find_steps(part, asked) if how != "all" and (asked or "cluster" not in mapping) else None
+        steps = find_steps(part, asked) if how != "all" else None
         if steps is not None:
             given = {name: own for name, own in mapping.items() if own in frame.columns}
             loss = choose(list(frame.columns), given, None, {"loss"}, opened.name).sources.get("loss")

@@ -1,7 +1,7 @@
 """read_runs: from a file, a DataFrame or a dict of arrays to `Runs`."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,9 @@ def read_runs(
     format: str | None = None,
     history: str | None = None,
     keep_unfinished: bool = False,
+    cluster: str | Iterable[str] | None = None,
+    weight: str | None = None,
+    sd: str | None = None,
     **columns: str,
 ) -> Runs:
     """Read a table of training runs.
@@ -72,6 +75,13 @@ def read_runs(
     keep_unfinished
         Whether runs that have a loss are kept although their state is not finished. Rows without one are always left
         out, and counted in a note.
+    cluster
+        The column, or columns, whose values say which runs share an error, such as run_id, seed or checkpoint; a log is
+        then kept with all its rows.
+    weight
+        The column of each run's known precision: the variance of its own noise is sigma^2 / weight.
+    sd
+        The column of each loss's known measurement error, a standard deviation in the unit of the loss.
 
     Returns
     -------
@@ -95,13 +105,16 @@ def read_runs(
     if isinstance(source, Runs):
         refuse_mix(convention, source.convention, source.name)
         refuse_other_unit(source.unit if unit is None else read_unit(unit), source.unit, source.name)
+        source = source.with_errors(cluster, weight, sd)
         return source if bytes_per_token is None else source.in_nats(bytes_per_token)
     given = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, **columns}
     mapping = {canonical: own for canonical, own in given.items() if own is not None}
     opened = open_table(source, format)
     table = name or opened.name
-    whole, notes = one_table(opened, mapping, history)
+    own_cluster = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
+    whole, notes = one_table(opened, mapping, history or ("all" if own_cluster else None))
     chosen = choose(list(whole.columns), mapping, convention, {*COMMON_NAMES, *mapping}, table, unit)
+    errors = _error_columns(whole, chosen, {"cluster": own_cluster, "weight": weight, "sd": sd}, table)
     if whole.empty:
         raise DataError(f"{table}: the table has no runs. Give a table with a row for every run.")
     if "loss" not in chosen.sources:
@@ -117,8 +130,25 @@ def read_runs(
     for doubt in doubts:
         warnings.warn(f"{table}: {doubt}", DataWarning, stacklevel=2)
     stated = "non_embedding" if chosen.convention is None and any("without embeddings" in n for n in more) else None
-    runs = Runs(values, table, (*notes, *more, *doubts), chosen.convention or stated, chosen.unit)
+    runs = Runs(values, table, (*notes, *more, *doubts), chosen.convention or stated, chosen.unit, **errors)
     return runs if bytes_per_token is None else runs.in_nats(bytes_per_token)
+
+
+def _error_columns(
+    frame: "pd.DataFrame", chosen: Chosen, given: Mapping[str, str | tuple[str, ...] | None], table: str
+) -> dict[str, Any]:
+    """What columns of clusters, weights and measurement errors are called in the table of runs."""
+    renamed = {own: canonical for canonical, own in chosen.sources.items()}
+    found: dict[str, Any] = {}
+    for what, own in given.items():
+        names = (own,) if isinstance(own, str) else own or ()
+        for name in names:
+            if name not in frame.columns:
+                columns = listed(frame.columns, 20)
+                raise DataError(f"{table} has no column {quoted(name)} for {what}, only {columns}. Correct the name.")
+        called = tuple(renamed.get(name, name) for name in names)
+        found |= {what: called if what == "cluster" else called[0]} if called else {}
+    return found
 
 
 def _values(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[dict[str, Any], list[str]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scalefit.errors import DataError, OptionError
 from scalefit.laws import Law, Prior, SameAs
+from scalefit.model.clusters import SHARED, Clustered, of_single_runs
 from scalefit.model.noise import Noise
 from scalefit.runs import Runs
 
@@ -15,7 +16,8 @@ OTHER = {"loss": 1.7, "flops": 2.3e19}  # units of a table, by which a tie is ch
 
 def check_priors(law: Law, noise: Noise, priors: Mapping[str, Prior | SameAs]) -> None:
     """Raise `OptionError` where a prior is in nats and its parameter is not, or two parameters cannot be the same."""
-    params = {p.name: p for p in (*law.params(), *noise.params())}
+    of_noise = noise.params() if isinstance(noise, Clustered) else Clustered(noise).params()
+    params = {p.name: p for p in (*law.params(), *of_noise)}
     for name, prior in priors.items():
         if isinstance(prior, SameAs):
             _check_tie(law, name, prior.name, priors)
@@ -24,9 +26,9 @@ def check_priors(law: Law, noise: Noise, priors: Mapping[str, Prior | SameAs]) -
                 f"{name} is no loss but measured in {params[name].unit}, so that it has no prior in nats. Give one in "
                 "units of the table's geometric means."
             )
-        elif name in {p.name for p in noise.params()} and not _positive(prior):
+        elif name in {p.name for p in of_noise} and not _positive(prior):
             raise OptionError(f"{name} of the noise is positive, and its prior {prior} is not. Cut it at 0.")
-    if not any(priors.get(p.name, p.prior).free for p in params.values()):
+    if not any(priors.get(p.name, p.prior).free for p in (*law.params(), *noise.params())):
         raise OptionError("every parameter is fixed, so that nothing is left to fit. Leave one of them free.")
 
 
@@ -103,3 +105,37 @@ def check_design(law: Law, noise: str, free: int, runs: Runs) -> None:
                 f"{runs.name}: {name} are the same in every run, which hides their effect on the loss. "
                 f"Add runs with other {name}."
             )
+
+
+def noise_of_table(noise: Noise, has_prior: bool, runs: Runs) -> Noise:
+    """The noise that a table has: with an error that runs share where it has clusters, and else without.
+
+    Parameters
+    ----------
+    noise
+        That of the model.
+    has_prior
+        Whether sigma_cluster has a prior of the user's.
+    runs
+        The table.
+
+    Raises
+    ------
+    OptionError
+        It has, and the table has no clusters; or the noise has no sigma, and the table states errors.
+    DataError
+        All runs are in one cluster.
+    """
+    of_runs = of_single_runs(noise)
+    if has_prior and not runs.cluster:
+        raise OptionError(
+            f"{runs.name} has no clusters, so that {SHARED} has no use for a prior. Name the column of the clusters, "
+            "as in cluster='run_id' (--cluster), or leave the prior out."
+        )
+    if (runs.cluster or runs.weight or runs.sd) and "sigma" not in {p.name for p in of_runs.params()}:
+        raise OptionError(f"{of_runs.name} noise has no sigma, which cluster, weight and sd take. Use student-t noise.")
+    if runs.clusters is not None and not runs.clusters.any():
+        raise DataError(
+            f"{runs.name}: all runs are in one cluster by {', '.join(runs.cluster)}. Name a column with several values."
+        )
+    return Clustered(of_runs) if runs.cluster else of_runs

@@ -1,6 +1,6 @@
 """The table as densities see it, and maps over its runs, and over draws, in bounded memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalefit._batching import by_groups
+from scalefit.model.clusters import Clusters
 
 Theta = dict[str, Any]
 T = TypeVar("T")
@@ -26,17 +27,39 @@ class Data(NamedTuple):
         How often each run counts: 1 for a table as it is, 0 for padding; a bootstrap resample has other counts.
     unit
         Those geometric means by name.
+    precision
+        Of each run's noise beside the others', where that is known; else None.
+    variance
+        Of each ln loss's known measurement error, where there is one; else None.
+    clusters
+        Which runs share an error; None where none do.
     """
 
     log_x: dict[str, Float[Array, " run"]]
     log_loss: Float[Array, " run"]
     weight: Float[Array, " run"]
     unit: dict[str, Float[Array, ""]]
+    precision: Float[Array, " run"] | None = None
+    variance: Float[Array, " run"] | None = None
+    clusters: Clusters | None = None
 
     @property
     def x(self) -> dict[str, Float[Array, " run"]]:
         """The inputs. Kept as logarithms, because the compiler then sees through `laws._terms.power`."""
         return {name: jnp.exp(values) for name, values in self.log_x.items()}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all runs have errors of their own of one scale."""
+        return self.precision is None and self.variance is None and self.clusters is None
+
+    def at_runs(self, theta: Mapping[str, Any]) -> Theta:
+        """Parameters, with the scale of each run's own noise for sigma where those differ: (run,)."""
+        if self.precision is None and self.variance is None:
+            return dict(theta)
+        precision = 1.0 if self.precision is None else self.precision
+        variance = 0.0 if self.variance is None else self.variance
+        return {**theta, "sigma": jnp.sqrt(theta["sigma"] ** 2 / precision + variance)}
 
 
 def over_tiles(f: Callable[[Data], T], data: Data) -> T:
@@ -50,13 +73,14 @@ def over_tiles(f: Callable[[Data], T], data: Data) -> T:
         A table of up to two tiles is taken whole.
     """
     rows = len(data.weight)
-    if rows <= 2 * TILE:
+    if rows <= 2 * TILE or data.clusters is not None:  # a cluster may have runs in any tile
         return f(data)
-    tiles = jax.tree.map(lambda leaf: leaf.reshape(-1, TILE), (data.log_x, data.log_loss, data.weight))
+    by_run = (data.log_x, data.log_loss, data.weight, data.precision, data.variance)
+    tiles = jax.tree.map(lambda leaf: leaf.reshape(-1, TILE), by_run)
 
     def of_tile(tile: tuple) -> T:
-        log_x, log_loss, weight = tile
-        return f(Data(log_x, log_loss, weight, data.unit))
+        log_x, log_loss, weight, precision, variance = tile
+        return f(Data(log_x, log_loss, weight, data.unit, precision, variance))
 
     @jax.checkpoint
     def add(total: T, tile: tuple) -> tuple[T, None]:
@@ -82,10 +106,11 @@ def over_draws(f: Callable[..., T], data: Data, each: int = 1) -> Callable[..., 
 
 
 def thinned(data: Data) -> Data:
-    """About a tile of runs evenly from a large table, for rough work; a small table as it is."""
+    """About a tile of runs evenly from a large table, for rough work, each alone; a small table as it is."""
     rows = len(data.weight)
     if rows <= 2 * TILE:
         return data
     some = slice(None, None, rows // TILE)
     log_x = {name: values[some] for name, values in data.log_x.items()}
-    return Data(log_x, data.log_loss[some], data.weight[some], data.unit)
+    precision, variance = (None if v is None else v[some] for v in (data.precision, data.variance))
+    return Data(log_x, data.log_loss[some], data.weight[some], data.unit, precision, variance)

@@ -16,10 +16,13 @@ from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.errors import DataError, OptionError, QuestionError
 from scalefit.laws import Law, Param, ParamSpace, Prior, SameAs, as_prior, find_law
-from scalefit.model.checking import check_design, check_level, check_priors
+from scalefit.model.checking import check_design, check_level, check_priors, noise_of_table
+from scalefit.model.clusters import SHARED, Layout
 from scalefit.model.data import Data, Theta, over_tiles
 from scalefit.model.discrepancy import Discrepancy, Evidence, coordinates, pivots
+from scalefit.model.likelihood import log_densities, log_density
 from scalefit.model.noise import LEAST_SIGMA, Noise, find_noise
+from scalefit.model.padding import padded_tables
 from scalefit.model.resolution import floor_of_noise
 from scalefit.runs import Runs
 
@@ -43,6 +46,7 @@ class Model:
         or the name of another parameter whose value it has. In the coordinates of `Law.rescale`: inputs and loss in
         units of the table's geometric means, so that priors carry no unit. `sf.nats(...)` gives one of E in the unit of
         the losses.
+        A table with clusters adds sigma_cluster to the parameters.
     discrepancy
         Scales of the law's discrepancy, which every answer includes; None leaves it out.
 
@@ -66,7 +70,7 @@ class Model:
     ) -> None:
         law = find_law(law) if isinstance(law, str) else law
         noise = find_noise(noise) if isinstance(noise, str) else noise
-        known = sorted(p.name for p in (*law.params(), *noise.params()))
+        known = sorted({*(p.name for p in (*law.params(), *noise.params())), SHARED})
         given = dict(priors)
         if unknown := sorted(set(given) - set(known)):
             raise OptionError(f"no parameter is called {', '.join(unknown)}. Choose from {', '.join(known)}.")
@@ -150,12 +154,14 @@ class Model:
         Tracing is then many times quicker than through NumPyro's handlers.
         """
         theta = self.space.constrain(z)
-        log_likelihood = over_tiles(lambda tile: (tile.weight * self.log_likelihood(theta, tile)).sum(), data)
+        log_likelihood = over_tiles(
+            lambda tile: log_density(self.noise, theta, tile, tile.log_loss - self.log_mean(theta, tile.x)), data
+        )
         return -self.space.log_density(z) - log_likelihood
 
-    def log_likelihood(self, theta: Theta, data: Data) -> Float[Array, " run"]:
-        """Log density of every run's ln loss, whatever its weight."""
-        return self.noise.log_density(theta, data.log_loss - self.log_mean(theta, data.x))
+    def log_likelihood(self, theta: Theta, data: Data) -> Float[Array, " unit"]:
+        """Log density of every run's ln loss, whatever its weight; where runs share errors, of every cluster's."""
+        return log_densities(self.noise, theta, data, data.log_loss - self.log_mean(theta, data.x))
 
     def simulate(self, theta: Theta, inputs: Mapping[str, Any], seed: int = 0) -> Float[np.ndarray, " run"]:
         """Losses of new runs, with noise.
@@ -195,14 +201,20 @@ class Model:
             raise DataError(f"{runs.name}: the loss is the same in every run. Check its column.")
         bound = self.on_design(runs)
         check_level(self.law, dict(bound.model.priors), runs, bound.unit["loss"])
-        return replace(bound, model=self.in_units(bound.unit, floor_of_noise(runs.loss, LEAST_SIGMA)))
+        return replace(bound, model=(bound.stated or self).in_units(bound.unit, floor_of_noise(runs.loss, LEAST_SIGMA)))
 
     def on_design(self, runs: Runs) -> "BoundModel":
         """As `bind`, for runs whose losses are still to be simulated and count for their unit alone."""
-        check_design(self.law, self.noise.name, len(self.free), runs)
+        model = self.of_table(runs)
+        check_design(self.law, self.noise.name, len(model.free), runs)
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
         unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
-        return BoundModel(self.in_units(unit), runs, unit, self)
+        return BoundModel(model.in_units(unit), runs, unit, model)
+
+    def of_table(self, runs: Runs) -> "Model":
+        """The model with an error that runs share where the table has clusters, and without one where it has none."""
+        noise = noise_of_table(self.noise, SHARED in dict(self.priors), runs)
+        return self if noise == self.noise else Model(self.law, noise, self.priors, self.discrepancy)
 
 
 @cached_jit("model")
@@ -246,11 +258,28 @@ class BoundModel:
         """Length of the padded table."""
         return len(self.padded)
 
+    @cached_property
+    def lines(self) -> Layout | None:
+        """How clusters are laid out; None where runs share no error."""
+        groups = self.runs.clusters
+        return None if groups is None else Layout.of(np.bincount(groups))
+
+    @property
+    def units(self) -> int:
+        """How many densities the table's is the product of: those of its runs, or of its clusters."""
+        return len(self.runs) if self.runs.clusters is None else int(self.runs.clusters.max()) + 1
+
+    @property
+    def layout(self) -> tuple[int, Layout | None, bool, bool]:
+        """What tables that share a program have in common."""
+        return self.rows, self.lines, self.runs.weight is not None, self.runs.sd is not None
+
     @property
     def data(self) -> Data:
         """What the density is evaluated on, padded with weightless rows; made inside the precision in force."""
         number = jnp.result_type(float)
-        return jax.device_put(jax.tree.map(lambda leaf: leaf[0].astype(number), stacked([self])))
+        one = lambda leaf: leaf[0].astype(number) if leaf.dtype.kind == "f" else leaf[0]
+        return jax.device_put(jax.tree.map(one, stacked([self])))
 
     @cached_property
     def bases(self) -> tuple[list[np.ndarray], Float[np.ndarray, "component padded pivot"]]:
@@ -282,17 +311,7 @@ class BoundModel:
 
 
 def stacked(bounds: Sequence[BoundModel]) -> Data:
-    """The data of tables of one model and padded length, in NumPy's float64: each leaf of it (table, padded)."""
-    inputs, rows = bounds[0].model.law.inputs, np.arange(bounds[0].rows)
+    """The data of tables of one model and layout, in NumPy's float64: each leaf of it (table, padded)."""
+    inputs, first = bounds[0].model.law.inputs, bounds[0]
     unit = {name: np.array([bound.unit[name] for bound in bounds]) for name in (*inputs, "loss")}
-    counts = np.array([len(bound.runs) for bound in bounds])
-    # All tables' runs in one row, and where each padded row of each table lies in it.
-    at = np.minimum(rows, counts[:, None] - 1) + (np.cumsum(counts) - counts)[:, None]
-
-    def column(name: str) -> Float[np.ndarray, "table padded"]:
-        values = np.concatenate([bound.runs[name] for bound in bounds])[at]
-        return np.log(values / unit[name][:, None])
-
-    weight = (rows < counts[:, None]).astype(float)
-    log_x: dict[str, Any] = {name: column(name) for name in inputs}
-    return Data(log_x, column("loss"), weight, unit)  # type: ignore[arg-type]
+    return padded_tables([bound.runs for bound in bounds], inputs, unit, first.rows, first.lines)

@@ -22,9 +22,10 @@ class Noise(ABC):
     name: ClassVar[str]
     registry: ClassVar[dict[str, type["Noise"]]] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, registered: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Noise.registry[cls.name] = cls
+        if registered:
+            Noise.registry[cls.name] = cls
 
     @abstractmethod
     def params(self) -> tuple[Param, ...]:

@@ -117,7 +117,8 @@ def sample_discrepancy_posterior(
         data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
-        given_shapes = jax.eval_shape(jax.vmap(LaplaceWeights.uninformed), some)
+        clusters = bound.lines.clusters if bound.lines else 0
+        given_shapes = jax.eval_shape(jax.vmap(partial(LaplaceWeights.uninformed, clusters=clusters)), some)
         shapes = Laplace.shapes(len(model.free), len(some))
         with in_background(
             lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, SCHEDULES[0])
@@ -155,7 +156,7 @@ def sample_discrepancy_posterior(
 @cached_jit("model")
 def joint_modes(
     model: Model, data: Data, bases: Float[Array, "component run pivot"], start: Theta
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+) -> tuple[tuple[Any, ...], tuple[Array, ...]]:
     """Laplace's approximations at the mode of every set of scales: of the weights, and of law and noise.
 
     Sought one after another, each from the one before, the first from the law and noise `start`.
@@ -167,19 +168,21 @@ def joint_modes(
             given = laplace_weights(model, data, near, *law_residuals(model, data, minimum.x))
             return given, descend(partial(marginal_derivatives, model, data, given), minimum.x)
 
-        begin = LaplaceWeights.uninformed(basis), Minimum.unevaluated(x)
+        clusters = 0 if data.clusters is None else len(data.clusters.real)
+        begin = LaplaceWeights.uninformed(basis, clusters), Minimum.unevaluated(x)
         given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, begin)
         return minimum.x, (given, minimum)
 
     _, (given, minima) = jax.lax.scan(mode, unconstrain_alr(model, start), bases)
-    return tuple(given), tuple(jax.vmap(laplace_at)(minima))
+    leaves: Any = given
+    return tuple(leaves), tuple(jax.vmap(laplace_at)(minima))
 
 
 @cached_jit("model", "shape", "schedule")
 def joint_draw(
     model: Model,
     data: Data,
-    given: tuple[Array, ...],
+    given: tuple[Any, ...],
     found: Laplace,
     log_prior: Float[Array, " component"],
     key: PRNGKeyArray,

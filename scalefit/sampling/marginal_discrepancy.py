@@ -3,6 +3,9 @@
 The process at the runs is basis @ weights, with weights that are standard normal beforehand. Given law and noise, their
 mode by iteratively reweighted least squares (IRLS) and the curvature there are exact for normal noise, and for heavy
 tails the approximation of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319), which importance corrects.
+
+Errors that runs of a cluster share are integrated out of the runs' densities, exactly but for quadrature; in the
+approximation of the weights they take from the precision of the runs what a cluster's mean could be (Woodbury).
 """
 
 from functools import partial
@@ -13,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from scalefit.model.clusters import SHARED, Clusters, irls_precision, of_single_runs
 from scalefit.model.data import Data, Theta
+from scalefit.model.likelihood import log_density
 from scalefit.model.model import Model
 from scalefit.numerics.linalg import small_cholesky, small_solve_lower, small_solve_upper
 from scalefit.numerics.newton import Minimum
@@ -36,9 +41,11 @@ class LaplaceWeights(NamedTuple):
     irls_weight
         How much each run counts beside one close to the law.
     gram
-        Precision that the runs add to each weight, times sigma squared.
+        Precision that the runs add to each weight, times sigma squared; what clusters take from it not subtracted.
     curvature
         Mean curvature of the runs' densities, as a share of that of their IRLS weights.
+    of_clusters
+        Sums over the runs of every cluster of the basis times their IRLS weights; empty without clusters.
     """
 
     basis: Float[Array, "run pivot"]
@@ -46,20 +53,74 @@ class LaplaceWeights(NamedTuple):
     irls_weight: Float[Array, " run"]
     gram: Float[Array, " pivot"]
     curvature: Float[Array, ""]
+    of_clusters: Float[Array, "cluster pivot"] | None = None
 
     @classmethod
-    def uninformed(cls, basis: Float[Array, "run pivot"]) -> Self:
+    def uninformed(cls, basis: Float[Array, "run pivot"], clusters: int = 0) -> Self:
         """Without runs: the mode of all weights is zero."""
         runs, pivots = basis.shape
         zeros = partial(jnp.zeros, dtype=basis.dtype)
-        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), zeros(runs), zeros(pivots), zeros(()))
+        shared = zeros((clusters, pivots)) if clusters else None
+        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), zeros(runs), zeros(pivots), zeros(()), shared)
 
     def mean_and_precision(
-        self, r: Float[Array, " run"], sigma: Float[Array, ""]
+        self, data: Data, theta: Theta, r: Float[Array, " run"]
     ) -> tuple[Float[Array, " pivot"], Float[Array, " pivot"]]:
-        """Of the weights, given residuals r of the law and the noise's scale."""
-        mean = (self.basis.T @ (self.irls_weight * r)) / (sigma**2 + self.gram)
-        return mean, 1 + self.curvature * self.gram / sigma**2
+        """Of the weights, given residuals r of the law and the noise."""
+        sigma = theta["sigma"]
+        if data.is_plain:
+            mean = (self.basis.T @ (self.irls_weight * r)) / (sigma**2 + self.gram)
+            return mean, 1 + self.curvature * self.gram / sigma**2
+        errors = Errors.of(data, theta, self.precision(data, theta))
+        pull = self.basis.T @ errors.precise(r)
+        if data.variance is not None or errors.shared is None:
+            added = (self.basis * errors.precise(self.basis)).sum(axis=0)
+        else:  # the same, from sums that do not depend on the scales
+            added = self.gram / sigma**2 - errors.shared[0] @ (self.of_clusters / sigma**2) ** 2
+        return pull / (1 + added), 1 + self.curvature * jnp.maximum(added, 0.0)
+
+    def precision(self, data: Data, theta: Theta) -> Float[Array, " run"]:
+        """Of each run's own noise."""
+        if data.variance is None:
+            return self.irls_weight / theta["sigma"] ** 2
+        return self.irls_weight / data.at_runs(theta)["sigma"] ** 2
+
+
+class Errors(NamedTuple):
+    """Approximately normal errors of the runs: the inverse of their covariance.
+
+    Attributes
+    ----------
+    precision
+        Of each run's own.
+    shared
+        What the clusters' errors take, (cluster,), and which clusters; None without clusters.
+    """
+
+    precision: Float[Array, " run"]
+    shared: tuple[Float[Array, " cluster"], Clusters] | None
+
+    @classmethod
+    def of(cls, data: Data, theta: Theta, precision: Float[Array, " run"]) -> Self:
+        """From the precision of the runs' own noise, and the scale of what they share."""
+        if data.clusters is None:
+            return cls(precision, None)
+        variance = theta[SHARED] ** 2
+        return cls(precision, (variance / (1 + variance * data.clusters.total(precision)), data.clusters))
+
+    def precise(self, values: Float[Array, "run ..."]) -> Float[Array, "run ..."]:
+        """The inverse covariance times values."""
+        column = lambda v: v.reshape(-1, *[1] * (values.ndim - 1))
+        own = column(self.precision) * values
+        return own if self.shared is None else own - column(self.precision) * self.common(own)
+
+    def common(self, own: Float[Array, "run ..."]) -> Float[Array, "run ..."]:
+        """The error that each run's cluster shares, where the runs' own pull with `own`; zero without clusters."""
+        if self.shared is None:
+            return jnp.zeros_like(own)
+        share, clusters = self.shared
+        total = clusters.total(own)
+        return (share.reshape(-1, *[1] * (total.ndim - 1)) * total)[clusters.of_run]
 
 
 def law_residuals(model: Model, data: Data, alr: Float[Array, " dim"]) -> tuple[Theta, Float[Array, " run"]]:
@@ -72,6 +133,8 @@ def laplace_weights(
     model: Model, data: Data, near: LaplaceWeights, theta: Theta, r: Float[Array, " run"]
 ) -> LaplaceWeights:
     """At law and noise `theta`, which leave the residuals r, starting from the approximation `near` others."""
+    if not data.is_plain:
+        return _laplace_weights(model, data, near, theta, r)
     sigma, basis = theta["sigma"], near.basis
     slope = jax.grad(lambda e: model.noise.log_density(theta, e))
 
@@ -85,13 +148,44 @@ def laplace_weights(
         pull = small_solve_lower(root, (basis.T @ (irls_weight * r))[:, None])
         return r - basis @ small_solve_upper(root, pull)[:, 0]
 
-    start = r - basis @ near.mean_and_precision(r, sigma)[0]
+    start = r - basis @ near.mean_and_precision(data, theta, r)[0]
     rest = jax.lax.fori_loop(0, SWEEPS, sweep, start)
     irls_weight = irls_weight_of(rest)
     curvature = data.weight * jnp.maximum(-jax.vmap(jax.grad(slope))(rest), 0.0) * sigma**2
     gram, rotation = jnp.linalg.eigh((basis.T * irls_weight) @ basis)
     share = curvature.sum() / irls_weight.sum()
     return LaplaceWeights(basis @ rotation, near.rotation @ rotation, irls_weight, jnp.maximum(gram, 0.0), share)
+
+
+def _laplace_weights(
+    model: Model, data: Data, near: LaplaceWeights, theta: Theta, r: Float[Array, " run"]
+) -> LaplaceWeights:
+    """The same where errors are shared, or differ in scale."""
+    basis, noise, at_runs = near.basis, of_single_runs(model.noise), data.at_runs(theta)
+    precision_of = lambda left: data.weight * irls_precision(noise, at_runs, left)
+    unit = jnp.eye(basis.shape[1], dtype=basis.dtype)
+
+    def sweep(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, common = state
+        errors = Errors.of(data, theta, precision_of(rest - common))
+        root = small_cholesky(basis.T @ errors.precise(basis) + unit)
+        pull = small_solve_lower(root, (basis.T @ errors.precise(r))[:, None])
+        rest = r - basis @ small_solve_upper(root, pull)[:, 0]
+        return rest, errors.common(errors.precision * rest)
+
+    start = r - basis @ near.mean_and_precision(data, theta, r)[0]
+    begin = start, Errors.of(data, theta, precision_of(start)).common(precision_of(start) * start)
+    rest, common = jax.lax.fori_loop(0, SWEEPS, sweep, begin)
+    left = rest - common
+    errors = Errors.of(data, theta, precision_of(left))
+    gradient = jax.grad(lambda e: noise.log_density(at_runs, e).sum())
+    curvature = data.weight * jnp.maximum(-jax.jvp(gradient, (left,), (jnp.ones_like(left),))[1], 0.0)
+    rotation = jnp.linalg.eigh(basis.T @ errors.precise(basis))[1]
+    basis, share = basis @ rotation, curvature.sum() / errors.precision.sum()
+    gram = theta["sigma"] ** 2 * (errors.precision[:, None] * basis**2).sum(axis=0)
+    weighted = errors.precision * (theta["sigma"] ** 2 if data.variance is None else at_runs["sigma"] ** 2)
+    of_clusters = None if data.clusters is None else data.clusters.total(weighted[:, None] * basis)
+    return LaplaceWeights(basis, near.rotation @ rotation, weighted, gram, share, of_clusters)
 
 
 def log_density_of(
@@ -104,13 +198,19 @@ def log_density_of(
 ) -> Float[Array, "*set"]:
     """ln density of the runs and of the weights, less the constant of the weights' prior."""
     rest = r - weights @ given.basis.T
-    return (data.weight * model.noise.log_density(theta, rest)).sum(-1) - 0.5 * (weights**2).sum(-1)
+    if data.clusters is None:
+        of_runs = (data.weight * model.noise.log_density(data.at_runs(theta), rest)).sum(-1)
+    else:
+        precision = given.precision(data, theta)
+        one = lambda rest: log_density(model.noise, theta, data, rest, precision)
+        of_runs = jnp.vectorize(one, signature="(run)->()")(rest)
+    return of_runs - 0.5 * (weights**2).sum(-1)
 
 
 def marginal_potential(model: Model, data: Data, given: LaplaceWeights, alr: Float[Array, " dim"]) -> Float[Array, ""]:
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
     theta, r = law_residuals(model, data, alr)
-    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    mean, precision = given.mean_and_precision(data, theta, r)
     log_likelihood = log_density_of(model, data, given, theta, r, mean) - 0.5 * jnp.log(precision).sum()
     return -model.space.log_density(unflatten(model, from_alr(model, alr))) - log_likelihood
 
@@ -122,20 +222,31 @@ def marginal_derivatives(model: Model, data: Data, given: LaplaceWeights, alr: F
     mode of the weights twice would take many times as long.
     """
     theta, r = law_residuals(model, data, alr)
-    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    mean, precision = given.mean_and_precision(data, theta, r)
     rest = r - given.basis @ mean
 
     def prior_and_noise(alr: Float[Array, " dim"]) -> Float[Array, ""]:
         z = unflatten(model, from_alr(model, alr))
-        log_density = model.noise.log_density(model.space.constrain(z), rest)
-        return -model.space.log_density(z) - (data.weight * log_density).sum()
+        theta = model.space.constrain(z)
+        known = None if data.clusters is None else given.precision(data, theta)
+        return -model.space.log_density(z) - log_density(model.noise, theta, data, rest, known)
 
     value, gradient = jax.value_and_grad(partial(marginal_potential, model, data, given))(alr)
     slopes = jax.jacfwd(lambda alr: law_residuals(model, data, alr)[1])(alr)
-    weighted = (given.curvature / theta["sigma"] ** 2 * given.irls_weight)[:, None] * slopes
+    weighted = _precise(data, given, theta, slopes)
     shared = (given.basis.T @ weighted) / jnp.sqrt(precision)[:, None]
     hessian = slopes.T @ weighted - shared.T @ shared + jax.hessian(prior_and_noise)(alr)
     return Minimum(alr, value, gradient, hessian)
+
+
+def _precise(
+    data: Data, given: LaplaceWeights, theta: Theta, slopes: Float[Array, "run dim"]
+) -> Float[Array, "run dim"]:
+    """Slopes of the residuals times the mean curvature of the runs' densities."""
+    if data.is_plain:
+        return (given.curvature / theta["sigma"] ** 2 * given.irls_weight)[:, None] * slopes
+    errors = Errors.of(data, theta, given.precision(data, theta))
+    return given.curvature * errors.precise(slopes)
 
 
 def propose_weights(
@@ -156,7 +267,7 @@ def propose_weights(
         Standard normal numbers; each makes two sets, mirrored, and two that are `WIDER`.
     """
     theta, r = law_residuals(model, data, alr)
-    mean, precision = given.mean_and_precision(r, theta["sigma"])
+    mean, precision = given.mean_and_precision(data, theta, r)
     scaled = jnp.concatenate([normal, -normal, WIDER * normal, -WIDER * normal])
     weights = mean + scaled / jnp.sqrt(precision)
     distance = (scaled**2).sum(1)

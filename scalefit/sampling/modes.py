@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit.model.data import Data, over_tiles, thinned
+from scalefit.model.likelihood import log_density
 from scalefit.model.model import Model
 from scalefit.numerics.laplace import Laplace, laplace_at
 from scalefit.numerics.newton import Minimum, descend_each, lowest, ranked
@@ -104,11 +105,15 @@ def _log_likelihood(model: Model, data: Data, flat: Float[Array, " dim"]) -> Der
     residual = partial(residuals, model, data)
     r, slopes = -residual(flat[law]), jax.jacfwd(residual)(flat[law])
 
-    value, (by_r, by_z), by_rr, (by_rz, by_zz) = _noise_derivatives(model, data, r, flat[noise])
+    if data.clusters is None:
+        value, (by_r, by_z), by_rr, (by_rz, by_zz) = _noise_derivatives(model, data, r, flat[noise])
+        by_law = (slopes.T * by_rr) @ slopes
+    else:
+        value, (by_r, by_z), by_law, (by_rz, by_zz) = _cluster_derivatives(model, data, r, flat[noise], slopes)
     curvature = jax.hessian(lambda z: jax.lax.stop_gradient(by_r) @ residual(z))(flat[law])
     across = -slopes.T @ by_rz
     gradient = jnp.concatenate([-by_r @ slopes, by_z])
-    hessian = jnp.block([[(slopes.T * by_rr) @ slopes - curvature, across], [across.T, by_zz]])
+    hessian = jnp.block([[by_law - curvature, across], [across.T, by_zz]])
     order = np.argsort(np.concatenate([law, noise]))
     return Derivatives(value, gradient[order], hessian[order[:, None], order])
 
@@ -124,13 +129,38 @@ def _noise_derivatives(
     """Log likelihood of ln residuals r under unconstrained noise parameters z; its slopes by r and z; then by r twice;
     and by z, of both slopes."""
 
-    free_noise = [name for name in model.free if name not in model.law_space.names]
-
-    def log_likelihood(r: Float[Array, " run"], z: Float[Array, " noise"]) -> Float[Array, ""]:
-        noise = model.space.constrain(dict(zip(free_noise, z, strict=True)))
-        return (data.weight * model.noise.log_density(noise, r)).sum()
-
-    value_and_grad = jax.value_and_grad(log_likelihood, (0, 1))
+    value_and_grad = jax.value_and_grad(partial(_of_noise, model, data), (0, 1))
     # The density of each run depends on its own r alone.
     by_rr = jax.jvp(lambda r: value_and_grad(r, z)[1][0], (r,), (jnp.ones_like(r),))[1]
     return *value_and_grad(r, z), by_rr, jax.jacfwd(lambda z: value_and_grad(r, z)[1])(z)
+
+
+def _cluster_derivatives(
+    model: Model,
+    data: Data,
+    r: Float[Array, " run"],
+    z: Float[Array, " noise"],
+    slopes: Float[Array, "run law"],
+) -> tuple[
+    Float[Array, ""],
+    tuple[Float[Array, " run"], Float[Array, " noise"]],
+    Float[Array, "law law"],
+    tuple[Float[Array, "run noise"], Float[Array, "noise noise"]],
+]:
+    """As `_noise_derivatives`, where the density of a run depends on its cluster's; its second slopes by r twice are
+    along `slopes`, of the law's ln loss."""
+    count = slopes.shape[1]
+
+    def grad_at(moved: Float[Array, " law_and_noise"]) -> tuple[Array, Array]:
+        return jax.grad(partial(_of_noise, model, data), (0, 1))(r + slopes @ moved[:count], z + moved[count:])
+
+    here = jnp.zeros(count + len(z), r.dtype)
+    along_r, along_z = jax.jacfwd(grad_at)(here)
+    second = slopes.T @ along_r[:, :count], (along_r[:, count:], along_z[:, count:])
+    return _of_noise(model, data, r, z), grad_at(here), *second
+
+
+def _of_noise(model: Model, data: Data, r: Float[Array, " run"], z: Float[Array, " noise"]) -> Float[Array, ""]:
+    """Log likelihood of ln residuals r under unconstrained parameters z of the noise."""
+    free_noise = [name for name in model.free if name not in model.law_space.names]
+    return log_density(model.noise, model.space.constrain(dict(zip(free_noise, z, strict=True))), data, r)

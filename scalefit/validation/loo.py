@@ -28,7 +28,8 @@ def leave_one_out(fit: Fit) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray
     Returns
     -------
     tuple
-        The densities (run,), and the Pareto k of each (run,): above 0.7 a density is unreliable.
+        The densities (run,), and the Pareto k of each (run,): above 0.7 a density is unreliable. Runs that share an
+        error are left out together, and have equal parts of their density.
 
     References
     ----------
@@ -39,15 +40,18 @@ def leave_one_out(fit: Fit) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray
 
     with precision():
         unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(fit.draws).items()}
-        density = np.asarray(_log_likelihood(fit.model, unit_draws, fit.bound.data))[..., : len(fit.runs)]
-    groups = {
+        density = np.asarray(_log_likelihood(fit.model, unit_draws, fit.bound.data))[..., : fit.bound.units]
+    tree = {
         "/posterior": labelled({name: (SAMPLE, values) for name, values in fit.draws.items()}),
         "/log_likelihood": labelled({"log_loss": ((*SAMPLE, "run"), density)}),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which are returned
-        found = loo(xr.DataTree.from_dict(groups), pointwise=True)
-    return np.asarray(found.elpd_i), np.asarray(found.pareto_k)
+        found = loo(xr.DataTree.from_dict(tree), pointwise=True)
+    densities, pareto_k, groups = np.asarray(found.elpd_i), np.asarray(found.pareto_k), fit.runs.clusters
+    if groups is None:
+        return densities, pareto_k
+    return (densities / np.bincount(groups))[groups], pareto_k[groups]
 
 
 @cached_jit("model")
