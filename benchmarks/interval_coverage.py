@@ -1,4 +1,4 @@
-"""Coverage of nominal intervals for runs beyond the data: the picture on the README's first screen; and of runs inside.
+"""Coverage of nominal intervals for runs beyond the data: a picture; and of runs inside.
 
 Beyond: the cases of learn_discrepancy.py, every sweep cut at C_max/3, /10 and /30, each (study, cut) weighing the same.
 Inside: five random folds of every sweep, each sweep weighing the same. Intervals with discrepancy take the
@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/coverage"))
-    parser.add_argument("--plot", type=Path, default=Path("docs/coverage.png"))
+    parser.add_argument("--plot", type=Path, default=Path("benchmarks/results/coverage.png"))
     options = parser.parse_args()
     tables = studies(options.tables)
     listed = cases(tables)
