@@ -43,6 +43,8 @@ BUILT_OF = {
     "planning/compare_runs": {"assumptions"},
     "planning/rules_of_thumb": {"assumptions"},
     "planning/_allocation": {"constraints"},
+    "planning/next_runs": {"assumptions", "constraints"},
+    "planning/_next_runs": {"assumptions"},
 }
 FENCES = {
     "pandas": {

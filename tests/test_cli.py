@@ -18,7 +18,8 @@ from scalefit.cli import _app, _choices, _show, schema
 
 COMMAND = [sys.executable, "-m", "scalefit"]
 COMMANDS = [
-    ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["next"], ["target"], ["lifetime"], ["audit"], ["frontier"],
+    ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["next"], ["target"], ["lifetime"], ["audit"],
+    ["frontier"],
     ["compare"], ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["register"], ["score"],
     ["backtest"], ["learn-discrepancy"], ["downstream"], ["count"], ["data"], ["laws"], ["devices"], ["schema"],
 ]  # fmt: skip

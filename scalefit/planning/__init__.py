@@ -7,6 +7,7 @@ from scalefit.planning.compare_runs import RunComparison, compare_runs
 from scalefit.planning.least_input import LeastInput, least_input
 from scalefit.planning.lifetime import LifetimePlan, lifetime
 from scalefit.planning.loss_surface import Surface, loss_surface
+from scalefit.planning.next_runs import NextRuns, next_runs
 from scalefit.planning.plan import Plan, plan
 from scalefit.planning.rules_of_thumb import RulesOfThumb, rules_of_thumb
 from scalefit.planning.target import Target, target
@@ -17,6 +18,7 @@ __all__ = [
     "LeastInput",
     "LifetimePlan",
     "Machines",
+    "NextRuns",
     "Plan",
     "RulesOfThumb",
     "RunComparison",
@@ -27,6 +29,7 @@ __all__ = [
     "least_input",
     "lifetime",
     "loss_surface",
+    "next_runs",
     "plan",
     "rules_of_thumb",
     "target",

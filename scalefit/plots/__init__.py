@@ -9,6 +9,7 @@ from scalefit.plots._frontier import frontier
 from scalefit.plots._isoflops import isoflops
 from scalefit.plots._kaplan_chinchilla import reconcile
 from scalefit.plots._loss_surface import surface
+from scalefit.plots._next_runs import next_runs
 from scalefit.plots._pairs import pairs
 from scalefit.plots._pareto import pareto
 from scalefit.plots._priors import priors
@@ -16,6 +17,6 @@ from scalefit.plots._residuals import predictive, residuals
 from scalefit.plots._sbc import sbc
 
 __all__ = [
-    "audit", "check_ending", "coverage", "curve", "emergence", "frontier", "isoflops", "pairs", "pareto", "predictive",
-    "priors", "reconcile", "residuals", "save", "sbc", "surface",
+    "audit", "check_ending", "coverage", "curve", "emergence", "frontier", "isoflops", "next_runs", "pairs", "pareto",
+    "predictive", "priors", "reconcile", "residuals", "save", "sbc", "surface",
 ]  # fmt: skip
