@@ -16,8 +16,8 @@ from scalefit.errors import DataWarning, FitWarning, ScalefitError, shortened
 USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name of its own
 LONGEST = 100  # letters of a path in a message
 ORDER = (
-    "fit", "fit-many", "merge", "predict", "plan", "next", "target", "lifetime", "audit", "frontier", "compare", "report",
-    "register", "score", "backtest", "learn-discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
+    "fit", "fit-many", "merge", "predict", "plan", "next", "target", "lifetime", "audit", "frontier", "compare",
+    "report", "register", "score", "backtest", "learn-discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 
 
