@@ -17,7 +17,8 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # Typer exports it under no name
 LONGEST = 100  # letters of a path in a message
 ORDER = (
     "fit", "fit-many", "merge", "predict", "plan", "next", "target", "lifetime", "audit", "frontier", "compare",
-    "report", "register", "score", "backtest", "learn-discrepancy", "downstream", "count", "data", "laws", "devices", "schema",
+    "report", "register", "score", "backtest", "learn-discrepancy", "downstream", "count", "data", "laws",
+    "devices", "schema",
 )  # fmt: skip
 
 
