@@ -21,7 +21,7 @@ from scalefit.model.model import BoundModel, Model
 from scalefit.model.paths import AtPivots, _amplitudes, sample_paths, values_at
 from scalefit.runs import Runs
 from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
-from scalefit.sampling.monotone import _falls, _losses, known_grid
+from scalefit.sampling.monotone import loss_falls, law_losses, known_grid
 from scalefit.validation import SBC, _ecdf
 
 ENGINE = sf.AIS(draws=250)
@@ -62,9 +62,9 @@ def truths(model: Model, count: int, seed: int) -> tuple[BoundModel, dict[str, n
             far = places(x)
 
             def log_loss(x: dict[str, np.ndarray], raw: Any = raw, c: Any = component, p: Any = paths) -> np.ndarray:
-                return np.log(np.asarray(_losses(model.law, raw, x)[0])) + values_at(at, c, p, coordinates(x))
+                return np.log(np.asarray(law_losses(model.law, raw, x)[0])) + values_at(at, c, p, coordinates(x))
 
-            kept = _falls(np.exp(log_loss(grid.places)), np.asarray(_losses(model.law, raw, far)[1]), grid)
+            kept = loss_falls(np.exp(log_loss(grid.places)), np.asarray(law_losses(model.law, raw, far)[1]), grid)
             raw = {name: values[kept] for name, values in raw.items()} | {"component": component[kept]}
             found.append((raw, log_loss(x)[kept], log_loss(far)[kept]))
     joined = [np.concatenate([each[i] for each in found])[:count] for i in (1, 2)]
@@ -134,7 +134,7 @@ def _quantities(
 
     x = places(design())
     with precision():
-        law = np.log(np.asarray(_losses(model.law, found.theta, x)[0])) - np.log(unit)
+        law = np.log(np.asarray(law_losses(model.law, found.theta, x)[0])) - np.log(unit)
         arrays: Any = jax.tree.map(np.asarray, paths)
         f = np.asarray(discrepancies_at(arrays, np.log(x["params"]), np.log(x["tokens"])))
     log_loss = law + f

@@ -43,8 +43,8 @@ from scalefit.sampling.marginal_discrepancy import (
 )
 from scalefit.sampling.monotone import LEAST_KEPT, falling_paths
 
-SHAPE = (4, 250)  # paths are costly to evaluate, and a thousand are enough for intervals
-
+DRAWN = (4, 1000)
+SHAPE = (4, 250)  # of them: paths are costly to evaluate
 
 SCHEDULES = Schedule(1000, rounds=6), Schedule(4000, rounds=40)  # the second where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
@@ -121,11 +121,11 @@ def sample_discrepancy_posterior(
         given_shapes = jax.eval_shape(jax.vmap(partial(LaplaceWeights.uninformed, clusters=clusters)), some)
         shapes = Laplace.shapes(len(model.free), len(some))
         with in_background(
-            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, SHAPE, SCHEDULES[0])
+            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, DRAWN, SCHEDULES[0])
         ):
             given, found = on_host(joint_modes(model, data, some, start))
         for schedule in SCHEDULES:
-            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, SHAPE, schedule)
+            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, DRAWN, schedule)
             if not (why := doubt(stats)):
                 break
     if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
@@ -144,8 +144,9 @@ def sample_discrepancy_posterior(
         sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
     at = [AtPivots.of(*each) for each in zip(discrepancy.scales, centres, strict=True)]
     with precision():
-        some_paths = partial(sample_paths, at, component, weights, np.random.default_rng(seed))
-        draw, paths, kept = falling_paths(model.law, raw, bound.runs, some_paths, partial(values_at, at, component))
+        rng, values = np.random.default_rng(seed), partial(values_at, at, component)
+        some_paths, count = partial(sample_paths, at, component, weights, rng), SHAPE[0] * SHAPE[1]
+        draw, paths, kept = falling_paths(model.law, raw, bound.runs, some_paths, values, count, rng)
     if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)

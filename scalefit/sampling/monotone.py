@@ -18,6 +18,7 @@ from scalefit.counting import flops_6nd
 from scalefit.laws import Law
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import coordinates
+from scalefit.numerics.linalg import small_matmul
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
@@ -25,6 +26,8 @@ BELOW, BEYOND = 10.0, 40.0  # from the largest N, and D, of the runs
 FURTHEST = 100.0  # times the largest compute
 ROUNDS = 8  # at most, each with a path for every draw, until as many are kept as there are draws
 LEAST_KEPT = 0.005  # of the paths, below which a table contradicts what is known
+WAYS = 6  # in which kept paths differ most, that the choice among them is even in
+LEAVES = 10  # halvings of the k-d tree
 
 
 class Grid(NamedTuple):
@@ -58,7 +61,9 @@ def falling_paths(
     runs: Runs,
     sample: Callable[[], dict[str, np.ndarray]],
     values: Callable[[Mapping[str, np.ndarray], np.ndarray], Float[np.ndarray, "draw place"]],
-) -> tuple[Int[np.ndarray, " draw"], dict[str, np.ndarray], float]:
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[Int[np.ndarray, " count"], dict[str, np.ndarray], float]:
     """Paths on which the loss falls, and stays above the floor; for use inside `precision()`.
 
     Parameters
@@ -69,30 +74,61 @@ def falling_paths(
         A path for every draw, others at each call.
     values
         f of paths at coordinates.
+    count
+        How many paths are chosen among those kept. More draws than that make the choice more precise than chance.
+    rng
+        Of the choice.
 
     Returns
     -------
     tuple
-        As many draws as before by their numbers, a path for each, and which share of all paths was kept. Where none was
-        the paths are any.
+        Draws by their numbers, a path for each, and which share of all paths was kept. Where none was the paths are any.
     """
     grid = known_grid(runs)
     places: dict[str, Any] = grid.places
     draws: Any = dict(theta)
-    loss, floor = (np.asarray(each, dtype=float) for each in _losses(law, draws, places))
+    loss, floor = (np.asarray(each, dtype=float) for each in law_losses(law, draws, places))
     rounds: list[dict[str, np.ndarray]] = []
     kept: list[Bool[np.ndarray, " draw"]] = []
+    log_losses: list[Float[np.ndarray, "draw place"]] = []
     while len(rounds) < ROUNDS and sum(each.sum() for each in kept) < len(loss):
         rounds.append(sample())
-        kept.append(_falls(loss * np.exp(values(rounds[-1], coordinates(places))), floor, grid))
-    draw, turn = evenly(np.transpose(kept), len(loss))
+        log_losses.append(np.log(loss) + values(rounds[-1], coordinates(places)))
+        kept.append(loss_falls(np.exp(log_losses[-1]), floor, grid))
+    turn, draw = np.nonzero(kept if np.any(kept) else ~np.asarray(kept))
+    reached = np.stack(log_losses)[:, :, grid.reached.ravel()]
+    chosen = spread_evenly(reached[turn, draw], count, rng)
+    turn, draw = turn[chosen], draw[chosen]
     paths = {name: np.stack([each[name] for each in rounds])[turn, draw] for name in rounds[0]}
     return draw, paths, float(np.mean(kept))
 
 
-def _falls(
+def spread_evenly(
+    answers: Float[np.ndarray, "path place"], count: int, rng: np.random.Generator
+) -> Int[np.ndarray, " count"]:
+    """Choose among paths at random, each as often as any other, but alike paths in their proportion.
+
+    Paths are ordered along a k-d tree of their principal components, and one is drawn of each of `count` equal parts of
+    that order (stratified sampling). The chosen then stand for all of the paths better than as many drawn freely.
+    """
+    centred = answers - answers.mean(axis=0)
+    ways = centred @ np.linalg.eigh(small_matmul(centred.T, centred))[1][:, -WAYS:]
+    order, position = np.arange(len(ways)), np.arange(len(ways))
+    for level in range(min(LEAVES, int(np.log2(len(ways))))):
+        cell = position * 2**level // len(ways)
+        starts = np.searchsorted(cell, np.arange(2**level))
+        sizes = np.diff(np.append(starts, len(ways)))[:, None]
+        mean = np.add.reduceat(ways[order], starts) / sizes
+        widest = (np.add.reduceat(ways[order] ** 2, starts) / sizes - mean**2).argmax(axis=1)
+        order = order[np.lexsort((ways[order, widest[cell]], cell))]
+    parts = (np.arange(count) + rng.uniform(size=count)) * len(ways) / count
+    return rng.permutation(order[parts.astype(int)])
+
+
+def loss_falls(
     loss: Float[np.ndarray, "draw place"], floor: Float[np.ndarray, " draw"], grid: Grid
 ) -> Bool[np.ndarray, " draw"]:
+    """Whether a loss at the places of a grid falls along it, and stays above the floor."""
     whole = loss.reshape(-1, len(grid.params), len(grid.tokens))
     above = whole > floor[:, None, None]
     by_tokens, by_params = np.diff(whole, axis=2) < 0, np.diff(whole, axis=1) < 0
@@ -101,17 +137,10 @@ def _falls(
 
 
 @cached_jit("law")
-def _losses(
+def law_losses(
     law: Law, theta: Theta, places: dict[str, Float[Array, " place"]]
 ) -> tuple[Float[Array, "draw place"], Float[Array, " draw"]]:
     """The law's loss of every draw at places of a grid, and its floor."""
     x = places | dict(law.defaults)
     one = lambda draw: (law.loss(draw, x) * jnp.ones(len(places["params"])), law.floor(draw))
     return by_groups(one)(theta)
-
-
-def evenly(kept: Bool[np.ndarray, "draw round"], count: int) -> tuple[Int[np.ndarray, " count"], ...]:
-    """Draws and rounds of `count` of the kept paths, all of them about equally often; of any where none is kept."""
-    rows, turns = np.nonzero(kept if kept.any() else ~kept)
-    chosen = np.arange(count) * len(rows) // count
-    return rows[chosen], turns[chosen]
