@@ -53,7 +53,8 @@ def interval(draws: Num[np.ndarray, "..."], prob: float, axis: int | tuple[int, 
         The probability is not between 0 and 1.
     """
     tail = (1 - check_prob(prob)) / 2
-    found = np.quantile(draws, [0.5, tail, 1 - tail], axis=axis)
+    with np.errstate(invalid="ignore"):  # between two infinite draws
+        found = np.quantile(draws, [0.5, tail, 1 - tail], axis=axis)
     if np.prod(np.take(draws.shape, axis)) == 1:
         found[1:] = np.nan
     return found

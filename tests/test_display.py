@@ -1,12 +1,16 @@
 """Tables as people read them: numbers in their units, long and wide tables, LaTeX without commands."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import simulated
 
 from scalefit._display import latex_table, text_table
+from scalefit._intervals import interval
 from scalefit._quantities import at_budget, quantity, symbol, to_latex, write
 from scalefit._tables import Table, by_rows, draws_table
+from scalefit.diagnostics.checks import Check, Health
 
 
 def test_long_tables_show_their_ends():
@@ -63,3 +67,17 @@ def test_latex_sees_no_commands():
     assert to_latex("nats params^alpha") == r"nats params$^{\alpha}$"
     table = Table("law", ["a_b"], {"health": ["100%"]})
     assert r"a\_b & 100\% \\" in latex_table(table, 0.9)
+
+
+def test_health_shows_itself_as_its_verdict_and_sentences():
+    health = Health((Check("one ray", "fail", 1.0, "the runs lie on one ray."),))
+    assert repr(health) == str(health)
+    assert repr(health).splitlines() == ["health: fail", "  fail   one ray: the runs lie on one ray."]
+
+
+def test_intervals_of_infinite_draws_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        median, lower, upper = interval(np.array([1.0, 2.0, np.inf, np.inf]), 0.5)
+    assert lower == pytest.approx(1.75)
+    assert not np.isfinite([median, upper]).any()

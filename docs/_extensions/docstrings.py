@@ -5,20 +5,25 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-PLURAL = re.compile(r"(`[^`\n]+`)(?=\w)")
-PARAMETERS = re.compile(r"\*{0,2}\w+(, \*{0,2}\w+)*")  # numpydoc escapes these by itself
-STAR = re.compile(r"(?<![\w`*\\])(\*{1,2})(?=\w)")
+CODE = re.compile(r"(`[^`]*`)")
+STAR = re.compile(r"(?<![\w*\\])(\*{1,2})(?=\w)")
+ALONE = re.compile(r"\*{0,2}\w+")  # the name of one parameter, whose stars numpydoc escapes
+
+
+def escaped(line: str) -> str:
+    """A line whose code may be followed by letters, and whose stars are stars."""
+    parts = CODE.split(line)
+    for i, part in enumerate(parts):
+        if i % 2:
+            parts[i] = part + "\\ " * bool(re.match(r"\w", parts[i + 1]))
+        else:
+            parts[i] = STAR.sub(lambda found: "\\*" * len(found[0]), part)
+    return "".join(parts)
 
 
 def escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """In place, before numpydoc reads the lines."""
-    for i, line in enumerate(lines):
-        if PARAMETERS.fullmatch(line):
-            continue
-        parts = re.split(r"(`[^`]*`)", PLURAL.sub(r"\1\\ ", line))
-        lines[i] = "".join(
-            part if part.startswith("`") else STAR.sub(lambda found: "\\*" * len(found[0]), part) for part in parts
-        )
+    lines[:] = [line if ALONE.fullmatch(line) else escaped(line) for line in lines]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -74,8 +74,8 @@ def schemas_page() -> list[str]:
     """The properties of every command's JSON document."""
     lines = []
     for name in schema.names():
-        document = json.loads((schema.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        lines += [f"## scalefit {name}", ""]
+        document = json.loads(schema.OF_FILES.get(name, schema.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        lines += [f"## {'the file of a ' if name in schema.OF_FILES else 'scalefit '}{name}", ""]
         part = document
         if document.get("type") == "array":
             lines += ["An array of objects.", ""]

@@ -37,7 +37,7 @@ class Check:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Health:
     """All checks of a fit.
 
@@ -65,7 +65,7 @@ class Health:
         """The sentences of the checks that are not ok, worst first."""
         return tuple(check.sentence for check in self.doubts)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [f"  {check.verdict:<6} {check.name}: {check.sentence}" for check in self.checks]
         return "\n".join([f"health: {self.verdict}", *lines])
 
