@@ -21,8 +21,22 @@ CLOSE = 25.0  # pixels between dots whose names could be taken for each other's
 def audit(fit: Fit, found: Audit, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Tokens per parameter of each model against its compute, coloured by what it wastes, and the optimum's band.
 
-    The end of the data is a vertical line. Returns the
-    Axes.
+    The end of the data is a vertical line.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    found
+        What `sf.audit` answers by this fit.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     ax = ax or new_axes(size=(9.0, 6.0))

@@ -14,8 +14,19 @@ COLORS = (LAW, MAIN, THIRD, "#7e22ce", "#0f766e", "#a16207", "#be185d")
 def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
     """Share of held-out runs inside the central interval of each nominal probability, by method.
 
-    Solid: intervals for one run (with noise); dashed: without noise. On the diagonal a promise is kept, below
-    it an interval is too narrow. Returns the Axes.
+    Solid: intervals for one run (with noise); dashed: without noise. On the diagonal a promise is kept, below it an
+    interval is too narrow.
+
+    Parameters
+    ----------
+    result
+        What `sf.backtest` answers.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     ax = ax or new_axes(size=(6.5, 6.0))
     ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="kept promise")

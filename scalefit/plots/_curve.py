@@ -20,8 +20,24 @@ BEYOND = 100.0  # the curve reaches this factor beyond the largest run
 def curve(fit: Fit, values: Any = None, prob: float = 0.9, ax: Axes | None = None, **fixed: Any) -> Axes:
     """Loss against the open input of a law: median, band of the expected loss and of one run, and the runs.
 
-    values : of the input; from the smallest run to a hundred times the largest by default, and as far as these.
-    fixed : the law's other inputs. The region beyond the data is shaded. Returns the Axes.
+    The region beyond the data is shaded.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    values
+        Of the input; from the smallest run to a hundred times the largest by default, and as far as these.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+    **fixed
+        The law's other inputs.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     name = open_input(fit.model.law, fixed)

@@ -16,7 +16,21 @@ def emergence(found: Emergence, prob: float = 0.9, axes: Any = None) -> np.ndarr
     """Left the share of exact answers against compute, which leaps; right the log-probability, which does not.
 
     Filled points were fitted, open ones are held out; the band is the fitted curve at each model's own loss, without
-    the uncertainty of that loss. Simulated from published constants. Returns the two Axes.
+    the uncertainty of that loss. Simulated from published constants.
+
+    Parameters
+    ----------
+    found
+        What `sf.downstream.emergence` answers.
+    prob
+        Probability of every band, equal-tailed.
+    axes
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        The two.
     """
     axes = np.ravel(new_axes(1, 2, (11.5, 4.9)) if axes is None else axes)
     left, right = axes

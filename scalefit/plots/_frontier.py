@@ -30,9 +30,27 @@ def frontier(
 ) -> np.ndarray:
     """Optimal parameters, tokens, tokens per parameter and loss against compute: median, band, and the runs.
 
-    budgets : FLOP; from the smallest run to a hundred times the largest by default. discrepancy, cost : as for
-    `Fit.frontier`; where the first is included the law alone is drawn beside. fixed : the law's further inputs.
-    The region beyond the data is shaded. Returns the four Axes.
+    The region beyond the data is shaded. Where the discrepancy is included the law alone is drawn beside.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    budgets
+        FLOP; from the smallest run to a hundred times the largest by default.
+    prob
+        Probability of every band, equal-tailed.
+    axes
+        Axes to draw on; those of a new figure by default.
+    discrepancy, cost
+        As for `Fit.frontier`.
+    **fixed
+        The law's further inputs.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        The four.
     """
     check_fit(fit)
     check_trades(fit.model.law, fixed)

@@ -21,8 +21,24 @@ def isoflops(
 ) -> Axes:
     """Loss against parameters at each budget: median and band of the law, its optimum, and the runs near that budget.
 
-    budgets : FLOP; up to eight that the runs crowd around by default. The bar at each optimum is the interval of
-    N_opt. discrepancy : as for `Fit.frontier`. Returns the Axes.
+    The bar at each optimum is the interval of N_opt.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    budgets
+        FLOP; up to eight that the runs crowd around by default.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+    discrepancy
+        As for `Fit.frontier`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     check_trades(fit.model.law)

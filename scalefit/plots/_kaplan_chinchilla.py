@@ -21,7 +21,20 @@ def reconcile(found: Reconciliation, prob: float = 0.9, ax: Axes | None = None) 
 
     Bands hold the law's uncertainty, where there are draws. Shaded is the compute for which the sizes of the
     small-scale study are optimal, counted without embeddings; the dotted lines in it are the exponents that such a
-    study would report. Returns the Axes.
+    study would report.
+
+    Parameters
+    ----------
+    found
+        What `sf.reconcile` answers.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     ax = ax or new_axes(size=(8.5, 5.2))
     study = _study_range(found)

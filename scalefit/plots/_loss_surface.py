@@ -24,9 +24,24 @@ def surface(
 ) -> Axes:
     """Median posterior loss as contours, the runs in the same colours, isoFLOP lines, and the frontier with its band.
 
-    grid : a `loss_surface`; by default one from the smallest run to ten times the largest, with the discrepancy or
-    without as `loss_surface` has it. The band is the
-    `prob` interval of the optimum along each isoFLOP line. Returns the Axes.
+    The band is the `prob` interval of the optimum along each isoFLOP line.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    grid
+        What `sf.loss_surface` answers; by default one from the smallest run to ten times the largest.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+    discrepancy
+        As for `sf.loss_surface`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     check_trades(fit.model.law)

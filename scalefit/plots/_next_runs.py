@@ -17,7 +17,18 @@ DECADES = 4.0  # of value per cost that colours tell apart
 def next_runs(fit: Fit, found: NextRuns, ax: Axes | None = None) -> Axes:
     """Value per FLOP of every candidate over N and D, the runs made, and the batch proposed.
 
-    found : what `sf.next_runs` answers. Returns the Axes.
+    Parameters
+    ----------
+    fit
+        Any fit.
+    found
+        What `sf.next_runs` answers by this fit.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     ax = ax or new_axes(size=(8.0, 6.0))

@@ -17,7 +17,17 @@ WIDE = 5.0  # largest over smallest draw, from where a scale is logarithmic
 def pairs(fit: Fit, names: Sequence[str] | None = None) -> np.ndarray:
     """Every two parameters of the law against each other, and the histogram of each, by the law-only posterior.
 
-    names : parameters, two at least; those of the law by default. Returns the Axes, (name, name).
+    Parameters
+    ----------
+    fit
+        Any fit.
+    names
+        Parameters, two at least; those of the law by default.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        (name, name).
     """
     check_fit(fit)
     names = [p.name for p in fit.model.law.params()] if names is None else list(names)

@@ -15,7 +15,20 @@ LABELS = 6  # sizes written beside the curve
 def pareto(life: LifetimePlan, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Training cost against serving cost of every size that reaches the quality: median, band, and the two choices.
 
-    To the left a model is cheaper to serve and dearer to train. Lines of equal total are dotted. Returns the Axes.
+    To the left a model is cheaper to serve and dearer to train. Lines of equal total are dotted.
+
+    Parameters
+    ----------
+    life
+        What `sf.lifetime` answers.
+    prob
+        Probability of every band, equal-tailed.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     ax = ax or new_axes(size=(8.0, 5.5))
     cost = life.cost.averaged()

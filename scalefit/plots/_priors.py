@@ -13,7 +13,17 @@ ENDS = (0.02, 0.98)  # of the prior that is shown
 def priors(fit: Fit) -> np.ndarray:
     """Prior and law-only posterior of each parameter of law and noise, in the units of the table's geometric means.
 
-    The narrower the posterior beside its prior, the more the runs say. Returns the Axes, one a parameter.
+    The narrower the posterior beside its prior, the more the runs say.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        One a parameter.
     """
     check_fit(fit)
     params = [(p.name, p.prior) for p in fit.model.params() if isinstance(p.prior, Prior)]  # not those tied to others

@@ -19,7 +19,19 @@ SURE = 0.95
 def residuals(fit: Fit, axes: Any = None) -> np.ndarray:
     """Loss of each run over its median prediction, against parameters, tokens and compute; rows far off are numbered.
 
-    A trend, or a spread that changes, is what the model leaves out. Returns the three Axes.
+    A trend, or a spread that changes, is what the model leaves out.
+
+    Parameters
+    ----------
+    fit
+        Any fit.
+    axes
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        The three.
     """
     check_fit(fit)
     found = diagnose(fit)
@@ -52,7 +64,16 @@ def _finding(found: Diagnosis, off: np.ndarray) -> str:
 def predictive(fit: Fit, ax: Axes | None = None) -> Axes:
     """Where each loss falls among its own predictions, noise included: level where the model is right.
 
-    Returns the Axes.
+    Parameters
+    ----------
+    fit
+        Any fit.
+    ax
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     check_fit(fit)
     pit = diagnose(fit).pit

@@ -15,8 +15,21 @@ OUTSIDE = "#b91c1c"
 def sbc(found: SBC, false_alarm: float = 0.05, axes: Any = None) -> np.ndarray:
     """For every quantity, the share of truths in the lowest p of the posterior, less p, against p; and its band.
 
-    A hump above zero means draws too high, a dip draws too low; up, then down: intervals too narrow. A calibrated
-    posterior leaves any of the bands with probability `false_alarm`. Returns the Axes, one a quantity.
+    A hump above zero means draws too high, a dip draws too low; up, then down: intervals too narrow.
+
+    Parameters
+    ----------
+    found
+        What `sf.sbc` answers.
+    false_alarm
+        Probability with which a calibrated posterior leaves any of the bands.
+    axes
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
+        One a quantity.
     """
     rows = -(-len(found.ranks) // COLUMNS)
     axes = np.ravel(new_axes(rows, COLUMNS, (11.0, 0.9 + 2.1 * rows)) if axes is None else axes)
