@@ -23,6 +23,7 @@ from .errors import QuestionError as QuestionError
 from .errors import ScalefitError as ScalefitError
 from .errors import StorageError as StorageError
 from .fits import Fit as Fit
+from .fits import Update as Update
 from .frontier import Frontier as Frontier
 from .frontier import approaches as approaches
 from .hardware import Devices as Devices

@@ -120,6 +120,7 @@ MAKERS = {
     "surface": lambda fit: sf.loss_surface(fit, np.geomspace(1e8, 1e10, 20), np.geomspace(1e9, 1e11, 9), prob=0.8),
     "least_input": lambda fit: sf.least_input(a_law_of_one_input(), 2.5),
     "reconcile": lambda fit: sf.reconcile(fit, discrepancy=False),
+    "update": lambda fit: a_law_of_one_input().update({"params": [2e10, 4e10], "loss": [2.2, 2.17]}),
     "forecast": a_forecast,
     "score": lambda fit: sf.score(a_forecast(fit), 2.3),
     "backtest": lambda fit: a_backtest(),

@@ -1,8 +1,9 @@
 """Draws of a model's parameters, where they came from, and their discrepancy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Draws:
         What repeats them.
     health
         Verdict, number and sentence of each check.
+    refit
+        Fits a table with the same model, engine and seed; None where these are not known.
     """
 
     draws: dict[str, np.ndarray]
@@ -57,6 +60,7 @@ class Draws:
     seed: int
     versions: dict[str, str]
     health: Health
+    refit: Callable[[Runs], Any] | None = None
 
     @property
     def theta(self) -> dict[str, np.ndarray]:

@@ -75,6 +75,29 @@ def log_predictive_density(
     return jax.scipy.special.logsumexp(density, axis=0) - jnp.log(len(mean))
 
 
+@cached_jit("model")
+def log_noise_density(
+    model: Model, theta: Theta, residuals: Float[Array, "draw outcome"]
+) -> Float[Array, "draw outcome"]:
+    """Log density of the noise, draw by draw.
+
+    Parameters
+    ----------
+    model
+        Whose noise it is.
+    theta
+        Raw parameters, name -> (draw,).
+    residuals
+        Of ln loss, off each draw's.
+
+    Returns
+    -------
+    array (draw, outcome)
+        Of ln loss.
+    """
+    return jax.vmap(model.noise.log_density)(theta, residuals)
+
+
 def label_losses(
     loss: Float[np.ndarray, "draw run"], inputs: Mapping[str, np.ndarray], noise: bool, discrepancy: bool, unit: str
 ) -> "xr.DataArray":

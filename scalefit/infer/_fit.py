@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,4 +116,6 @@ def unassessed_fit(
     raw = bound.to_raw({p.name: np.asarray(result.draws[p.name], dtype=float) for p in model.params()})
     stats = {name: np.asarray(values) for name, values in result.stats.items()}
     made_by = dict(made_by or versions())
-    return Fit(raw, engine.kind, bound.stated or model, bound.runs, stats, str(engine), seed, made_by, Health(()))
+    model = bound.stated or model
+    again = partial(fit, model=model, engine=engine, seed=seed)
+    return Fit(raw, engine.kind, model, bound.runs, stats, str(engine), seed, made_by, Health(()), again)

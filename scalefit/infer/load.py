@@ -1,6 +1,7 @@
 """Stored fits read again: one, or a batch."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from scalefit.errors import StorageError
 from scalefit.fits.fit import Fit
 from scalefit.fits.netcdf import read
 from scalefit.infer._fits import load_fits
+from scalefit.infer._stored_engine import fit_as
 
 
 def load(path: str | Path) -> Any:
@@ -38,4 +40,5 @@ def load_fit(path: str | Path) -> Fit:
         raise StorageError(
             f"{shown(path)} is a folder of fits, not one fit. Give a file, or sf.load(folder)[i].save(file)."
         )
-    return Fit(**read(path))
+    stored = read(path)
+    return Fit(**stored, refit=partial(fit_as, model=stored["model"], engine=stored["engine"], seed=stored["seed"]))

@@ -14,7 +14,8 @@ from scalefit.counting.compute import CLUSTER_WIDTH
 from scalefit.loss_units import in_unit
 from scalefit.units import percent
 from scalefit.validation.forecast import LAW_ONLY, POINT, REGISTERED, Forecast
-from scalefit.validation.outcomes import Outcome, match, open_forecasts
+from scalefit.validation.forecast_folder import open_forecasts
+from scalefit.validation.outcomes import Outcome, match
 from scalefit.validation.scores import clustered_error, inside
 
 if TYPE_CHECKING:
