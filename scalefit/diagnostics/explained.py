@@ -11,11 +11,13 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from scalefit.diagnostics.checks import Draws
 from scalefit.diagnostics.residuals import NU, Residuals, irls_weight
+from scalefit.model.clusters import SHARED
 from scalefit.model.discrepancy import kernel
-from scalefit.model.model import Model
+from scalefit.model.model import BoundModel, Model
 
 Components = Sequence[tuple[Any, float]]
 """(scales of a discrepancy, prior weight), as `kernel` takes the scales; none for the law alone."""
@@ -26,6 +28,51 @@ NOISE_SHARES = np.geomspace(0.1, 1.6, 17)  # of the scale of the law's residuals
 LEAST_SIZE = 1e-3  # of those, in ln loss: a tenth of it is no more than losses are rounded to
 ROUNDS = 2  # of reweighting
 CLIP = 3.0
+
+
+@dataclass(frozen=True)
+class SharedErrors:
+    """A normal error of every cluster of runs.
+
+    Attributes
+    ----------
+    groups
+        Number of each run's cluster, (run,).
+    scale
+        Of the error, on ln loss.
+    """
+
+    groups: Int[np.ndarray, " run"]
+    scale: float
+
+    def common(
+        self, values: Float[np.ndarray, "*run"], sigma: float, weight: Float[np.ndarray, " run"] | None = None
+    ) -> Float[np.ndarray, "*run"]:
+        """What the clusters' errors account for of values (run, ...), beside noise of scale sigma, weighted by run."""
+        column = lambda each: each.reshape(-1, *[1] * (values.ndim - 1))
+        weight = np.ones(len(self.groups)) if weight is None else weight
+        order = np.argsort(self.groups, kind="stable")
+        starts = np.flatnonzero(np.diff(self.groups[order], prepend=-1))
+        total = lambda each: np.add.reduceat(each[order], starts, axis=0)
+        found = total(column(weight) * values) / column(total(weight) + (sigma / self.scale) ** 2)
+        return found[np.searchsorted(self.groups[order][starts], self.groups)]
+
+    def precise(
+        self, values: Float[np.ndarray, "*run"], sigma: float, weight: Float[np.ndarray, " run"] | None = None
+    ) -> Float[np.ndarray, "*run"]:
+        """The inverse covariance of noise and shared errors times values, in units of the noise's variance."""
+        left = values - self.common(values, sigma, weight)
+        return left if weight is None else weight.reshape(-1, *[1] * (values.ndim - 1)) * left
+
+    def basis(self, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cluster"]:
+        """Basis of the errors of some runs."""
+        found, codes = np.unique(self.groups[rows], return_inverse=True)
+        return self.scale * (codes[:, None] == np.arange(len(found)))
+
+
+def precise(shared: SharedErrors | None, values: Float[np.ndarray, "*run"], sigma: float) -> Float[np.ndarray, "*run"]:
+    """`SharedErrors.precise`, or the values where nothing is shared."""
+    return values if shared is None else shared.precise(values, sigma)
 
 
 @dataclass(frozen=True)
@@ -42,12 +89,15 @@ class Explained:
         Scale of the noise.
     left
         What of each residual is left to noise, (run,).
+    shared
+        What runs of a cluster share beside; None where they share nothing.
     """
 
     of: Residuals
     basis: Float[np.ndarray, "run some"]
     sigma: float
     left: Float[np.ndarray, " run"]
+    shared: SharedErrors | None = None
 
     @property
     def model(self) -> str:
@@ -67,17 +117,24 @@ class Explained:
         return self.of.off - self.left + self.sigma * self.scores
 
     @cached_property
-    def _small(self) -> Float[np.ndarray, "some some"]:
-        gram = self.basis.T @ self.basis
-        return np.linalg.inv(gram + self.sigma**2 * np.eye(len(gram)))
+    def _precise_basis(self) -> Float[np.ndarray, "run some"]:
+        return precise(self.shared, self.basis, self.sigma)
 
-    def smooth(self, values: Float[np.ndarray, "*run"]) -> Float[np.ndarray, "*run"]:
-        """What law and discrepancy account for of values (run, ...)."""
-        return self.basis @ (self._small @ (self.basis.T @ values))
+    @cached_property
+    def _small(self) -> Float[np.ndarray, "some some"]:
+        gram = self.basis.T @ self._precise_basis
+        return np.linalg.inv(gram + self.sigma**2 * np.eye(len(gram)))
 
     def whiten(self, values: Float[np.ndarray, "*run"]) -> Float[np.ndarray, "*run"]:
         """The inverse covariance times values (run, ...), in units of the noise's variance."""
-        return values - self.smooth(values)
+        smooth = self._precise_basis @ (self._small @ (self._precise_basis.T @ values))
+        return precise(self.shared, values, self.sigma) - smooth
+
+
+def shared_errors(bound: BoundModel, draws: Draws, rows: Int[np.ndarray, " run"]) -> SharedErrors | None:
+    """What these runs of a table share with others of their cluster; None where it has no clusters."""
+    groups = bound.runs.clusters
+    return None if groups is None else SharedErrors(groups[rows], float(np.median(draws[SHARED])))
 
 
 def components_of(model: Model) -> Components:
@@ -134,7 +191,7 @@ def _covariances(
     return kernel(scales.T[..., None], u[None], v[:, None])
 
 
-def explained(of: Residuals, components: Components) -> Explained:
+def explained(of: Residuals, components: Components, shared: SharedErrors | None = None) -> Explained:
     """What law and discrepancy account for: of each set of scales by its evidence, which is their marginal likelihood.
 
     Parameters
@@ -143,6 +200,8 @@ def explained(of: Residuals, components: Components) -> Explained:
         The residuals.
     components
         Scales and weights; none for the law alone.
+    shared
+        What runs of a cluster share.
     """
     off, count = of.off, len(of.off)
     first = max(1.4826 * float(np.median(np.abs(off))), LEAST_SIZE)
@@ -154,6 +213,9 @@ def explained(of: Residuals, components: Components) -> Explained:
         least = (0.2 * NOISE_SHARES[0] * first) ** 2
         own = pivoted(partial(_covariances, sets), of.at[some], of.reducible[some], least, CHOICE_PIVOTS)
         slopes = np.concatenate([np.repeat(slopes, len(sets), axis=0), own], axis=-1)
+    if shared is not None:
+        of_clusters = shared.basis(some)
+        slopes = np.concatenate([slopes, np.broadcast_to(of_clusters, (len(slopes), *of_clusters.shape))], axis=-1)
     prior = np.log([weight for _, weight in components] or [1.0])
     weight = irls_weight(off / first)
     for _ in range(ROUNDS):
@@ -163,11 +225,13 @@ def explained(of: Residuals, components: Components) -> Explained:
         sigma = first * float(np.exp(share.sum(0) @ np.log(NOISE_SHARES)))
         kept = [(scales, s) for (scales, _), s in zip(components, share.sum(1), strict=False) if s > LEAST_SHARE]
         basis = np.hstack([of.slopes, discrepancy_basis(kept, of.at, of.reducible, (0.1 * sigma) ** 2)])
-        weighted = basis * weight[:, None]
+        weighted = basis * weight[:, None] if shared is None else shared.precise(basis, sigma, weight)
         small = weighted.T @ basis + sigma**2 * np.eye(basis.shape[1])
         left = off - basis @ np.linalg.solve(small, weighted.T @ off)
+        if shared is not None:
+            left = left - shared.common(left, sigma, weight)
         weight = irls_weight(left / sigma)
-    return Explained(of, basis, sigma, left)
+    return Explained(of, basis, sigma, left, shared)
 
 
 def _log_evidence(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from scalefit.diagnostics.checks import Check, Draws
-from scalefit.diagnostics.explained import Components, Explained, components_of, explained
+from scalefit.diagnostics.explained import Components, Explained, components_of, explained, shared_errors
 from scalefit.diagnostics.residuals import MANY, NU, residuals_of
 from scalefit.diagnostics.rows import label_column, percent, row_label
 from scalefit.errors import QuestionError
@@ -92,7 +92,8 @@ def far_runs(bound: BoundModel, draws: Draws, discrepancy: bool) -> FarRuns:
     draws
         Raw parameters, name -> (chain, draw).
     discrepancy
-        Whether they are those off law and discrepancy together, and not off the law alone.
+        Whether they are those off law and discrepancy together, and not off the law alone; with the error of the run's
+        cluster beside, where the table has clusters.
 
     Returns
     -------
@@ -111,7 +112,8 @@ def far_runs(bound: BoundModel, draws: Draws, discrepancy: bool) -> FarRuns:
         return of_draws(bound, draws)
     components: Components = components_of(bound.model) if discrepancy else ()
     groups = -(-len(bound.runs) // MANY)
-    parts = [FarRuns.of(explained(residuals_of(bound, draws, k), components)) for k in range(groups)]
+    of_parts = (residuals_of(bound, draws, k) for k in range(groups))
+    parts = [FarRuns.of(explained(of, components, shared_errors(bound, draws, of.rows))) for of in of_parts]
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows)
     off, sigma = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("off", "sigma"))

@@ -1,12 +1,13 @@
 """Is the law's floor E still moving? Whether it falls when the runs of most compute are added."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int
 
 from scalefit.diagnostics.checks import Check, grade
-from scalefit.diagnostics.explained import Explained
+from scalefit.diagnostics.explained import Explained, precise
 from scalefit.model.model import BoundModel
 
 MOST_COMPUTE = 1 / 3  # of the runs, that are left out
@@ -62,7 +63,9 @@ def _estimate(found: Explained, i: int, rows: Int[np.ndarray, " some"] | slice) 
     """Of parameter i, from these rows: its estimate and variance, in standard deviations of its prior."""
     law = found.of.slopes.shape[1]
     basis, y = found.basis[rows], found.gaussian[rows]
-    small = np.linalg.inv(basis.T @ basis / found.sigma**2 + np.eye(basis.shape[1]))
-    mean = small @ (basis.T @ y) / found.sigma**2
+    shared = found.shared and replace(found.shared, groups=found.shared.groups[rows])
+    precise_basis = precise(shared, basis, found.sigma)
+    small = np.linalg.inv(precise_basis.T @ basis / found.sigma**2 + np.eye(basis.shape[1]))
+    mean = small @ (precise_basis.T @ y) / found.sigma**2
     assert i < law, "the law's slopes stand first in the basis"
     return float(mean[i]), float(small[i, i])

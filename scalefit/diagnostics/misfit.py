@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from scalefit.diagnostics.checks import Check, Draws, grade
-from scalefit.diagnostics.explained import Explained, components_of, explained
+from scalefit.diagnostics.clusters import check_clusters
+from scalefit.diagnostics.explained import Explained, components_of, explained, shared_errors
 from scalefit.diagnostics.far_runs import FarRuns, is_few, of_draws
 from scalefit.diagnostics.floor import check_floor
 from scalefit.diagnostics.predictive import check_predictive
@@ -52,8 +53,8 @@ def check_misfit(bound: BoundModel, draws: Draws) -> Iterator[Check]:
     Yields
     ------
     Check
-        "trend", "level", "noise", "populations", "far runs", "floor", and those of `check_predictive`; of a table with
-        hardly more runs than parameters "far runs" alone.
+        "trend", "level", "noise", "populations", "far runs", "floor", and those of `check_predictive` and
+        `check_clusters`; of a table with hardly more runs than parameters "far runs" alone.
     """
     if is_few(bound):
         yield of_draws(bound, draws).check(bound.runs)
@@ -62,15 +63,17 @@ def check_misfit(bound: BoundModel, draws: Draws) -> Iterator[Check]:
     if not (np.isfinite(residuals.off).all() and np.isfinite(residuals.slopes).all()):
         return
     components = components_of(bound.model)
-    found = explained(residuals, components)
+    shared = shared_errors(bound, draws, residuals.rows)
+    found = explained(residuals, components, shared)
     axes = axes_of(bound, residuals.rows)
-    yield check_trend(found, axes, explained(residuals, ()) if components else None)
+    yield check_trend(found, axes, explained(residuals, (), shared) if components else None)
     yield check_level(found, axes)
     yield check_noise(found)
     yield check_populations(found)
     yield FarRuns.of(found).check(bound.runs)
     yield from check_floor(bound, found)
     yield from check_predictive(found, axes)
+    yield from check_clusters(bound.runs, found)
 
 
 def axes_of(bound: BoundModel, rows: np.ndarray) -> list[Axis]:

@@ -38,8 +38,8 @@ def check_predictive(found: Explained, axes: Sequence[Any]) -> Iterator[Check]:
     Check
         "spread", "skewness", and "one run" where sizes have several runs each.
     """
-    scores, replicates = _scores(found)
-    far = lambda statistic: _standardised(statistic, scores, replicates)
+    scores, replicates = scores_of(found)
+    far = lambda statistic: standardised(statistic, scores, replicates)
     yield _spread(found, axes, scores, far)
     yield _skewness(found, scores, far)
     sizes = axes[-1].log
@@ -48,17 +48,20 @@ def check_predictive(found: Explained, axes: Sequence[Any]) -> Iterator[Check]:
         yield _one_run(found, sizes, order, same, scores, far)
 
 
-def _scores(found: Explained) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray, "replicate run"]]:
+def scores_of(found: Explained) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray, "replicate run"]]:
     """What is left to noise in units of its scale, and the same of replicates."""
     rng, (runs, some) = np.random.default_rng(0), found.basis.shape
     size = np.sqrt(max(float(found.gaussian @ found.whiten(found.gaussian)) / runs, 1e-12))
     normal = rng.standard_normal((some, REPLICATES)), rng.standard_normal((runs, REPLICATES))
     drawn = size * (found.basis @ normal[0] + normal[1] * found.sigma)
+    if found.shared is not None:
+        of_clusters = rng.standard_normal((int(found.shared.groups.max()) + 1, REPLICATES))
+        drawn += size * found.shared.scale * of_clusters[found.shared.groups]
     left = [np.clip(found.whiten(y) / found.sigma, -CLIP, CLIP) for y in (found.gaussian, drawn)]
     return left[0], left[1].T
 
 
-def _standardised(statistic: Statistic, scores: np.ndarray, replicates: np.ndarray) -> tuple[float, float]:
+def standardised(statistic: Statistic, scores: np.ndarray, replicates: np.ndarray) -> tuple[float, float]:
     """A statistic, and how many standard deviations of the replicates' it lies off theirs."""
     own, others = float(statistic(scores[None])[0]), statistic(replicates)
     return own, (own - others.mean()) / max(float(others.std()), 1e-9)
@@ -117,7 +120,8 @@ def _one_run(found: Explained, sizes: np.ndarray, order: np.ndarray, same: np.nd
     rows = np.isin(np.arange(len(order)), order[first[i] : first[i] + length[i]])
     sentence = (
         f"residuals of neighbours of one size are correlated by {lag:.2f}, as if rows were checkpoints of one run, "
-        f"such as {row_names(found.of.rows, rows)}. Keep the last row of each run: intervals are too narrow otherwise."
+        f"such as {row_names(found.of.rows, rows)}, so that intervals are too narrow. Name the column of the run in "
+        "cluster= (--cluster), or keep the last row of each run."
     )
     return Check("one run", "review", lag, sentence)
 
