@@ -19,7 +19,7 @@ PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if not IGNORED & s
 def blocks(text, *kinds):
     """The fenced code of some kinds, "" for none; `{code-cell}` is that of an executed page."""
     found = re.findall(r"^```([\w{}-]*)[^\n]*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-    return [re.sub(r"^:tags:.*\n", "", code) for kind, code in found if kind in kinds]
+    return [re.sub(r"^:\w+:.*\n", "", code, flags=re.MULTILINE) for kind, code in found if kind in kinds]
 
 
 def commands():
