@@ -70,6 +70,11 @@ from .planning import rules_of_thumb as rules_of_thumb
 from .planning import target as target
 from .planning.kaplan_chinchilla import Reconciliation as Reconciliation
 from .planning.kaplan_chinchilla import reconcile as reconcile
+from .recipes import Differences as Differences
+from .recipes import RecipeComparison as RecipeComparison
+from .recipes import RecipeFits as RecipeFits
+from .recipes import compare_recipes as compare_recipes
+from .recipes import fit_recipes as fit_recipes
 from .reports.explore import explore as explore
 from .reports.report import report as report
 from .runs import Runs as Runs

@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # From the ground up: a room may import from those before it, and from itself.
 ROOMS = (
-    "errors", "_interrupt", "_registry", "loss_units", "_bad_cells", "_atomic", "_program_files", "_netcdf", "_aot",
+    "errors", "_interrupt", "_registry", "loss_units", "_bad_cells", "_row_errors", "_atomic", "_program_files", "_netcdf", "_aot",
     "units", "_precision", "_random", "_roots", "_batching", "_intervals", "_quantities", "_tables", "_labelled",
     "_display", "_results", "hardware", "counting", "runs", "io", "laws", "costs", "numerics", "model", "diagnostics",
     "sampling", "frontier", "fits", "infer", "planning", "recipes", "downstream", "validation", "text", "plots",
@@ -49,13 +49,13 @@ BUILT_OF = {
 FENCES = {
     "pandas": {
         "io", "_tables", "_display", "hardware", "cli", "runs", "frontier", "fits", "infer", "planning", "downstream",
-        "validation", "diagnostics",
+        "validation", "diagnostics", "recipes",
     },
     "numpyro": {"laws", "model", "infer", "sampling", "diagnostics", "downstream"},
     "blackjax": {"numerics", "infer"},
     "arviz_stats": {"fits", "validation"},
     "arviz_base": {"fits", "validation"},
-    "xarray": {"fits", "validation", "frontier", "planning", "infer", "_labelled"},
+    "xarray": {"fits", "validation", "frontier", "planning", "infer", "recipes", "_labelled"},
     "matplotlib": {"plots"},
     "plotly": {"reports"},
     "jinja2": {"reports"},

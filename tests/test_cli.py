@@ -20,7 +20,8 @@ COMMAND = [sys.executable, "-m", "scalefit"]
 COMMANDS = [
     ["fit"], ["fit-many"], ["merge"], ["predict"], ["plan"], ["next"], ["target"], ["lifetime"], ["audit"],
     ["frontier"],
-    ["compare"], ["compare", "runs"], ["compare", "laws"], ["compare", "methods"], ["register"], ["score"],
+    ["compare"], ["compare", "runs"], ["compare", "recipes"], ["compare", "laws"], ["compare", "methods"],
+    ["register"], ["score"],
     ["backtest"], ["learn-discrepancy"], ["downstream"], ["count"], ["data"], ["laws"], ["devices"], ["schema"],
 ]  # fmt: skip
 
@@ -626,7 +627,8 @@ def test_help_imports_nothing_heavy():
 
 def test_every_command_file_is_loaded():
     for name in importlib.import_module("scalefit.cli").COMMANDS:
-        assert name.replace("_", "-") in {*_app.ORDER, *(f"compare-{each}" for each in ("runs", "laws", "methods"))}
+        pairs = (f"compare-{each}" for each in ("runs", "recipes", "laws", "methods"))
+        assert name.replace("_", "-") in {*_app.ORDER, *pairs}
 
 
 # count

@@ -9,7 +9,8 @@ from scalefit.cli._app import app, main
 
 COMMANDS = (
     "fit", "fit_many", "merge", "predict", "plan", "next", "target", "lifetime", "audit", "frontier", "compare_runs",
-    "compare_laws", "compare_methods", "report", "register", "score", "backtest", "learn_discrepancy", "downstream",
+    "compare_recipes", "compare_laws", "compare_methods", "report", "register", "score", "backtest",
+    "learn_discrepancy", "downstream",
     "count", "data", "laws", "devices", "schema",
 )  # fmt: skip
 for _command in COMMANDS:

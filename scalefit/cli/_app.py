@@ -32,7 +32,7 @@ class Ordered(TyperGroup):
 
 SETTINGS: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 app = typer.Typer(name="scalefit", cls=Ordered, **SETTINGS)
-compare = typer.Typer(help="Compare runs, laws or methods.", **SETTINGS)
+compare = typer.Typer(help="Compare runs, recipes, laws or methods.", **SETTINGS)
 app.add_typer(compare, name="compare")
 
 

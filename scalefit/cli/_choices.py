@@ -93,6 +93,21 @@ class Style(StrEnum):
     GOPHER = "gopher"
 
 
+class Floor(StrEnum):
+    """How the floors of recipes differ."""
+
+    SHARED = "shared"
+    POOLED = "pooled"
+    FREE = "free"
+
+
+class Exponents(StrEnum):
+    """Whether the exponents of recipes differ."""
+
+    SHARED = "shared"
+    POOLED = "pooled"
+
+
 LAWS = (
     "broken", "chinchilla", "chinchilla-outer", "data-constrained", "farseer", "kaplan", "kaplan-c", "kaplan-d",
     "kaplan-n", "kaplan-steps", "moe", "moe-granular", "over-training", "power-law", "precision",

@@ -27,6 +27,7 @@ from scalefit.runs import Runs
 FORMAT = "scalefit fit"
 FORMAT_VERSION = 2  # of fits and of batches
 SAMPLE = ("chain", "draw")
+JOINT = "fit_recipes"  # engine of fits whose draws with discrepancy are those of several tables together
 LARGEST_OPTION = 1000  # a law's; a file could otherwise name one of a billion parameters
 
 
@@ -48,13 +49,17 @@ def save(fit: Draws, path: str | Path) -> Path:
     Raises
     ------
     StorageError
-        The place cannot be written, or the fit's law is a function.
+        The place cannot be written, the fit's law is a function, or the fit is one of several recipes.
 
     Notes
     -----
     Groups: posterior and sample_stats, each variable (chain, draw); runs, the table's columns by number, (run,), their
     names in its attribute `table`. The root's attributes hold the rest, as JSON where it is not a text or a number.
     """
+    if fit.engine == JOINT:
+        raise StorageError(
+            "the fit of one recipe of several cannot be saved alone. Keep the table of all recipes, and fit it again."
+        )
     root: dict[str, str | int] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

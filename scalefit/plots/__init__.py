@@ -13,10 +13,11 @@ from scalefit.plots._next_runs import next_runs
 from scalefit.plots._pairs import pairs
 from scalefit.plots._pareto import pareto
 from scalefit.plots._priors import priors
+from scalefit.plots._recipes import recipe_residuals, recipes
 from scalefit.plots._residuals import predictive, residuals
 from scalefit.plots._sbc import sbc
 
 __all__ = [
     "audit", "check_ending", "coverage", "curve", "emergence", "frontier", "isoflops", "next_runs", "pairs", "pareto",
-    "predictive", "priors", "reconcile", "residuals", "save", "sbc", "surface",
+    "predictive", "priors", "recipe_residuals", "recipes", "reconcile", "residuals", "save", "sbc", "surface",
 ]  # fmt: skip
