@@ -264,6 +264,12 @@ def test_options_of_a_question_are_checked(fits):
             sf.compare_recipes(fits, at=TARGET, **wrong)
 
 
+def test_losses_on_different_data_are_not_compared(fits):
+    free = replace(fits, draws={"B": {**fits.draws["B"], "level": np.ones(4)}})
+    with pytest.raises(sf.QuestionError, match="floors"):
+        sf.compare_recipes(free, at=TARGET)
+
+
 def test_scales_of_differences_are_checked():
     with pytest.raises(sf.OptionError, match="positive"):
         sf.Differences(multiplier=0.0)

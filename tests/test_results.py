@@ -17,6 +17,7 @@ from scalefit.downstream import Emergence, Sigmoid
 from scalefit.downstream.compute_curve import ComputeCurve
 from scalefit.downstream.curve import Curve
 from scalefit.downstream.scatter import BetaBinomial
+from scalefit.recipes import RecipeGain
 from scalefit.validation import SBC, Backtest, Comparison, LawComparison, LearnedDiscrepancy
 from scalefit.validation._laws import Scores
 from scalefit.validation.compare_methods import Entry
@@ -104,6 +105,25 @@ def a_forecast(fit):
     return sf.register(fit, {"params": [1e9], "tokens": [2e10]}, discrepancy=False)
 
 
+def a_recipe_comparison(fit):
+    count, budgets = 200, np.array([1e20, 1e21, 1e22])
+    along = RNG.lognormal(0.3, 0.2, (count, 3))
+    draws = {"gain": along[:, -1], "token_gain": np.append(along[1:, 0], np.inf), "param_gain": along[:, 1]}
+    draws |= {"difference": RNG.normal(size=count), "loss": RNG.normal(2, 0.01, count)}
+    gains = {
+        name: RecipeGain(name, 4, draws, along, 2 + along, along[:, 0] ** 3, 1.0, 0.95) for name in ("B", "C_1 & <b>")
+    }
+    health = {"A": "ok", "B": "ok", "C_1 & <b>": "review"}
+    loss = np.full((count, 3), 2.0)
+    return sf.RecipeComparison("A", 1e22, gains, budgets, loss, health, sf.plan(fit, 1e22).assumptions)
+
+
+def some_recipe_fits(fit):
+    draws = {name: {x: RNG.lognormal(size=100) for x in ("params", "tokens", "E")} for name in ("B", "C_1 & <b>")}
+    fits = {"A": fit, "B": fit, "C_1 & <b>": fit}
+    return sf.RecipeFits(fits, "A", draws, sf.Differences(), fit)
+
+
 MAKERS = {
     "runs": lambda fit: fit.runs,
     "fit": lambda fit: fit,
@@ -116,6 +136,8 @@ MAKERS = {
     "lifetime": lambda fit: sf.lifetime(fit, "7B", sf.costs.Lifetime(2e12)),
     "audit": lambda fit: sf.audit(fit, ["llama-3-8b", "70B:1.4T"]),
     "compare_runs": lambda fit: sf.compare_runs(fit, "280B:300B", "70B:1.4T"),
+    "fit_recipes": some_recipe_fits,
+    "compare_recipes": a_recipe_comparison,
     "rules_of_thumb": lambda fit: sf.rules_of_thumb(fit, 1e22),
     "surface": lambda fit: sf.loss_surface(fit, np.geomspace(1e8, 1e10, 20), np.geomspace(1e9, 1e11, 9), prob=0.8),
     "least_input": lambda fit: sf.least_input(a_law_of_one_input(), 2.5),

@@ -98,7 +98,6 @@ class Floor(StrEnum):
 
     SHARED = "shared"
     POOLED = "pooled"
-    FREE = "free"
 
 
 class Exponents(StrEnum):

@@ -35,9 +35,6 @@ def compare_recipes(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
-    losses: Annotated[
-        str | None, typer.Option(metavar="COLS", help="Columns of loss, as in math,code: these are the recipes then.")
-    ] = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -58,22 +55,16 @@ def compare_recipes(
     check_picture(plot, runs)
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     given: dict[str, Any] = {"format": format, "history": history, "keep_unfinished": keep_unfinished, **columns}
-    table: Any
-    if losses is None:
-        table = read(runs, None, **given, **{by: by})
-        say_notes(table, as_json)
-    else:
-        names = [name.strip() for name in losses.split(",") if name.strip()]
-        given.pop("loss")
-        table = {name: read(runs, None, **given, loss=name) for name in names}
-        floor = Floor.FREE if floor == Floor.POOLED else floor
+    table = read(runs, None, **given, **{by: by})
+    say_notes(table, as_json)
     wanted: dict[str, Any] = {"floor": str(floor), "exponents": str(exponents), "seed": seed}
     asked: dict[str, Any] = {"at": at, "threshold": threshold, "sure": sure, "discrepancy": False if law_only else None}
     if six_nd:
         asked["cost"] = sf.SixND()
     found = sf.compare_recipes(table, by=by, baseline=baseline, **asked, **wanted)
     words = recipes_paragraph(found, prob)
-    beyond = caution(found.at, found.assumptions.compute_range, found.assumptions.discrepancy)
+    rests = found.assumptions
+    beyond = caution(found.at, rests.compute_range, rests.discrepancy, rests.evidence)
     if plot:
         save_picture(sf.plots.recipes(found, prob=prob), plot)
     if as_json:

@@ -8,6 +8,7 @@ import numpy as np
 
 from scalefit.errors import DataError, OptionError, listed
 from scalefit.io.read import read_runs
+from scalefit.loss_units import NATS
 from scalefit.runs import Runs
 
 
@@ -58,4 +59,6 @@ def _by_loss(source: Any, losses: Sequence[str]) -> dict[str, Runs]:
         raise OptionError("loss=[...] names columns of one table that is read now. Give a file or a data frame.")
     if isinstance(losses, str) or len(set(losses)) != len(losses):
         raise OptionError("loss is a list of different columns, as in loss=['math', 'code'].")
-    return {name: read_runs(source, loss=name, name=name) for name in losses}
+    found = {name: read_runs(source, loss=name, name=name) for name in losses}
+    # A column that is called by its evaluation states no unit.
+    return {name: replace(runs, unit=NATS) if runs.unit == name else runs for name, runs in found.items()}

@@ -10,12 +10,13 @@ from scalefit._precision import precision
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import Compute
 from scalefit.costs.machines import Machines
-from scalefit.errors import OptionError
+from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning.assumptions import Assumptions
 from scalefit.recipes._gains import Gains, Side
 from scalefit.recipes._settle import settling_run
+from scalefit.recipes._terms import Differences
 from scalefit.recipes.comparison import RecipeComparison, RecipeGain
 from scalefit.recipes.fit_recipes import RecipeFits, fit_recipes
 from scalefit.units import format_flops, positive_budgets
@@ -63,7 +64,7 @@ def compare_recipes(
     budgets
         FLOP, along which gains are given beside that at the target; from the smallest run to the target by default.
     **options
-        Further ones of `fit_recipes`: model, floor, exponents, loss, differences, seed.
+        Further ones of `fit_recipes`: model, floor, exponents, differences, seed.
 
     Returns
     -------
@@ -78,7 +79,8 @@ def compare_recipes(
     DataError, OptionError
         As `fit_recipes` does; or an option is out of range.
     QuestionError
-        The budget is too small, or a discrepancy is asked for, and there is none.
+        The budget is too small, a discrepancy is asked for, and there is none, or floors are free: losses on different
+        data are not better or worse than each other.
 
     Notes
     -----
@@ -96,6 +98,11 @@ def compare_recipes(
     fits = runs if isinstance(runs, RecipeFits) else fit_recipes(runs, by=by, baseline=baseline, **options)
     if isinstance(runs, RecipeFits) and (options or baseline not in (None, fits.baseline)):
         raise OptionError("recipes that are fitted have their options and baseline. Leave these out, or fit again.")
+    if "level" in next(iter(fits.draws.values())):
+        raise QuestionError(
+            "losses whose floors are free are on different data, and none is better than another. Ask each fit, or use "
+            "floor='pooled'."
+        )
     first = fits[fits.baseline]
     flops = first.compute_range[1] if at is None else read_budget(at, machines).flops
     log_budgets, target = _budgets(fits, flops, budgets)
@@ -120,7 +127,8 @@ def compare_recipes(
         np.exp(log_budgets),
         side.optima.loss,
         {name: fit.health.verdict for name, fit in fits.items()},
-        replace(assumptions, evidence=None),
+        assumptions,
+        fits.differences == Differences(),
     )
 
 

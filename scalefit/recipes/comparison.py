@@ -116,6 +116,8 @@ class RecipeComparison(Result):
         Verdict of each recipe's fit, the baseline's included.
     assumptions
         The data, the model and the conventions behind the answer.
+    learned
+        Whether the prior scales of differences are those learned on public sweeps.
     """
 
     baseline: str
@@ -125,6 +127,7 @@ class RecipeComparison(Result):
     loss_along: Float[np.ndarray, "draw budget"]
     health: Mapping[str, str]
     assumptions: Assumptions
+    learned: bool = True
 
     def __getitem__(self, recipe: str) -> RecipeGain:
         if recipe not in self.recipes:
@@ -169,14 +172,13 @@ class RecipeComparison(Result):
             return f"{name}, the baseline, is best at {format_flops(self.at)} FLOP with probability {chance(first)}."
         found = self.recipes[name]
         gain = gain_interval(found.draws["gain"], prob)
-        sentence = (
+        first = chance(self.chance_of_rank[name][0])
+        best = f", and the best of {1 + len(others)} with probability {first}" if len(others) > 1 else ""
+        return (
             f"{name} reaches with {format_flops(self.at)} FLOP what {self.baseline} reaches with {factor(gain)} times "
             f"as much ({provenance(self.assumptions.discrepancy, gain, prob)}); it is better with probability "
-            f"{chance(found.chance)}: {found.verdict}."
+            f"{chance(found.chance)}{best}: {found.verdict}."
         )
-        if len(others) > 1:
-            sentence += f" It is the best of {1 + len(others)} with probability {chance(self.chance_of_rank[name][0])}."
-        return sentence
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":
         """Every recipe at the target, the likeliest best first.
