@@ -14,13 +14,15 @@ import scalefit  # noqa: E402
 # Modules that are public under a shorter name than that of their file: autodoc imports them by it.
 sys.modules |= {f"scalefit.{name}": getattr(scalefit, name) for name in ("datasets", "approaches")}
 
-# Commands in pages are those of the interpreter that builds, and print as on a terminal of 100 columns without colour.
+# Commands in pages are those of the interpreter that builds, and print as on a terminal of 84 columns without colour.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONWARNINGS": "ignore:IProgress not found"}
-# Pictures at twice the resolution, whatever the settings of the machine that builds.
+os.environ |= {"COLUMNS": "84", "NO_COLOR": "1", "TERM": "dumb", "PYTHONWARNINGS": "ignore:IProgress not found"}
+# Kernels are set up alike, whatever the settings of the machine that builds: pictures at twice the resolution.
 _ipython = HERE / "_cache" / "ipython" / "profile_default"
 _ipython.mkdir(parents=True, exist_ok=True)
 (_ipython / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'retina'}\n")
+(_ipython / "startup").mkdir(exist_ok=True)
+(_ipython / "startup" / "bash.py").write_text((HERE / "_extensions" / "kernel_startup.py").read_text())
 os.environ["IPYTHONDIR"] = str(_ipython.parent)
 # Pages and command lines share compiled programs, in the folder that the command line takes by default.
 _cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalefit"

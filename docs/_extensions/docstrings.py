@@ -6,7 +6,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 CODE = re.compile(r"(`[^`]*`)")
-STAR = re.compile(r"(?<![\w*\\])(\*{1,2})(?=\w)")
+STAR = re.compile(r"(?<![\w*\\])(\*{1,2})(?=\S)")
 ALONE = re.compile(r"\*{0,2}\w+")  # the name of one parameter, whose stars numpydoc escapes
 
 
