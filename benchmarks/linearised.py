@@ -55,8 +55,10 @@ def covariance(scales, a, b):
 
 
 def optimum(u, flops, centre):
-    """ln N at a law's optimum."""
-    return FINE[np.argmin(law(u, on_line(FINE, flops) - centre))]
+    """ln N at a law's optimum, where e-folds of N and of D gain the same."""
+    alpha, beta = np.exp(u[3]), np.exp(u[4])
+    gap = u[1] + u[3] - u[2] - u[4]
+    return (gap + alpha * centre[0] + beta * (np.log(flops / 6) - centre[1])) / (alpha + beta)
 
 
 class Data:
@@ -177,6 +179,7 @@ class Belief:
         return np.exp(joined[:, :k]), joined[:, k + 1 :]
 
 
+MOST_TRIES = 60
 LARGEST = 1e20  # FLOP of a sweep's largest run: the unit of cost
 DESIGNS = ("isoflop", "random", "ray")
 TARGETS = (30.0, 100.0)
@@ -206,7 +209,28 @@ class World:
 
     def __init__(self, seed, design, target, truth="learned"):
         rng, scales, self.budget = np.random.default_rng(seed), TRUTHS[truth], LARGEST * target
-        one, length, two, length_c, length_r = scales[seed % len(scales)]
+        for _ in range(MOST_TRIES):  # a tuned run does not lose by more tokens, or by more parameters on enough tokens
+            self._draw(rng, scales[seed % len(scales)])
+            if self._falls():
+                break
+        self.sigma, rng = 0.004 * np.exp(0.3 * rng.standard_normal()), np.random.default_rng([seed, len(design)])
+        if design == "isoflop":
+            at = np.concatenate([points(LARGEST / k, 20 * np.exp(np.linspace(-2, 2, 9))) for k in (16, 4, 1)])
+        else:
+            flops = LARGEST * 100 ** -np.r_[0, rng.uniform(0, 1, 29 if design == "random" else 23)]
+            spread = rng.uniform(-2, 2, len(flops)) if design == "random" else 0.15 * rng.standard_normal(len(flops))
+            at = points(flops, 20 * np.exp(spread))
+        self.at, self.losses = at, self.run(at, rng)
+        expected = self.surface(POOL)  # results are the same for every rule
+        self.results = np.exp(expected + self.sigma * rng.standard_t(5, (14, len(POOL))))
+        self.log_n = FINE[np.abs(FINE - optimum(self.u, self.budget, HOME)) < 5]
+        self.line, earlier = (np.exp(self.surface(on_line(self.log_n, f))) for f in (self.budget, self.budget / 10))
+        self.least = self.line.min()
+        self.per_nat = np.log(10) / (earlier.min() - self.least) * self.budget  # FLOP
+
+    def _draw(self, rng, scales):
+        """A law and a path."""
+        one, length, two, length_c, length_r = scales
         alpha, beta = np.exp(np.log(0.34) + 0.12 * rng.standard_normal(2))
         reducible, ratio = 0.74 * np.exp(0.15 * rng.standard_normal()), 20 * np.exp(0.5 * rng.standard_normal())
         terms = np.log(reducible * np.array([beta, alpha]) / (alpha + beta))
@@ -216,18 +240,17 @@ class World:
         self.frequency = np.c_[z[0] / np.where(second, length_c, length), second * z[1] / length_r]
         self.weight = z[2] * np.where(second, two, one) / np.sqrt(150)
         self.phase = rng.uniform(0, 2 * np.pi, 600)
-        self.sigma, rng = 0.004 * np.exp(0.3 * rng.standard_normal()), np.random.default_rng([seed, len(design)])
-        if design == "isoflop":
-            at = np.concatenate([points(LARGEST / k, 20 * np.exp(np.linspace(-2, 2, 9))) for k in (16, 4, 1)])
-        else:
-            flops = LARGEST * 100 ** -np.r_[0, rng.uniform(0, 1, 29 if design == "random" else 23)]
-            spread = rng.uniform(-2, 2, len(flops)) if design == "random" else 0.15 * rng.standard_normal(len(flops))
-            at = points(flops, 20 * np.exp(spread))
-        self.at, self.losses = at, self.run(at, rng)
-        self.results = np.stack([self.run(POOL, rng) for _ in range(14)])  # the same for every policy
-        self.log_n = FINE[np.abs(FINE - optimum(self.u, self.budget, HOME)) < 5]
-        self.line = np.exp(self.surface(on_line(self.log_n, self.budget)))
-        self.least = self.line.min()
+
+    def _falls(self):
+        """Whether ln L falls and stays above the floor, up to a hundred times the largest run."""
+        n, d = (np.linspace(each - 2.3, each + 3.7, 13) for each in HOME + 1)
+        at = np.stack(np.meshgrid(n, d, indexing="ij"), -1)
+        log_loss = self.surface(at.reshape(-1, 2)).reshape(at.shape[:2])
+        reached = at.sum(-1) <= np.log(100 * LARGEST / 6)
+        seen = (at[..., 1] - at[..., 0] >= np.log(20) - 2) & reached
+        in_d, in_n = np.diff(log_loss, axis=1) < 0, np.diff(log_loss, axis=0) < 0
+        above = log_loss > self.u[0]
+        return (in_d | ~reached[:, 1:]).all() and (in_n | ~seen[1:]).all() and (above | ~reached).all()
 
     def surface(self, at):
         """ln L, without noise."""

@@ -19,34 +19,46 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from learn_discrepancy import studies
 from linearised import (
     COST,
     DESIGNS,
     LARGEST,
     LAW_ONLY,
+    LEARNED,
     LINE,
     POOL,
     RATIO,
     TARGETS,
     Belief,
+    Data,
     World,
     optimum,
+    posteriors,
 )
 
+import scalefit as sf
 from scalefit.numerics.batches import Purse, greedy
 from scalefit.numerics.sample_information import Decision, GaussianStep, variance_gain
 
 RUNS = 5
 CAP, SPEND = 3.0, 6.0  # of one run and of all, in units of the sweep's largest run
-LIMITS = {"EVSI": 10.0, "EVSI, within 5 times": 5.0, "EVSI, any ratio": np.inf}  # of the middle ratio of the sweep
+LIMITS = {
+    "EVSI": 20.0,
+    "EVSI, within 10 times": 10.0,
+    "EVSI, within 5 times": 5.0,
+    "EVSI, any ratio": np.inf,
+}  # of the middle ratio of the sweep
 CHOSEN = "EVSI"
+MOST_STEPS, REPEATS = 9, 2
+RESOLVED = 8.0  # times the regret over the number of draws: what these resolve
 
 
 class Chooser:
     """One posterior, and the runs that every rule takes."""
 
-    def __init__(self, belief, cost, ratio, middle, rng, again=True, spend=SPEND):
-        self.belief, self.cost, self.ratio, self.middle, self.rng = belief, cost, ratio, middle, rng
+    def __init__(self, belief, cost, ratio, rng, again=True, spend=SPEND):
+        self.belief, self.cost, self.ratio, self.rng = belief, cost, ratio, rng
         self.again, self.spend = again, spend
         self.losses, self.seen = belief.draws()
         self.decision = Decision(self.losses)
@@ -81,8 +93,7 @@ class Chooser:
             return self._simple(rule)
         purse = Purse(self.spend, RUNS, self.again)
         step = self.law_step() if rule == "D-optimal" else self.step
-        away = np.abs(np.log(self.ratio / self.middle))
-        cost = np.where(away <= np.log(LIMITS.get(rule, LIMITS[CHOSEN])) + 1e-9, self.cost, np.inf)
+        cost = np.where(within(self.ratio, self.belief.data.at, rule), self.cost, np.inf)
         if rule in ("D-optimal", "V-optimal", "slope of the isoFLOP line"):
             cost = self.cost
         score = (lambda gain, cost: gain / cost) if rule == "EVSI per FLOP" else (lambda gain, cost: gain)
@@ -91,7 +102,7 @@ class Chooser:
     def _simple(self, rule):
         taken, cost, belief = [], self.cost, self.belief
         flops = 6 * np.exp(belief.candidates.sum(1))
-        off = belief.candidates[:, 0] - [optimum(belief.data.u, f, belief.data.centre) for f in flops]
+        off = belief.candidates[:, 0] - optimum(belief.data.u, flops, belief.data.centre)
         for wish in (-1.2, 1.2, -0.6, 0.6, 0.0):
             left = self.spend - cost[taken].sum() - (RUNS - 1 - len(taken)) * cost.min()
             order = {
@@ -118,6 +129,11 @@ RULES = (
 )  # fmt: skip
 
 
+LESSER = ("cheapest", "largest", "EVSI per FLOP", "EVSI, within 5 times", "EVSI, any ratio")
+MAIN = tuple(rule for rule in RULES if rule not in LESSER)
+WITH_ALL = 16  # worlds, in which the lesser rules are measured too
+
+
 def crps(draws, truth):
     """Of an ensemble."""
     s, k = np.sort(draws), len(draws)
@@ -136,71 +152,237 @@ def judge(world, belief):
     }
 
 
-def middle_ratio(at):
-    """Geometric mean of tokens per parameter."""
-    return np.exp((at[:, 1] - at[:, 0]).mean())
+def within(ratio, at, rule=None):
+    """Whether ratios are near the middle one of runs made; for the rule that is the default, or within their range."""
+    made = at[:, 1] - at[:, 0]
+    times = np.log(LIMITS.get(rule, LIMITS[CHOSEN]))
+    low, high = made.mean() - times, made.mean() + times
+    if rule not in LIMITS or rule == CHOSEN:
+        low, high = min(low, made.min()), max(high, made.max())
+    return (np.log(ratio) >= low - 1e-9) & (np.log(ratio) <= high + 1e-9)
 
 
-def one_world(seed, design, target, truth, rules=RULES):
+def one_world(seed, design, target, truth):
     """The plan before and after every rule's runs."""
     world = World(seed, design, target, truth)
     belief, rng = world.after([]), np.random.default_rng(seed)
     before = {f"{name}_before": value for name, value in judge(world, belief).items()}
-    chooser = Chooser(belief, COST, RATIO, middle_ratio(world.at), rng)
-    for rule in rules:
+    chooser = Chooser(belief, COST, RATIO, rng)
+    for rule in RULES if seed < WITH_ALL else MAIN:
         start = time.perf_counter()
         taken = chooser.runs(rule)
         seconds = time.perf_counter() - start
         row = {"truth": truth, "seed": seed, "design": design, "target": target, "rule": rule, "seconds": seconds}
-        away = np.abs(np.log(RATIO[taken] / chooser.middle))
+        away = np.abs(np.log(RATIO[taken]) - (world.at[:, 1] - world.at[:, 0]).mean())
         row |= {"runs": len(taken), "spent": COST[taken].sum(), "promised": chooser.promise(taken)}
         row |= {"extreme": float((away[COST[taken] > 1] > 2.0).mean()) if (COST[taken] > 1).any() else np.nan}
         yield row | before | judge(world, world.after(taken, POOL[:0]) if taken else belief)
 
 
-def worlds(count, truth, first=0):
-    """All rules in worlds of one kind."""
-    jobs = [(s, d, TARGETS[s // 8 % 2]) for s in range(first, first + count) for d in DESIGNS]
-    return [row for job in jobs for row in one_world(*job, truth)]
+def one_stop(seed, design, target):
+    """Run what is worth its price, refit, and stop where nothing is; or always run one batch. Costs in largest runs."""
+    world = World(seed, design, target)
+    cost = np.where(within(RATIO, world.at), COST, np.inf)
+    first = world.after([])
+    waste = lambda belief: world.regret(belief.log_n[belief.plan]) * world.per_nat / LARGEST
+    start = {"seed": seed, "design": design, "target": target, "waste_before": waste(first)}
+    for rule in ("one at a time", "always"):
+        taken, belief = [], first
+        for _ in range(MOST_STEPS if rule != "always" else 1):
+            chooser = Chooser(belief, COST, RATIO, np.random.default_rng(seed))
+            gain, least = (
+                (lambda _, c=chooser: c.decision.gain),
+                RESOLVED * chooser.decision.regret / len(chooser.losses),
+            )
+            worth = belief.per_nat / LARGEST
+            if rule == "always":
+                taken = greedy(chooser.step, gain, cost, Purse(SPEND, RUNS))[0]
+            else:
+                purse, net = Purse(CAP, 1), lambda gain, cost, worth=worth: gain * worth - cost
+                more = greedy(chooser.step, gain, cost, purse, net, least)[0]
+                if not more:
+                    break
+                taken += more
+            belief = world.after(taken)
+        spent = float(COST[taken].sum())
+        yield start | {"rule": rule, "runs": len(taken), "spent": spent, "waste": waste(belief)}
 
 
-def one_stop(seed, design, target, look, truth="learned"):
-    """Run what is worth its price, refit, and stop where nothing is; a row for every step."""
-    world, taken = World(seed, design, target, truth), []
-    middle = middle_ratio(world.at)
-    cost = np.where(np.abs(np.log(RATIO / middle)) <= np.log(LIMITS[CHOSEN]) + 1e-9, COST, np.inf)
-    for step in range(9):
-        belief = world.after(taken)
-        worth, judged = belief.per_nat / LARGEST, judge(world, belief)
-        chooser = Chooser(belief, COST, RATIO, middle, np.random.default_rng(seed))
-        net = lambda gain, cost, worth=worth: gain * worth - cost
-        score = net if look == 1 else (lambda gain, cost: gain / cost)
-        batch, gained = greedy(chooser.step, lambda _, c=chooser: c.decision.gain, cost, Purse(CAP * look, look), score)
-        nets = np.cumsum(np.array(gained) * worth - COST[batch]) if batch else np.zeros(1)
-        best = float(nets.max())
-        per_nat = -1 / ((np.interp(0, [0], [1])) * -1)
-        yield {
-            "seed": seed, "design": design, "target": target, "look": look, "step": step, "spent": COST[taken].sum(),
-            "waste": judged["regret"] * worth, "net": best, "per_nat": per_nat, "regret": judged["regret"],
-        }  # fmt: skip
-        if best <= 0 or not batch:
-            break
-        taken.append(batch[0])
+def minima(runs):
+    """Compute and ln N at the minimum of each isoFLOP line of a table."""
+    flops, log_n, log_loss = runs.flops, np.log(runs.params), np.log(runs.loss)
+    group = np.round(np.log(flops), 1)
+    for each in np.unique(group):
+        some = np.flatnonzero(group == each)
+        some = some[np.argsort(log_loss[some])[:6]]
+        if len(np.unique(log_n[some])) >= 5:
+            middle = log_n[some].mean()
+            bend, tilt, _ = np.polyfit(log_n[some] - middle, log_loss[some], 2)
+            best = middle - tilt / (2 * bend)
+            if bend > 1e-3 and log_n[some].min() < best < log_n[some].max():
+                yield float(np.median(flops[some])), best
+
+
+def one_sweep(name, runs):
+    """From the cheapest third of the smaller runs, five more of them: forecasts of the larger ones."""
+    largest = runs.flops.max()
+    cut = next(c for c in (3.0, 10.0, 30.0, 100.0) if (runs.flops > 1.02 * largest / c).sum() >= 4)
+    at = np.log(np.column_stack([runs.params, runs.tokens]))
+    small = np.flatnonzero(runs.flops <= 1.02 * largest / cut)
+    small, held = small[np.argsort(runs.flops[small])], np.flatnonzero(runs.flops > 1.02 * largest / cut)
+    count, found = max(8, len(small) // 3), list(minima(runs.subset(runs.flops > 1.02 * largest / cut)))
+    for again in range(REPEATS):  # one run more or less can change a sweep's score threefold
+        rng = np.random.default_rng([again, len(name)])
+        rest = np.sort(rng.permutation(small[count:])[: int(0.8 * len(small[count:]))])
+        if len(rest) <= RUNS:
+            return
+        cost = runs.flops[rest] / runs.flops[rest].max()
+        belief = Belief(Data(at[small[:count]], runs.loss[small[:count]]), largest, at[rest])
+        per = np.exp(at[:, 1] - at[:, 0])
+        chooser = Chooser(belief, cost, per[rest], rng, again=False, spend=SPEND / CAP)
+        chosen = {rule: chooser.runs(rule) for rule in RULES if rule != "EVSI per FLOP"}
+        for rule, taken in {"none": [], "all": list(range(len(rest))), **chosen}.items():
+            rows = np.r_[small[:count], rest[taken]]
+            data = Data(at[rows], runs.loss[rows])
+            row = {"study": name, "family": name.partition(":")[0], "again": again, "rule": rule, "runs": len(taken)}
+            row["loss"] = loss_crps(data, at[held], np.log(runs.loss[held]))
+            after = [(Belief(data, flops, at[:0]).draws(400, line_only=True)[0], data, flops, n) for flops, n in found]
+            sizes = [crps((optimum(d.u, f, d.centre) + LINE)[draws.argmin(1)], n) for draws, d, f, n in after]
+            yield row | {"n": np.mean(sizes) if sizes else np.nan}
+
+
+def loss_crps(data, at, log_loss):
+    """Mean CRPS of held-out ln losses, noise included."""
+    mean, cov, noise, evidence = posteriors(data, at, LEARNED)
+    share, rng = np.exp(evidence - evidence.max()), np.random.default_rng(0)
+    pick = rng.choice(len(share), 800, p=share / share.sum())
+    sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0) + noise[:, None])
+    draws = mean[pick] + sd[pick] * rng.standard_normal((800, 1))
+    return float(np.mean([crps(draws[:, i], value) for i, value in enumerate(log_loss)]))
+
+
+def as_runs(at, losses):
+    """A table."""
+    return sf.Runs({"params": np.exp(at[:, 0]), "tokens": np.exp(at[:, 1]), "loss": losses}, name="world")
+
+
+def table_of(rows):
+    """Candidates of `POOL`."""
+    return {"params": np.exp(POOL[rows, 0]), "tokens": np.exp(POOL[rows, 1])}
+
+
+def decided(fit, budget):
+    """ln N of the plan of least expected loss, and its expected regret, by the full engine."""
+    found = sf.next_runs(fit, budget, spend=LARGEST, candidates=table_of([60]))
+    return np.log(found.params), found.regret
+
+
+def one_engine(seed, design, target=30.0):
+    """A world whose posteriors, choice of runs and plans are those of the full engine."""
+    world = World(seed, design, target)
+    chooser = Chooser(world.after([]), COST, RATIO, np.random.default_rng(seed))
+    fit = sf.fit(as_runs(world.at, world.losses))
+    near = np.flatnonzero(within(RATIO, world.at))
+    found = sf.next_runs(fit, world.budget, spend=SPEND * LARGEST, candidates=table_of(near))
+    log_n, expected = decided(fit, world.budget)
+    before = {"regret_before": world.regret(log_n), "expected_before": expected}
+    chosen = {rule: chooser.runs(rule) for rule in ("random", "isoFLOP line", "D-optimal")}
+    for rule, taken in {**chosen, CHOSEN: [int(near[run]) for run in found.batch.runs]}.items():
+        log_n, expected = decided(sf.fit(as_runs(*world.with_results(taken))), world.budget)
+        row = {"seed": seed, "design": design, "rule": rule, "runs": len(taken), "spent": COST[taken].sum()}
+        row |= {"promised": found.batch.value if rule == CHOSEN else np.nan, "agreement": found.check.agreement}
+        yield row | before | {"regret": world.regret(log_n), "expected": expected}
+
+
+def one_nested(seed, design, ranks=(0, 10), outcomes=20, target=30.0):
+    """The value of single runs by nested simulation: an outcome, the full engine again, the plan again."""
+    world = World(seed, design, target)
+    table = as_runs(world.at, world.losses)
+    fit = sf.fit(table)
+    near = np.flatnonzero(within(RATIO, world.at))
+    found = sf.next_runs(fit, world.budget, spend=SPEND * LARGEST, candidates=table_of(near))
+    at_budget = lambda log_n: {"params": np.exp(log_n), "tokens": world.budget / 6 / np.exp(log_n)}
+    for rank in ranks:
+        run = int(found.order[rank])
+        place = {"params": found.candidates.params[[run]], "tokens": found.candidates.tokens[[run]]}
+        expected = fit.predict(place, noise=False)
+        logged = fit.add_noise(expected)[:, 0]
+        picks = np.argsort(expected[:, 0])[(2 * np.arange(outcomes) + 1) * len(logged) // (2 * outcomes)]
+        saved = []
+        for loss in logged[picks]:
+            columns = {name: np.append(table[name], place[name]) for name in ("params", "tokens")}
+            later = sf.fit(sf.Runs(columns | {"loss": np.append(table.loss, loss)}, name="nested"))
+            log_n, _ = decided(later, world.budget)
+            losses = later.predict(at_budget(np.array([np.log(found.params), log_n])), noise=False).mean(axis=0)
+            saved.append(losses[0] - losses[1])
+        reweighed = dict(zip(found.check.runs, found.check.values, strict=True)).get(run, np.nan)
+        row = {"seed": seed, "design": design, "rank": rank + 1, "regret": found.regret, "value": found.values[run]}
+        row |= {"reweighed": reweighed, "nested": np.mean(saved), "nested_se": np.std(saved, ddof=1) / outcomes**0.5}
+        yield row
+
+
+def speed():
+    """Seconds, of wall and of CPU, the least of several: after the posterior is made, and after compiling."""
+    world = World(0, "random", 30.0)
+    chooser = Chooser(world.after([]), COST, RATIO, np.random.default_rng(0))
+    ask = lambda: greedy(
+        GaussianStep.of(chooser.decision.asked, chooser.seen, 1e-5),
+        lambda _: chooser.decision.gain,
+        COST,
+        Purse(SPEND, RUNS),
+    )
+    fit = sf.fit(as_runs(world.at, world.losses))
+    rng = np.random.default_rng(0)
+    many = {"params": 10 ** rng.uniform(8, 9.4, 400), "tokens": 10 ** rng.uniform(9.5, 10.4, 400)}
+    whole = lambda: sf.next_runs(fit, world.budget, spend=SPEND * LARGEST, candidates=many)
+    whole()
+    for what, task in (("121 candidates, a batch of five", ask), ("sf.next_runs, 400 candidates", whole)):
+        clocks = []
+        for _ in range(7):
+            wall, cpu = time.perf_counter(), time.process_time()
+            task()
+            clocks.append((time.perf_counter() - wall, time.process_time() - cpu))
+        yield {"what": what, "wall": min(c[0] for c in clocks), "cpu": min(c[1] for c in clocks)}
+
+
+def rows_of(given):
+    """What a part of the benchmark measures, one case after another."""
+    seeds = range(given.first, given.first + given.count)
+    if given.what == "worlds":
+        jobs = (one_world(s, d, TARGETS[s // 8 % 2], given.truth) for s in seeds for d in DESIGNS)
+    elif given.what == "stopping":
+        jobs = (one_stop(s, d, TARGETS[s // 8 % 2]) for s in seeds for d in DESIGNS)
+    elif given.what == "sweeps":
+        jobs = (one_sweep(*each) for each in studies(given.tables).items())
+    elif given.what == "engine":
+        jobs = (one_engine(s, d) for s in seeds for d in DESIGNS)
+    elif given.what == "nested":
+        jobs = (one_nested(s, DESIGNS[s % 3]) for s in seeds)
+    else:
+        jobs = (speed(),)
+    return jobs
 
 
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["worlds", "stopping"])
+    parser.add_argument("what", choices=["worlds", "stopping", "sweeps", "engine", "nested", "speed", "report"])
     parser.add_argument("--truth", default="learned")
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--tables", type=Path, default=Path("../shared/data/eval"))
     parser.add_argument("--rows", type=Path, default=Path("rows"))
+    parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args()
     given.rows.mkdir(exist_ok=True)
-    if given.what == "worlds":
-        rows, name = worlds(given.count, given.truth, given.first), f"worlds_{given.truth}_{given.first}"
-    pd.DataFrame(rows).to_csv(given.rows / f"{name}.csv", index=False)
+    if given.what == "report":
+        given.output.write_text(report(given.rows))
+        return
+    name = f"{given.what}_{given.truth}_{given.first}.csv"
+    found = []
+    for job in rows_of(given):  # what is done is kept
+        found += job
+        pd.DataFrame(found).to_csv(given.rows / name, index=False)
 
 
 if __name__ == "__main__":

@@ -209,10 +209,23 @@ def test_the_command(run, saved, tmp_path):
     assert (tmp_path / "next.png").exists()
     table = tmp_path / "table.csv"
     table.write_text("params,tokens\n1B,100B\n2B,20B\n")
-    code, out, _ = run("next", saved, "--budget", "1e23", "--law-only", "--spend", "1e20", "--max-params", "3B")
+    code, out, _ = run("next", saved, "--budget", "1e22", "--law-only", "--spend", "1e20", "--max-params", "3B")
     assert code == 0
     assert "train the big one" in out
     code, out, _ = run(*common, "--spend", "1e22", "--candidates", table)
     assert code == 0
     assert "of 2" in out
     assert run(*common, "--spend", "1e22", "--ratios", "5")[0] == 2
+
+
+def test_runs_that_health_names_tell_more_than_those_inside_the_data(quick):
+    """Tokens span too little: a run a decade beyond them says more of beta than one of as much compute inside them."""
+    design = {"params": np.geomspace(1e8, 1e10, 30), "tokens": np.tile(np.geomspace(1e10, 4e10, 6), 5)}
+    runs = sf.Runs({**design, "loss": sf.Model().simulate(TRUTH, design, 0)}, name="narrow")
+    fit = sf.fit(runs, sf.Model(discrepancy=None), engine=quick)
+    sentence = next(check.sentence for check in fit.health.checks if check.name == "range of tokens")
+    assert "above 100B" in sentence
+    inside, named = 2e10, 1e11
+    table = {"params": np.array([5e9 * named / inside, 5e9]), "tokens": np.array([inside, named])}
+    asked = sf.next_runs(fit, 1e23, spend=1e22, candidates=table, aim="beta")
+    assert asked.values[1] > 1.5 * asked.values[0]

@@ -79,7 +79,8 @@ def check_ray(bound: BoundModel) -> Check:
     sentence = (
         f"all runs lie on one path of tokens against parameters (about {d / n:.3g} tokens per parameter in the "
         f"middle), so that alpha, beta and the allocation are not identified. Add runs off it, such as "
-        f"N {format_count(n * 3)} with D {format_count(tokens_for(6 * n * d, n * 3))}, and the reverse."
+        f"N {format_count(n * 3)} with D {format_count(tokens_for(6 * n * d, n * 3))}, and the reverse; "
+        "`scalefit next` ranks them."
     )
     return Check("one ray", "fail" if factor < FAIL_FACTOR else "review", factor, sentence)
 
@@ -101,4 +102,7 @@ def runs_to_add(bound: BoundModel) -> str:
     if not spans:
         return "Add runs."
     name = min(spans, key=spans.__getitem__)
-    return f"Add runs with {name} near {format_count(bound.runs[name].max() * 10)}, or more runs."
+    return (
+        f"Add runs with {name} near {format_count(bound.runs[name].max() * 10)}, or more runs; `scalefit next` ranks "
+        "them for a budget."
+    )

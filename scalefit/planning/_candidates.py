@@ -16,7 +16,7 @@ COMPUTES, RATIOS = 11, 11  # of the default grid
 STEP = np.sqrt(3.0)  # between its computes
 FURTHEST = 30.0  # times the largest run's compute: as far as held-out sweeps have tested predictions
 SMALLER = 3.0  # times less than the smallest run: below it laws break
-RATIO_REACH = 10.0  # times the middle ratio of tokens to parameters: beyond it laws are least tested
+RATIO_REACH = 20.0  # times the middle ratio of tokens to parameters, or as far as the runs: beyond, laws are untested
 REPLICATES = 8  # of the runs made, spread over compute
 INSIDE = 0.99  # of the spend, so that rounding to three digits stays within it
 DIVERGES = "diverges"
@@ -63,7 +63,9 @@ class Candidates:
         most_n, most_d = (np.inf if most is None else parse_quantity(most) for most in (max_params, max_tokens))
         low, high = (0.0, np.inf) if ratios is None else map(parse_quantity, ratios)
         if not (most_n > 0 and most_d > 0 and 0 <= low < high):
-            raise OptionError("a limit of the runs is not positive. Write it as in max_params='3B' or ratios=(2, 200).")
+            raise OptionError(
+                "a limit of the runs is not positive, or ratios fall. Write max_params='3B' or ratios=(2, 200)."
+            )
         per = self.tokens / self.params
         keep = (cost.training(self.params, self.tokens) <= spend) & (self.params <= most_n) & (self.tokens <= most_d)
         kept = self.only(keep & (per >= low) & (per <= high))
@@ -90,20 +92,17 @@ def default_candidates(fit: Fit, cost: Cost, spend: float, budget: float, max_pa
     top = INSIDE * min(spend, budget, FURTHEST * made.max())
     levels = top * STEP ** -np.arange(COMPUTES)
     middle = float(np.exp(np.log(per).mean()))
-    price, ratio = (
-        grid.ravel()
-        for grid in np.meshgrid(
-            levels[levels >= made.min() / SMALLER], middle * np.geomspace(1 / RATIO_REACH, RATIO_REACH, RATIOS)
-        )
-    )
+    least, most = min(middle / RATIO_REACH, per.min()), max(middle * RATIO_REACH, per.max())
+    levels = levels[levels >= made.min() / SMALLER]
+    price, ratio = (grid.ravel() for grid in np.meshgrid(levels, np.geomspace(least, most, RATIOS)))
     params = np.sqrt(price / 6 / ratio)
     for _ in range(STEPS):  # costs grow about as the square along a ray
         params = params * np.sqrt(price / cost.training(params, ratio * params))
     if max_params is not None:
         params = np.minimum(params, parse_quantity(max_params))
     tokens = np.asarray(cost.tokens_for(price + cost.serving(params), params), dtype=float)
-    rounded = np.array([[float(f"{value:.3g}") for value in pair] for pair in zip(params, tokens, strict=True)])
-    least, most = middle / RATIO_REACH, middle * RATIO_REACH
+    pairs = zip(params, tokens, strict=True)
+    rounded = np.array([[float(f"{value:.3g}") for value in pair] for pair in pairs]).reshape(-1, 2)
     inside = (rounded[:, 1] / rounded[:, 0] > 0.98 * least) & (rounded[:, 1] / rounded[:, 0] < 1.02 * most)
     new = np.unique(rounded[inside & (rounded.min(axis=1) >= 1)], axis=0)
     order = np.argsort(runs.flops)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
 from scalefit._batching import in_chunks
+from scalefit.model.clusters import SHARED
 from scalefit.numerics.batches import Purse, greedy
 from scalefit.numerics.sample_information import Decision, Gain, GaussianStep, variance_gain
 from scalefit.planning._candidates import Candidates
@@ -63,8 +64,10 @@ def normal_variance(theta: dict[str, np.ndarray]) -> float:
     ----------
     Lange, Little & Taylor 1989, J. Am. Stat. Assoc. 84, 881, section 4: the information of a t distribution.
     """
-    sigma = np.square(theta["sigma"])
-    return float((sigma * (theta["nu"] + 3) / (theta["nu"] + 1) if "nu" in theta else sigma).mean())
+    variance = np.square(theta["sigma"])
+    if "nu" in theta:
+        variance = variance * (theta["nu"] + 3) / (theta["nu"] + 1)
+    return float((variance + np.square(theta.get(SHARED, 0.0))).mean())
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def next_runs(
     candidates
         Runs that could be made: anything `read_runs` takes, without a loss. A column "diverges" is the probability
         that a run fails and teaches nothing. By default a grid of compute and tokens per parameter around the runs
-        made, within ten times the middle ratio of these, and replicates.
+        made, within twenty times the middle ratio of these or as far as they reach, and replicates.
     count
         How many runs a batch has at most; five by default.
     aim
