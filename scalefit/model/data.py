@@ -53,6 +53,11 @@ class Data(NamedTuple):
         """Whether all runs have errors of their own of one scale."""
         return self.precision is None and self.variance is None and self.clusters is None
 
+    @property
+    def scales_alike(self) -> bool:
+        """Whether the errors of all runs grow in proportion to sigma."""
+        return self.variance is None and self.clusters is None
+
     def at_runs(self, theta: Mapping[str, Any]) -> Theta:
         """Parameters, with the scale of each run's own noise for sigma where those differ: (run,)."""
         if self.precision is None and self.variance is None:

@@ -5,7 +5,6 @@ table draws law, noise, scales and weights. Differences and own discrepancies ar
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -122,8 +121,7 @@ def sample_joint(
             log_x={name: jnp.asarray(values, number) for name, values in at.log_x.items()},
             log_loss=jnp.asarray(at.log_loss, number),
         )
-        clusters = bound.lines.clusters if bound.lines else 0
-        drawn, latent, stats, why = _linear_draws(model, data, bases, at.theta, np.log(probability), clusters, seed)
+        drawn, latent, stats, why = _linear_draws(model, data, bases, at.theta, np.log(probability), seed)
         flat = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()}
         weights = np.asarray(latent["weights"], dtype=float).reshape(len(flat["sigma"]), -1)
         component = np.asarray(latent["component"]).reshape(-1)
@@ -149,13 +147,13 @@ def replace_discrepancy(model: Model) -> Model:
 
 
 def _linear_draws(
-    model: Model, data: Data, bases: np.ndarray, theta: Theta, log_prior: np.ndarray, clusters: int, seed: int
+    model: Model, data: Data, bases: np.ndarray, theta: Theta, log_prior: np.ndarray, seed: int
 ) -> tuple[Any, Any, Any, str]:
     """Draws of the linear model by the sampler of one table; inside `precision()`."""
     key, number = prng_key(seed), jnp.result_type(float)
     some, log_prior_of = jnp.asarray(bases, number), jnp.asarray(log_prior, number)
     start = {name: jnp.asarray(value, number) for name, value in theta.items()}
-    given_shapes = jax.eval_shape(jax.vmap(partial(LaplaceWeights.uninformed, clusters=clusters)), some)
+    given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
     shapes = Laplace.shapes(len(model.free), len(some))
     with in_background(
         lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior_of, key, SHAPE, SCHEDULES[0])

@@ -117,8 +117,7 @@ def sample_discrepancy_posterior(
         data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
         start = {name: jnp.asarray(value, float) for name, value in middle.items()}
         log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
-        clusters = bound.lines.clusters if bound.lines else 0
-        given_shapes = jax.eval_shape(jax.vmap(partial(LaplaceWeights.uninformed, clusters=clusters)), some)
+        given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
         shapes = Laplace.shapes(len(model.free), len(some))
         with in_background(
             lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, DRAWN, SCHEDULES[0])
@@ -169,8 +168,7 @@ def joint_modes(
             given = laplace_weights(model, data, near, *law_residuals(model, data, minimum.x))
             return given, descend(partial(marginal_derivatives, model, data, given), minimum.x)
 
-        clusters = 0 if data.clusters is None else len(data.clusters.real)
-        begin = LaplaceWeights.uninformed(basis, clusters), Minimum.unevaluated(x)
+        begin = LaplaceWeights.uninformed(basis, data), Minimum.unevaluated(x)
         given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, begin)
         return minimum.x, (given, minimum)
 

@@ -5,7 +5,8 @@ mode by iteratively reweighted least squares (IRLS) and the curvature there are 
 tails the approximation of Rue, Martino and Chopin 2009 (J. R. Stat. Soc. B 71, 319), which importance corrects.
 
 Errors that runs of a cluster share are integrated out of the runs' densities, exactly but for quadrature; in the
-approximation of the weights they take from the precision of the runs what a cluster's mean could be (Woodbury).
+approximation of the weights they take from the precision of the runs what a cluster's mean could be (Woodbury). How
+much that is depends on both scales, so that no coordinates keep the precision of the weights diagonal.
 """
 
 from functools import partial
@@ -30,7 +31,7 @@ WIDER = 1.3  # than Laplace's approximation are half of the proposals: noise of 
 
 
 class LaplaceWeights(NamedTuple):
-    """Laplace's approximation of the weights, in coordinates in which their precision is diagonal.
+    """Laplace's approximation of the weights, where all runs err alike in coordinates in which it is diagonal.
 
     Attributes
     ----------
@@ -41,7 +42,8 @@ class LaplaceWeights(NamedTuple):
     irls_weight
         How much each run counts beside one close to the law.
     gram
-        Precision that the runs add to each weight, times sigma squared; what clusters take from it not subtracted.
+        Precision that the runs add to each weight, times sigma squared; where they do not err alike that of all weights
+        together, (pivot, pivot), without what clusters take from it.
     curvature
         Mean curvature of the runs' densities, as a share of that of their IRLS weights.
     of_clusters
@@ -53,37 +55,46 @@ class LaplaceWeights(NamedTuple):
     irls_weight: Float[Array, " run"]
     gram: Float[Array, " pivot"]
     curvature: Float[Array, ""]
-    of_clusters: Float[Array, "cluster pivot"] | None = None
+    of_clusters: Any = None
 
     @classmethod
-    def uninformed(cls, basis: Float[Array, "run pivot"], clusters: int = 0) -> Self:
+    def uninformed(cls, basis: Float[Array, "run pivot"], data: Data) -> Self:
         """Without runs: the mode of all weights is zero."""
         runs, pivots = basis.shape
         zeros = partial(jnp.zeros, dtype=basis.dtype)
-        shared = zeros((clusters, pivots)) if clusters else None
-        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), zeros(runs), zeros(pivots), zeros(()), shared)
+        gram = zeros(pivots) if data.scales_alike else zeros((pivots, pivots))
+        of_clusters = None if data.clusters is None else zeros((len(data.clusters.real), pivots))
+        return cls(basis, jnp.eye(pivots, dtype=basis.dtype), zeros(runs), gram, zeros(()), of_clusters)
 
     def mean_and_precision(
         self, data: Data, theta: Theta, r: Float[Array, " run"]
-    ) -> tuple[Float[Array, " pivot"], Float[Array, " pivot"]]:
-        """Of the weights, given residuals r of the law and the noise."""
+    ) -> tuple[Float[Array, " pivot"], Float[Array, " pivot ..."]]:
+        """Of the weights, given residuals r of the law and the noise; where runs do not err alike the precision is the
+        lower triangle whose product with its transpose is that of all weights."""
         sigma = theta["sigma"]
-        if data.is_plain:
+        if data.scales_alike:
             mean = (self.basis.T @ (self.irls_weight * r)) / (sigma**2 + self.gram)
             return mean, 1 + self.curvature * self.gram / sigma**2
         errors = Errors.of(data, theta, self.precision(data, theta))
-        pull = self.basis.T @ errors.precise(r)
         if data.variance is not None or errors.shared is None:
-            added = (self.basis * errors.precise(self.basis)).sum(axis=0)
+            added = self.basis.T @ errors.precise(self.basis)
         else:  # the same, from sums that do not depend on the scales
-            added = self.gram / sigma**2 - errors.shared[0] @ (self.of_clusters / sigma**2) ** 2
-        return pull / (1 + added), 1 + self.curvature * jnp.maximum(added, 0.0)
+            taken = self.of_clusters.T @ (errors.shared[0][:, None] * self.of_clusters)
+            added = self.gram / sigma**2 - taken / sigma**4
+        root = small_cholesky(added + jnp.eye(len(added), dtype=added.dtype))
+        pull = self.basis.T @ errors.precise(r)
+        return small_solve_upper(root, small_solve_lower(root, pull[:, None]))[:, 0], root
 
     def precision(self, data: Data, theta: Theta) -> Float[Array, " run"]:
         """Of each run's own noise."""
         if data.variance is None:
             return self.irls_weight / theta["sigma"] ** 2
         return self.irls_weight / data.at_runs(theta)["sigma"] ** 2
+
+
+def half_log_det(precision: Float[Array, " pivot ..."]) -> Float[Array, ""]:
+    """Half of ln of the determinant of `LaplaceWeights.mean_and_precision`'s second."""
+    return 0.5 * jnp.log(precision).sum() if precision.ndim == 1 else jnp.log(jnp.diagonal(precision)).sum()
 
 
 class Errors(NamedTuple):
@@ -180,12 +191,15 @@ def _laplace_weights(
     errors = Errors.of(data, theta, precision_of(left))
     gradient = jax.grad(lambda e: noise.log_density(at_runs, e).sum())
     curvature = data.weight * jnp.maximum(-jax.jvp(gradient, (left,), (jnp.ones_like(left),))[1], 0.0)
-    rotation = jnp.linalg.eigh(basis.T @ errors.precise(basis))[1]
-    basis, share = basis @ rotation, curvature.sum() / errors.precision.sum()
-    gram = theta["sigma"] ** 2 * (errors.precision[:, None] * basis**2).sum(axis=0)
-    weighted = errors.precision * (theta["sigma"] ** 2 if data.variance is None else at_runs["sigma"] ** 2)
-    of_clusters = None if data.clusters is None else data.clusters.total(weighted[:, None] * basis)
-    return LaplaceWeights(basis, near.rotation @ rotation, weighted, gram, share, of_clusters)
+    share = curvature.sum() / errors.precision.sum()
+    alike = theta["sigma"] ** 2 if data.variance is None else at_runs["sigma"] ** 2
+    irls_weight = errors.precision * alike
+    gram = basis.T @ (irls_weight[:, None] * basis)
+    of_clusters = None if data.clusters is None else data.clusters.total(irls_weight[:, None] * basis)
+    if data.scales_alike:
+        gram, turn = jnp.linalg.eigh(gram)
+        return LaplaceWeights(basis @ turn, near.rotation @ turn, irls_weight, jnp.maximum(gram, 0.0), share)
+    return LaplaceWeights(basis, near.rotation, irls_weight, gram, share, of_clusters)
 
 
 def log_density_of(
@@ -211,7 +225,7 @@ def marginal_potential(model: Model, data: Data, given: LaplaceWeights, alr: Flo
     """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
     theta, r = law_residuals(model, data, alr)
     mean, precision = given.mean_and_precision(data, theta, r)
-    log_likelihood = log_density_of(model, data, given, theta, r, mean) - 0.5 * jnp.log(precision).sum()
+    log_likelihood = log_density_of(model, data, given, theta, r, mean) - half_log_det(precision)
     return -model.space.log_density(unflatten(model, from_alr(model, alr))) - log_likelihood
 
 
@@ -233,20 +247,14 @@ def marginal_derivatives(model: Model, data: Data, given: LaplaceWeights, alr: F
 
     value, gradient = jax.value_and_grad(partial(marginal_potential, model, data, given))(alr)
     slopes = jax.jacfwd(lambda alr: law_residuals(model, data, alr)[1])(alr)
-    weighted = _precise(data, given, theta, slopes)
-    shared = (given.basis.T @ weighted) / jnp.sqrt(precision)[:, None]
+    if data.scales_alike:
+        weighted = (given.curvature / theta["sigma"] ** 2 * given.irls_weight)[:, None] * slopes
+        shared = (given.basis.T @ weighted) / jnp.sqrt(precision)[:, None]
+    else:
+        weighted = given.curvature * Errors.of(data, theta, given.precision(data, theta)).precise(slopes)
+        shared = small_solve_lower(precision, given.basis.T @ weighted) / jnp.sqrt(given.curvature)
     hessian = slopes.T @ weighted - shared.T @ shared + jax.hessian(prior_and_noise)(alr)
     return Minimum(alr, value, gradient, hessian)
-
-
-def _precise(
-    data: Data, given: LaplaceWeights, theta: Theta, slopes: Float[Array, "run dim"]
-) -> Float[Array, "run dim"]:
-    """Slopes of the residuals times the mean curvature of the runs' densities."""
-    if data.is_plain:
-        return (given.curvature / theta["sigma"] ** 2 * given.irls_weight)[:, None] * slopes
-    errors = Errors.of(data, theta, given.precision(data, theta))
-    return given.curvature * errors.precise(slopes)
 
 
 def propose_weights(
@@ -269,9 +277,12 @@ def propose_weights(
     theta, r = law_residuals(model, data, alr)
     mean, precision = given.mean_and_precision(data, theta, r)
     scaled = jnp.concatenate([normal, -normal, WIDER * normal, -WIDER * normal])
-    weights = mean + scaled / jnp.sqrt(precision)
+    if data.scales_alike:
+        weights = mean + scaled / jnp.sqrt(precision)
+    else:
+        weights = mean + small_solve_upper(precision, scaled.T).T
     distance = (scaled**2).sum(1)
     narrow, wide = -0.5 * distance, -0.5 * distance / WIDER**2 - len(mean) * np.log(WIDER)
-    log_proposal = jnp.logaddexp(narrow, wide) - np.log(2) + 0.5 * jnp.log(precision).sum()
+    log_proposal = jnp.logaddexp(narrow, wide) - np.log(2) + half_log_det(precision)
     log_prior = model.space.log_density(unflatten(model, from_alr(model, alr)))
     return weights, log_prior + log_density_of(model, data, given, theta, r, weights) - log_proposal
