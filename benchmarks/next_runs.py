@@ -36,6 +36,7 @@ from linearised import (
     optimum,
     posteriors,
 )
+from next_runs_tables import report
 
 import scalefit as sf
 from scalefit.numerics.batches import Purse, greedy
