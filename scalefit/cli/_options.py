@@ -47,6 +47,16 @@ Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss.")
 LossUnit = Annotated[
     str | None, typer.Option(metavar="UNIT", help="Of the loss: nats, bpb, error, any name; by the column's name else.")
 ]
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="Runs with the same value here share an error, as in run_id; repeat for several."),
+]
+Weight = Annotated[
+    str | None, typer.Option(metavar="COL", help="Column of known precisions: a run's noise is sigma^2 over it.")
+]
+Sd = Annotated[
+    str | None, typer.Option(metavar="COL", help="Column of known measurement errors of the loss, in its unit.")
+]
 BytesPerToken = Annotated[
     float | None, typer.Option(metavar="B", help="Convert bits per byte to nats per token, as with 4.3.")
 ]

@@ -31,8 +31,9 @@ def priors_of(law: "Law", noise: "Noise", stated: list[str] | None, pinned: list
         One of them is none, names no parameter, or one that is named already.
     """
     from scalefit._registry import lookup
+    from scalefit.model.clusters import Clustered
 
-    params, found = {p.name: p for p in (*law.params(), *noise.params())}, {}
+    params, found = {p.name: p for p in (*law.params(), *Clustered(noise).params())}, {}
     for option, texts, read in (("--prior", stated, _read_prior), ("--pin", pinned, _read_pin)):
         for text in texts or []:
             name, _, value = (part.strip() for part in text.partition("="))

@@ -20,6 +20,9 @@ def backtest(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    loss_unit: options.LossUnit = None,
+    bytes_per_token: options.BytesPerToken = None,
+    cluster: options.Cluster = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -39,7 +42,8 @@ def backtest(
     from scalefit.units import parse_budgets
 
     check_picture(plot, runs)
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
+    columns |= {"bytes_per_token": bytes_per_token, "cluster": cluster}
     table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     cuts = sf.above_compute(parse_budgets(above))

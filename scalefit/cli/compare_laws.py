@@ -26,6 +26,9 @@ def compare_laws(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    loss_unit: options.LossUnit = None,
+    bytes_per_token: options.BytesPerToken = None,
+    cluster: options.Cluster = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -43,7 +46,8 @@ def compare_laws(
     from scalefit.text.validation import laws_paragraph
     from scalefit.units import parse_budgets
 
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
+    columns |= {"bytes_per_token": bytes_per_token, "cluster": cluster}
     table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     names = None if laws is None else [name.strip() for name in laws.split(",") if name.strip()]

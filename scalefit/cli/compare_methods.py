@@ -22,6 +22,9 @@ def compare_methods(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    loss_unit: options.LossUnit = None,
+    bytes_per_token: options.BytesPerToken = None,
+    cluster: options.Cluster = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -43,7 +46,8 @@ def compare_methods(
     from scalefit.units import format_flops, percent
 
     check_prob(prob)
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
+    columns |= {"bytes_per_token": bytes_per_token, "cluster": cluster}
     table = read(runs, outliers, format=format, history=history, keep_unfinished=keep_unfinished, **columns)
     say_notes(table, as_json)
     wanted: dict[str, Any] = {"budget": budget, "discrepancy": False if law_only else None, "seed": seed}
@@ -67,8 +71,8 @@ def _print(out: "Console", found: "Comparison", prob: float, title: str) -> None
     from scalefit._intervals import interval
     from scalefit.units import format_count
 
-    forms: dict[str, Any] = dict.fromkeys(("E", "alpha", "beta", "a"), "{:.3f}".format)
-    forms |= {"N_opt": format_count, "tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
+    forms: dict[str, Any] = dict.fromkeys(("E", "alpha", "beta", "a"), "{:.4g}".format)
+    forms |= {"N_opt": format_count, "tokens_per_param": "{:.3g}".format, "loss": "{:.4g}".format}
 
     def cell(entry: "Entry", name: str) -> str:
         return interval_cell(interval(entry.draws[name], prob), forms[name]) if name in entry.draws else NONE

@@ -32,6 +32,9 @@ def fit(
     loss: options.Loss = None,
     loss_unit: options.LossUnit = None,
     bytes_per_token: options.BytesPerToken = None,
+    cluster: options.Cluster = None,
+    weight: options.Weight = None,
+    sd: options.Sd = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -87,6 +90,7 @@ def fit(
         model = replace(model, discrepancy=read_discrepancy(discrepancy))
     columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
     columns |= {"bytes_per_token": bytes_per_token, "keep_unfinished": keep_unfinished}
+    columns |= {"cluster": cluster, "weight": weight, "sd": sd}
     show = outliers == _choices.Outliers.SHOW
     table = read(runs, None if show else outliers, format=format, history=history, **columns)
     fitted = sf.fit(table, model, engine=engine.value, seed=seed, progress=False if as_json else None)
@@ -124,6 +128,9 @@ def _document(
         "fingerprint": fitted.runs.fingerprint,
         "law": fitted.model.law.name,
         "noise": fitted.model.noise.name,
+        "cluster": list(fitted.runs.cluster),
+        "weight": fitted.runs.weight,
+        "sd": fitted.runs.sd,
         "priors": {name: str(own) for name, own in fitted.model.priors},
         "kind": fitted.kind,
         "engine": fitted.engine,

@@ -48,6 +48,9 @@ def fit_many(
     loss: options.Loss = None,
     loss_unit: options.LossUnit = None,
     bytes_per_token: options.BytesPerToken = None,
+    cluster: options.Cluster = None,
+    weight: options.Weight = None,
+    sd: options.Sd = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -71,7 +74,8 @@ def fit_many(
         raise sf.OptionError(f"--quick is of the engine auto, not of {engine.value}. Leave one of them out.")
     columns: dict[str, Any] = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
     columns |= {"bytes_per_token": bytes_per_token, "format": format, "history": history}
-    given = {name: value for name, value in columns.items() if value is not None}
+    columns |= {"cluster": cluster, "weight": weight, "sd": sd}
+    given = {name: value for name, value in columns.items() if value}
     source = sf.tables_in(tables, by=by, keep_unfinished=keep_unfinished, **given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sf.DataWarning)  # each table's is among its health checks

@@ -25,6 +25,7 @@ def learn_discrepancy(
     tokens: options.Tokens = None,
     flops: options.Flops = None,
     loss: options.Loss = None,
+    loss_unit: options.LossUnit = None,
     format: options.Format = None,
     history: options.History = None,
     keep_unfinished: options.KeepUnfinished = False,
@@ -45,7 +46,7 @@ def learn_discrepancy(
     from scalefit.model.discrepancy import write_discrepancy
 
     check_target(output, tables[0])
-    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
+    columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss, "unit": loss_unit}
     how = {"format": format, "history": history, "keep_unfinished": keep_unfinished}
     studies = {Path(name).stem: read(name, None, **how, **columns) for name in tables}
     for study in studies.values():
