@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scalefit._digits import written
 from scalefit._quantities import SELF_EVIDENT, quantity, to_latex, unit_in, write
 from scalefit._tables import Table
 from scalefit.units import format_flops, percent
@@ -115,9 +116,12 @@ def _of_quantity_rows(table: Table) -> Iterator[Column]:
     middle = next(name for name in MIDDLES if name in table.columns)
     for name in (name for name in table.columns if name not in ("lower", "upper")):
         own = units if name in MIDDLES else ["1"] * len(units)
-        values, spreads = list(map(_written, table.columns[name], own)), [""] * len(units)
-        if name == middle:
-            spreads = list(map(_ends, table.columns["lower"], table.columns["upper"], own))
+        if name in MIDDLES:
+            ends = zip(table.columns[name], table.columns["lower"], table.columns["upper"], strict=True)
+            values, spreads = map(list, zip(*map(_with_interval, ends, own), strict=True))
+            spreads = spreads if name == middle else [""] * len(units)
+        else:
+            values, spreads = list(map(_written, table.columns[name], own)), [""] * len(units)
         yield Column(str(name), to_latex(str(name)), values, spreads)
     shown = ["" if unit in ("1", "share", "$") else unit for unit in units]
     if any(shown):
@@ -137,7 +141,8 @@ def _of_quantity_columns(table: Table) -> Iterator[Column]:
         middle = next(found[part] for part in (*MIDDLES, "") if part in found)
         values, spreads = [_written(value, known.unit) for value in middle], [""] * len(middle)
         if "lower" in found:
-            spreads = [_ends(low, high, known.unit) for low, high in zip(found["lower"], found["upper"], strict=True)]
+            ends = zip(middle, found["lower"], found["upper"], strict=True)
+            values, spreads = map(list, zip(*(_with_interval(each, known.unit) for each in ends), strict=True))
         elif f"{name}_se" in parts:
             spreads = [_error(error, known.unit) for error in parts[f"{name}_se"][""]]
         unit = "" if known.unit in SELF_EVIDENT else f", {known.unit}"
@@ -156,5 +161,7 @@ def _error(error: float, unit: str) -> str:
     return f"± {100 * error:.2g}%" if unit == "share" else f"± {format_flops(error, 2)}"
 
 
-def _ends(low: float, high: float, unit: str) -> str:
-    return "" if np.isnan(low) else f"[{write(low, unit)}, {write(high, unit)}]"
+def _with_interval(ends: tuple[float, float, float], unit: str) -> tuple[str, str]:
+    """A value, and its interval in brackets where there is one."""
+    value, low, high = written(np.array(ends, dtype=float), lambda number: write(number, unit))
+    return value, "" if np.isnan(ends[1]) else f"[{low}, {high}]"

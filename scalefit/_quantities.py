@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scalefit._digits import written
 from scalefit.loss_units import NATS
 from scalefit.units import format_count, format_flops, percent
 
@@ -163,10 +164,11 @@ def provenance(discrepancy: bool, ends: np.ndarray, prob: float) -> str:
 
 
 def ranged(values: np.ndarray, form: Callable[[float], str]) -> str:
-    """Median, lower and upper as "2 [1, 3]"; the value alone where there is no interval."""
+    """Median, lower and upper as "2 [1, 3]", to the digits that are certain; the value alone without an interval."""
     if np.isnan(values[1]):
         return form(values[0])
-    return f"{form(values[0])} [{form(values[1])}, {form(values[2])}]"
+    middle, lower, upper = written(values, form)
+    return f"{middle} [{lower}, {upper}]"
 
 
 def ratio(value: float) -> str:

@@ -80,8 +80,21 @@ def print_quantities(
     rows = []
     for row, values in table.iterrows():
         unit = quantity(str(row), unit_in(units, str(row))).unit
-        rows.append([str(row), *(_cell(value, unit, str(column)) for column, value in values.items())])
+        cells = {column: _cell(value, unit, str(column)) for column, value in values.items()}
+        rows.append([str(row), *(cells | _interval_cells(values, unit)).values()])
     print_grid(out, [str(table.index.name or ""), *map(str, table.columns)], rows, title)
+
+
+def _interval_cells(values: "pd.Series[float]", unit: str) -> dict[str, str]:
+    """Those of a row's numbers that have an interval."""
+    from scalefit._digits import written
+
+    cells: dict[str, str] = {}
+    for name in (name for name in ("estimate", "mean", "median") if name in values and "lower" in values):
+        ends = values[[name, "lower", "upper"]].to_numpy(float)
+        if math.isfinite(ends[0]):
+            cells |= zip((name, "lower", "upper"), written(ends, lambda value: _cell(value, unit, "")), strict=True)
+    return cells
 
 
 def _cell(value: float, unit: str, column: str) -> str:
@@ -101,7 +114,9 @@ def number(value: float, form: Callable[[float], str]) -> str:
 
 def interval_cell(ends: Any, form: Any) -> str:
     """The median over its interval; a number alone where it has none, or where all three read alike."""
-    middle, low, high = ("" if math.isnan(value) else form(value) for value in ends)
+    from scalefit._digits import written
+
+    middle, low, high = written(ends, lambda value: "" if math.isnan(value) else form(value))
     return middle if low == high == middle or not low else f"{middle}\n[{low}, {high}]"
 
 

@@ -78,7 +78,7 @@ def _print(out: "Console", found: "Audit", prob: float) -> None:
     forms: dict[str, Any] = {
         "N_opt": format_count,
         "overtraining": ratio,
-        "given_up": "{:.3f}".format,
+        "given_up": "{:.3g}".format,
         "wasted_compute": "{:.0%}".format,
         "served": at_least_none,
     }

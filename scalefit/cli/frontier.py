@@ -88,7 +88,7 @@ def _print(out: "Console", front: "Frontier", prob: float) -> None:
     from scalefit.units import format_count, format_flops, percent
 
     forms: dict[str, Any] = {"params": format_count, "tokens": format_count}
-    forms |= {"tokens_per_param": "{:.1f}".format, "loss": "{:.3f}".format}
+    forms |= {"tokens_per_param": "{:.3g}".format, "loss": "{:.4g}".format}
     found = {name: interval(getattr(front, name), prob) for name in forms}
     rows = [
         [format_flops(flops), *(interval_cell(found[name][:, index], form) for name, form in forms.items())]

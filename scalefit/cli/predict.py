@@ -94,7 +94,7 @@ def _print(out: "Console", found: list["Prediction"], prob: float, discrepancy: 
     def form(name: str) -> Any:
         return lambda value: write(value, quantity(name).unit)
 
-    loss = "{:.3f}".format
+    loss = "{:.4g}".format
     first = found[0]
     rows = [
         [write(value, quantity(name).unit) for name, value in each.inputs.items()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._digits import rounded_like
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
@@ -112,6 +113,10 @@ class Plan(Result):
         hours, days = float(machines.hours(flops)), float(machines.days(flops))
         return {"flops": flops, "accelerator_hours": hours, "days": days, "money": float(machines.money(flops))}
 
+    def certain(self, size: float) -> float:
+        """A size of the plan to the digits that are larger than its Monte Carlo error."""
+        return size if self.constraints.any else rounded_like(size, interval(self.draws["N_opt"], PROB))
+
     @property
     def wasted_money(self) -> Float[np.ndarray, " draw"]:
         """Wasted money at the machines' price."""
@@ -133,9 +138,10 @@ class Plan(Result):
     def headline(self, prob: float = PROB) -> str:
         """What to train, and the loss to expect."""
         ends = np.append(self.loss, interval(self.draws["loss"], prob)[1:])
+        params, tokens, ratio = (self.certain(each) for each in (self.params, self.tokens, self.tokens_per_param))
         return (
-            f"Train {format_count(self.params)} parameters on {format_count(self.tokens)} tokens "
-            f"({self.tokens_per_param:.1f} tokens per parameter) with {said(self.budget, self.cost.unit)} for an "
+            f"Train {format_count(params)} parameters on {format_count(tokens)} tokens "
+            f"({ratio:.3g} tokens per parameter) with {said(self.budget, self.cost.unit)} for an "
             f"expected loss of {in_unit(ranged(ends, write), self.assumptions.loss_unit)} "
             f"({provenance(self.assumptions.discrepancy, ends, prob)})."
         )

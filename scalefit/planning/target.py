@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from scalefit._digits import rounded_like
 from scalefit._intervals import check_prob, interval
 from scalefit._labelled import labelled
 from scalefit._precision import precision
@@ -97,7 +98,7 @@ class Target(Result):
         return (
             f"The least budget for a loss of {in_unit(f'{self.loss:g}', self.assumptions.loss_unit)} is {least}{unit} "
             f"({provenance(self.assumptions.discrepancy, ends, prob)}), and a plan that reaches it with "
-            f"{percent(self.confidence)} confidence costs {said(self.sure.cost, self.cost.unit)}."
+            f"{percent(self.confidence)} confidence costs {said(rounded_like(self.sure.cost, ends), self.cost.unit)}."
         )
 
     def summary(self, prob: float = PROB) -> "pd.DataFrame":

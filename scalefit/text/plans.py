@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scalefit._digits import rounded_like
 from scalefit._intervals import interval
 from scalefit._quantities import said
-from scalefit.costs.cost import Cost
+from scalefit._results import PROB
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.loss_units import in_unit, short, source_sentence
 from scalefit.planning import Audit, LifetimePlan, Machines, Plan, RunComparison, Target
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.target import Allocation
 from scalefit.text.fits import caution, health_sentence, search_sentence
-from scalefit.text.phrases import at_least_none, in_brackets, interval_ends, money, ranged, ratio
+from scalefit.text.phrases import at_least_none, in_brackets, money, ranged, ratio
 from scalefit.units import chance, format_count, format_flops, percent
 
 TAIL = 0.95  # "one case of twenty"
@@ -58,7 +59,7 @@ def _waste_sentence(plan: Plan) -> str:
     """What not knowing costs, or what the constraints cost, and the sizes that are as good."""
     waste, tail = plan.draws["wasted_compute"], float(np.quantile(plan.draws["wasted_compute"], TAIL))
     what = "compute" if plan.cost.unit == "FLOP" else "money"
-    low, high = plan.near_optimal
+    low, high = map(plan.certain, plan.near_optimal)
     if plan.constraints.any and plan.cost_of_constraints > 1e-4:
         lead = f"With {plan.constraints.describe()}, the plan wastes {waste.mean():.1%} of the {what} on average"
     else:
@@ -100,15 +101,17 @@ def data_wall_sentence(plan: Plan) -> str:
 def target_paragraph(found: Target, prob: float) -> str:
     """What a loss costs, at even odds and with confidence."""
     return (
-        f"{found.headline(prob)} At even odds, train {_allocation(found.even, found.cost)}. "
-        f"For {percent(found.confidence)} confidence, train {_allocation(found.sure, found.cost)}. "
+        f"{found.headline(prob)} At even odds, train {_allocation(found.even, found)}. "
+        f"For {percent(found.confidence)} confidence, train {_allocation(found.sure, found)}. "
         f"Confidence multiplies the cost by {ratio(found.sure.cost / found.even.cost)}."
     )
 
 
-def _allocation(run: Allocation, cost: Cost) -> str:
+def _allocation(run: Allocation, found: Target) -> str:
+    sizes, budgets = (interval(found.draws[name], PROB) for name in ("N_opt", "budget"))
+    params, tokens = (format_count(rounded_like(each, sizes)) for each in (run.params, run.tokens))
     return (
-        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens for {said(run.cost, cost.unit)} "
+        f"{params} parameters on {tokens} tokens for {said(rounded_like(run.cost, budgets), found.cost.unit)} "
         f"(P(expected loss below target) {chance(run.chance)}, P(one run below target) {chance(run.chance_one_run)})"
     )
 
@@ -134,7 +137,7 @@ def audit_sentence(audit: Audit, index: int, prob: float) -> str:
     """One model against the optimum of its own budget."""
     model, draws = audit.models[index], {name: interval(values[:, index], prob) for name, values in audit.draws.items()}
     served, waste = draws["served"], draws["wasted_compute"]
-    lost = in_unit(ranged(draws["given_up"], "{:.4f}".format), short(audit.assumptions.loss_unit))
+    lost = in_unit(ranged(draws["given_up"], "{:.3g}".format), short(audit.assumptions.loss_unit))
     demand = (
         "The size is above the optimum, so no amount of inference justifies it"
         if served[0] < 0
@@ -146,7 +149,7 @@ def audit_sentence(audit: Audit, index: int, prob: float) -> str:
         f"The optimum of that budget is {ranged(draws['N_opt'], format_count)} parameters on "
         f"{ranged(draws['D_opt'], format_count)} tokens. The model's tokens per parameter are "
         f"{ranged(draws['overtraining'], ratio)} times the optimum's. It loses "
-        f"{lost} and wastes {waste[0]:.1%} {interval_ends(waste)} of its "
+        f"{lost} and wastes {ranged(waste, '{:.1%}'.format)} of its "
         f"training compute. {demand} ({percent(prob)} intervals)."
     )
 

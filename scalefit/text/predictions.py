@@ -20,10 +20,9 @@ def prediction_sentence(
     """The loss at one point: expected, and of one run, each median, lower and upper (3,)."""
     place = ", ".join(_amount(name, value) for name, value in inputs.items())
     at = "At the optimum of" if "flops" in inputs and len(inputs) == 1 else "At"
-    form = "{:.3f}".format
     return (
-        f"{at} {place} the expected loss is {in_unit(ranged(loss, form), unit)}, the loss of one run "
-        f"{ranged(one_run, form)}{'' if np.isnan(loss[1]) else f' (median and {percent(prob)} interval)'}."
+        f"{at} {place} the expected loss is {in_unit(ranged(loss, write), unit)}, the loss of one run "
+        f"{ranged(one_run, write)}{'' if np.isnan(loss[1]) else f' (median and {percent(prob)} interval)'}."
     )
 
 

@@ -1,6 +1,6 @@
 // The answer in words: the counterpart of scalefit/text/reports.py and of the caution of scalefit/text/fits.py.
 
-import { interval, mean, quantile, sorted } from "./quantiles.js";
+import { interval, mean, quantile, roundedLike, sorted, written } from "./quantiles.js";
 import { formatCount, formatFlops, formatLoss, formatMoney, formatPercent, formatRatio, formatShare } from "./units.js";
 
 const SAME = 1.005; // compute that differs by less is the same
@@ -8,22 +8,29 @@ const SAME = 1.005; // compute that differs by less is the same
 /** A written loss with its unit; as scalefit/loss_units.py. */
 export const inUnit = (number, unit) => (/^(nats|bits)/.test(unit) ? `${number} ${unit}` : `${number} in ${unit}`);
 
-export const ends = ([, lower, upper], format) => (isNaN(lower) ? "" : ` [${format(lower)}, ${format(upper)}]`);
+/** " [lower, upper]" with the digits that are certain; empty where there is no interval. */
+function ends(values, format) {
+  const [, lower, upper] = written(values, format);
+  return isNaN(values[1]) ? "" : ` [${lower}, ${upper}]`;
+}
+
+/** A size of a plan, with the digits that are certain unless it was given. */
+const certain = (size, sizes, state) => formatCount(state.shape === "free" ? roundedLike(size, sizes) : size);
 
 export function budgetWords(state, payload) {
   return `${formatFlops(state.budget)} FLOP${state.served ? `, ${formatCount(state.served)} tokens of inference included` : ""}`;
 }
 
 export function sentence(plan, near, state, payload) {
-  const loss = interval(plan.loss, state.prob);
+  const loss = [plan.expected, ...interval(plan.loss, state.prob).slice(1)];
   const [n, d] = [interval(plan.optimum.N, state.prob), interval(plan.optimum.D, state.prob)];
   const free = state.shape === "free";
   const first =
-    `With ${budgetWords(state, payload)}, train ${formatCount(plan.params)} parameters${free ? ends(n, formatCount) : ""} on ` +
-    `${formatCount(plan.tokens)} tokens${free ? ends(d, formatCount) : ""} for an expected loss of ` +
-    `${inUnit(formatLoss(plan.expected), payload.lossUnit)}${ends(loss, formatLoss)}.`;
+    `With ${budgetWords(state, payload)}, train ${certain(plan.params, n, state)} parameters${free ? ends(n, formatCount) : ""} on ` +
+    `${certain(plan.tokens, n, state)} tokens${free ? ends(d, formatCount) : ""} for an expected loss of ` +
+    `${inUnit(isNaN(loss[1]) ? formatLoss(loss[0]) : `${written(loss, formatLoss)[0]}${ends(loss, formatLoss)}`, payload.lossUnit)}.`;
   if (!near || near[1] <= 1.001 * near[0]) return first;
-  return `${first} Any size from ${formatCount(near[0])} to ${formatCount(near[1])} costs at most 1% of the compute more.`;
+  return `${first} Any size from ${certain(near[0], n, state)} to ${certain(near[1], n, state)} costs at most 1% of the compute more.`;
 }
 
 /** A caution where more than a few of the draws have no optimum; as `search_sentence` of Python. */
@@ -62,12 +69,13 @@ function coverage(factor, state, payload) {
 export function tiles(plan, risk, state) {
   const prob = formatPercent(state.prob);
   const [n, d] = [interval(plan.optimum.N, state.prob), interval(plan.optimum.D, state.prob)];
-  const range = (values, format) => (isNaN(values[1]) ? "" : `${format(values[1])} to ${format(values[2])}`);
+  const range = (values, format) => (isNaN(values[1]) ? "" : written(values, format).slice(1).join(" to "));
+  const loss = [plan.expected, ...interval(plan.loss, state.prob).slice(1)];
   const best = (values, format) => (state.shape === "free" || isNaN(values[1]) ? range(values, format) : `optimum ${range(values, format)}`);
   const found = [
-    ["Parameters", formatCount(plan.params), best(n, formatCount)],
-    ["Tokens", formatCount(plan.tokens), best(d, formatCount)],
-    ["Expected loss", formatLoss(plan.expected), range(interval(plan.loss, state.prob), formatLoss)],
+    ["Parameters", certain(plan.params, n, state), best(n, formatCount)],
+    ["Tokens", certain(plan.tokens, n, state), best(d, formatCount)],
+    ["Expected loss", written(loss, formatLoss)[0], range(loss, formatLoss)],
     ["Tokens per parameter", formatRatio(plan.ratio), best(interval(plan.optimum.D.map((v, i) => v / plan.optimum.N[i]), state.prob), formatRatio)],
   ];
   if (risk) {

@@ -24,7 +24,7 @@ export function formatCount(value) {
 }
 
 export const formatMoney = (value) => `$${formatCount(value)}`;
-export const formatLoss = (value) => (isFinite(value) ? value.toFixed(3) : "–");
+export const formatLoss = (value) => (isFinite(value) ? formatFlops(value, 4) : "–");
 export const formatShare = (value) => (isFinite(value) ? `${(100 * value).toFixed(1)}%` : "–");
 export const formatPercent = (prob) => `${Number((100 * prob).toPrecision(10))}%`;
 

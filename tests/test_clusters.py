@@ -1,0 +1,215 @@
+"""Errors that runs of a cluster share, and known errors of single runs."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal, norm
+from scipy.stats import t as student
+
+import scalefit as sf
+from scalefit.model.clusters import Clustered, Clusters, Layout, log_density_of_clusters
+from scalefit.model.discrepancy import Discrepancy
+from scalefit.model.noise import StudentT
+from scalefit.numerics.newton import autodiff_value_grad_hess
+from scalefit.sampling.alr import alr_potential, unconstrain_alr
+from scalefit.sampling.marginal_discrepancy import LaplaceWeights, laplace_weights, law_residuals, marginal_potential
+from scalefit.sampling.modes import derivatives
+
+LAW = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
+SHARED, OWN = 0.012, 0.003
+
+
+def checkpoints(seed: int = 0, shared: float = SHARED, own: float = OWN) -> dict[str, np.ndarray]:
+    """Five checkpoints of each of 40 runs."""
+    rng = np.random.default_rng(seed)
+    size = np.repeat(np.geomspace(3e7, 3e9, 8), 5)
+    run = np.repeat(np.arange(40), 5)
+    params = size[run]
+    tokens = (size * np.tile(np.geomspace(5, 150, 5), 8))[run] * np.tile(np.linspace(0.4, 1, 5), 40)
+    loss = LAW["E"] + LAW["A"] / params ** LAW["alpha"] + LAW["B"] / tokens ** LAW["beta"]
+    loss = loss * np.exp(shared * rng.standard_normal(40)[run] + own * rng.standard_t(5, 200))
+    return {"params": params, "tokens": tokens, "loss": loss, "run_id": np.array([f"r{i}" for i in run])}
+
+
+@pytest.fixture(scope="module")
+def estimate():
+    return sf.fit(checkpoints(), engine=sf.MAP(), cluster="run_id")
+
+
+@pytest.mark.parametrize("sizes", [[3] * 20, [1, 7, 2, 9, 40], [1] * 30 + [40]], ids=str)
+def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
+    rng, theta = np.random.default_rng(0), {"sigma": 0.003, "nu": 4.0, "sigma_cluster": 0.01}
+    group = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    group = np.argsort(np.unique(group, return_index=True)[1].argsort())[group] * 0 + group
+    r = 0.01 * rng.standard_normal(len(sizes))[group] + 0.003 * rng.standard_t(4, len(group))
+    layout = Layout.of(np.bincount(group))
+    run, taken, of_line = layout.lay(group)
+    with jax.enable_x64(True):
+        real = (np.arange(layout.clusters) < len(sizes)).astype(float)
+        clusters = Clusters(
+            *map(jnp.asarray, (group, real, run, taken)), jnp.asarray(of_line) if layout.lines else None
+        )
+        known = {name: jnp.asarray(value) for name, value in theta.items()}
+        ours = log_density_of_clusters(StudentT(), known, jnp.asarray(r), jnp.ones(len(r)), clusters)
+    u = np.linspace(-0.09, 0.09, 30_001)
+    each = student.logpdf((r[:, None] - u) / 0.003, 4) - np.log(0.003)
+    exact = [np.log(np.trapezoid(np.exp(each[group == k].sum(0)) * norm.pdf(u, 0, 0.01), u)) for k in range(len(sizes))]
+    assert np.abs(np.asarray(ours)[: len(sizes)] - exact).max() < 0.06
+    assert np.abs(np.asarray(ours)[: len(sizes)] - exact).mean() < 0.015
+    assert not np.asarray(ours)[len(sizes) :].any()
+
+
+def test_derivatives_through_clusters_are_those_of_the_density(estimate):
+    with jax.enable_x64(True):
+        bound = estimate.bound
+        model, data = bound.model, bound.data
+        alr = (
+            unconstrain_alr(model, bound.to_unit({name: jnp.asarray(v[0]) for name, v in estimate.theta.items()})) + 0.1
+        )
+        ours, exact = (
+            jax.jit(f)(alr)
+            for f in (partial(derivatives, model, data), autodiff_value_grad_hess(partial(alr_potential, model, data)))
+        )
+    for name in ("value", "gradient", "hessian"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(exact, name), rtol=1e-7, atol=1e-5)
+
+
+def test_scales_are_recovered_and_ignoring_clusters_confuses_them(estimate):
+    """By the mode of one table: within 25 %, where 40 clusters tell the shared scale to 11 %."""
+    assert estimate.draws["sigma_cluster"].item() == pytest.approx(SHARED, rel=0.25)
+    assert estimate.draws["sigma"].item() == pytest.approx(OWN, rel=0.25)
+    assert sf.fit(checkpoints(), engine=sf.MAP()).draws["sigma"].item() > 2 * OWN
+
+
+@pytest.mark.parametrize(
+    "errors", [{"cluster": "run_id"}, {"cluster": "run_id", "sd": "sd"}, {"weight": "weight"}], ids=str
+)
+def test_the_marginal_of_weights_and_clusters_is_exact_for_normal_noise(errors):
+    """Beside the normal density of the runs under the covariance of discrepancy, clusters and noise."""
+    table = {**checkpoints(), "sd": np.linspace(0.001, 0.02, 200), "weight": np.linspace(0.5, 4, 200)}
+    discrepancy = Discrepancy.fixed(0.05, 5.0, 0.02)
+    model = sf.Model(noise="normal", discrepancy=discrepancy)
+    bound = model.bind(sf.Runs(table, **errors))
+    basis, model = bound.bases[1][0], bound.model.with_discrepancy_priors
+    truth = {**LAW, "sigma": OWN, "sigma_cluster": SHARED}
+    theta = {name: truth[name] for name in (p.name for p in model.params())}
+    with jax.enable_x64(True):
+        data = bound.data
+        alr = unconstrain_alr(model, {k: jnp.asarray(float(v)) for k, v in bound.to_unit(theta).items()})
+        near = LaplaceWeights.uninformed(jnp.asarray(basis), data)
+        given = laplace_weights(model, data, near, *law_residuals(model, data, alr))
+        ours, exact = [], []
+        for move in (0.0, 0.02):
+            at, r = law_residuals(model, data, alr + move)
+            ours.append(-float(marginal_potential(model, data, given, alr + move)))
+            prior = -float(model.potential(model.space.unconstrain(at), data))
+            prior -= float(sf.model.likelihood.log_density(model.noise, at, data, r))
+            group = bound.runs.clusters
+            shared = 0.0 if group is None else float(at["sigma_cluster"]) ** 2 * (group[:, None] == group)
+            own = float(at["sigma"]) ** 2 / (bound.runs.precision if bound.runs.weight else 1.0)
+            own = own + (bound.runs.variance if bound.runs.sd else 0.0)
+            own = np.diag(np.broadcast_to(own, 200))
+            covariance = basis[:200] @ basis[:200].T + shared + own
+            exact.append(prior + multivariate_normal(np.zeros(200), covariance).logpdf(np.asarray(r)[:200]))
+    # The constant of the weights' prior cancels.
+    assert ours[1] - ours[0] == pytest.approx(exact[1] - exact[0], abs=1e-4)
+
+
+def test_runs_alone_scatter_by_both_scales():
+    noise, theta = (
+        Clustered(StudentT()),
+        {"sigma": np.array([0.01]), "nu": np.array([50.0]), "sigma_cluster": np.array([0.02])},
+    )
+    drawn = noise.sample(theta, np.zeros((1, 40_000)), np.random.default_rng(0))
+    assert drawn.std() == pytest.approx(np.hypot(0.0102, 0.02), rel=0.03)
+
+
+def test_tables_keep_what_is_said_of_errors(tmp_path, estimate):
+    import pandas as pd
+
+    path = tmp_path / "runs.csv"
+    pd.DataFrame(checkpoints()).assign(se=0.01, val_bpb=lambda t: t["loss"]).drop(columns="loss").to_csv(
+        path, index=False
+    )
+    runs = sf.read_runs(path, cluster="run_id", sd="se")
+    assert runs.clusters.max() == 39
+    np.testing.assert_allclose(np.sqrt(runs.in_nats(4.0).variance), 0.01 / runs.loss)
+    assert runs.fingerprint != sf.read_runs(path).fingerprint
+    both = runs.joined(replace(runs, name="again"))
+    assert both.clusters.max() == 79, "equal names in two tables are two clusters"
+    assert sf.read_runs(runs, cluster=("run_id", "params")).cluster == ("run_id", "params")
+    loaded = sf.load(estimate.save(tmp_path / "fit.nc"))
+    assert loaded.runs.cluster == ("run_id",)
+    assert loaded.model == estimate.model
+    assert loaded.runs.fingerprint == estimate.runs.fingerprint
+
+
+def test_refusals(chinchilla):
+    table = checkpoints()
+    with pytest.raises(sf.DataError, match="run_id is missing"):
+        sf.Runs({**table, "run_id": np.where(np.arange(200) == 3, "", table["run_id"])}, cluster="run_id")
+    with pytest.raises(sf.DataError, match="not a positive|not zero|is not"):
+        sf.Runs({**table, "w": -np.ones(200)}, weight="w")
+    with pytest.raises(sf.DataError, match="no column"):
+        sf.read_runs(table, cluster="seed")
+    with pytest.raises(sf.DataError, match="one cluster"):
+        sf.Model().bind(sf.Runs({**table, "one": np.ones(200)}, cluster="one"))
+    with pytest.raises(sf.OptionError, match="no clusters"):
+        sf.Model(priors={"sigma_cluster": 0.01}).bind(chinchilla)
+
+
+def test_health_names_clusters_that_are_not_given(estimate):
+    """On one table with a correlation of .9 within runs, and one without; false alarms: less than .2 %."""
+    checks = {name: {c.name: c for c in fit.health.checks} for name, fit in {
+        "given": estimate,
+        "ignored": sf.fit(checkpoints(), engine=sf.MAP()),
+        "independent": sf.fit(checkpoints(shared=0.0), engine=sf.MAP()),
+    }.items()}  # fmt: skip
+    assert {name: found["clusters"].verdict for name, found in checks.items()} == {
+        "given": "ok", "ignored": "review", "independent": "ok",
+    }  # fmt: skip
+    assert "run_id" in checks["ignored"]["clusters"].sentence
+    assert checks["given"]["one run"].verdict == "ok"
+
+
+def test_many_tables_with_clusters_and_without_share_a_batch(estimate):
+    tables = [
+        sf.Runs(checkpoints(), cluster="run_id"),
+        sf.Runs(checkpoints(1)),
+        sf.Runs(checkpoints(), cluster="run_id"),
+    ]
+    fits = sf.fit_many(tables, engine=sf.MAP(), progress=False)
+    assert not fits.failures
+    found = [fits.result(i).draws for i in range(3)]
+    assert "sigma_cluster" not in found[1]
+    assert float(found[0]["sigma_cluster"].item()) == pytest.approx(estimate.draws["sigma_cluster"].item(), rel=1e-6)
+
+
+def test_the_command_line_takes_clusters(run, tmp_path):
+    import pandas as pd
+
+    path = tmp_path / "runs.csv"
+    pd.DataFrame(checkpoints()).to_csv(path, index=False)
+    status, out, _ = run("fit", path, "--cluster", "run_id", "--engine", "map", "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["cluster"] == ["run_id"]
+    assert "sigma_cluster" in document["summary"]
+    status, _, err = run("fit", path, "--cluster", "seed")
+    assert status == 2
+    assert "seed" in err
+
+
+@pytest.mark.slow
+def test_importance_sampling_agrees_with_nuts():
+    """Means within a fifth of a standard deviation, which Monte Carlo error exceeds once in thousands."""
+    runs = sf.Runs(checkpoints(), cluster="run_id")
+    ours, exact = sf.fit(runs), sf.fit(runs, engine=sf.NUTS(draws=1000, warmup=400))
+    for name, draws in exact.draws.items():
+        assert ours.draws[name].mean() == pytest.approx(draws.mean(), abs=0.2 * draws.std())
+        assert ours.draws[name].std() == pytest.approx(draws.std(), rel=0.15)
