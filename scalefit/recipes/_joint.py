@@ -64,8 +64,9 @@ class JointTable:
 
     @property
     def own_pivots(self) -> int:
-        """How many pivots a recipe's own discrepancy has at most."""
-        return OWN_PIVOTS if len(self.tables) <= MANY else FEW
+        """How many pivots a recipe's own discrepancy has at most: of few runs no more than those."""
+        most = max(len(table) for table in self.tables[1:])
+        return min(OWN_PIVOTS if len(self.tables) <= MANY else FEW, len(padded_rows(most, 4)))
 
     @cached_property
     def components(self) -> list[tuple[Scales, Scales]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from scalefit.laws import Law
 from scalefit.model.discrepancy import coordinates
@@ -54,7 +54,7 @@ def paths_of_recipes(
         theta = {name: values[draw] for name, values in own_raw.items()}
         at = table.each[r if r < len(table.each) else 0][0]  # of a recipe without runs any pivots will do
         paths, share = _own((at, posterior, posterior.own[:, r]), (law, theta), (grid, f), rng)
-        found.append(summed(shared, paths, table.shares[posterior.component]))
+        found.append(summed(shared, paths, table.shares[posterior.component], table.own_pivots))
         shares.append(share)
     return posterior, found, shares
 
@@ -66,27 +66,25 @@ def _own(
     (at, posterior, weights), (law, theta), (grid, f) = own, of, place
     u, places = coordinates(grid.places), {name: jnp.asarray(values) for name, values in grid.places.items()}
     loss, floor = (np.asarray(each, dtype=float) for each in law_losses(law, dict(theta), places))
-    paths: Paths = {}
-    done: Bool[np.ndarray, " draw"] = np.zeros(len(f), dtype=bool)
-    first = 0.0
+    paths, left, first = dict[str, np.ndarray](), np.arange(len(f)), 0.0
     for attempt in range(ROUNDS):
-        new = sample_paths(at, posterior.component, weights, rng)
-        good = loss_falls(loss * np.exp(f + values_at(at, posterior.component, new, u)), floor, grid)
-        paths = {name: _where(done, paths[name], each) for name, each in new.items()} if attempt else new
+        component = posterior.component[left]
+        new = sample_paths(at, component, weights[left], rng)
+        good = loss_falls(loss[left] * np.exp(f[left] + values_at(at, component, new, u)), floor[left], grid)
+        for name, values in new.items():
+            paths.setdefault(name, values)[left] = values
         first = first if attempt else float(good.mean())
-        done = done | good
-        if done.all():
+        left = left[~good]
+        if not left.size:
             break
     return paths, first
 
 
-def _where(done: Bool[np.ndarray, " draw"], old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    return np.where(done.reshape(-1, *[1] * (new.ndim - 1)), old, new)
+def summed(shared: Paths, own: Paths, share: Float[np.ndarray, " draw"], pivots: int) -> Paths:
+    """The shared paths plus a recipe's own ones, whose kernel is that of the shared ones times a share squared.
 
-
-def summed(shared: Paths, own: Paths, share: Float[np.ndarray, " draw"]) -> Paths:
-    """The shared paths plus a recipe's own ones, whose kernel is that of the shared ones times a share squared."""
-    pivots = max(1, int((own["pull"] != 0).any(axis=0).sum()))
+    So many of the own pivots are kept, whatever the recipe, so that all of them share their programs.
+    """
     pull = own["pull"][:, :pivots] * share[:, None] ** 2
     return {
         "scales": shared["scales"],
