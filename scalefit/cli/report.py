@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from scalefit.cli import _options as options
 from scalefit.cli._app import app
 from scalefit.cli._decisions import end
 from scalefit.cli._files import check_target, open_fit
@@ -13,7 +12,10 @@ from scalefit.cli._files import check_target, open_fit
 
 @app.command()
 def report(
-    fit: options.FitArgument,
+    fits: Annotated[
+        list[str],
+        typer.Argument(metavar="FIT|RUNS...", help="Files of `scalefit fit RUNS -o FIT`, or tables to fit first."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = Path(
         "report.html"
     ),
@@ -26,15 +28,16 @@ def report(
 ) -> None:
     """One HTML file with the answer and a live planner.
 
-    It opens offline, and computes on the posterior's draws.
+    It opens offline, and computes on the posterior's draws. Several fits are compared, and the planner is the first's.
     """
     import scalefit as sf
     from scalefit import _interrupt
     from scalefit.text.commands import report_sentence
 
-    check_target(output, fit)
-    fitted = open_fit(fit, quiet=False)
-    path = sf.report(fitted, output, draws=draws, title=title, redact=redact, plotly=plotly)
+    for fit in fits:
+        check_target(output, fit)
+    opened = [open_fit(fit, quiet=False) for fit in fits]
+    path = sf.report(opened, output, draws=draws, title=title, redact=redact, plotly=plotly)
     _interrupt.written.append(path)
-    print(report_sentence(path, path.stat().st_size, fitted.health))
-    end(fitted.health)
+    print(report_sentence(path, path.stat().st_size, opened[0].health))
+    end(opened[0].health)

@@ -21,6 +21,7 @@ PROB = 0.9
 # The page counts compute by SIX_ND, whatever the table logged.
 BUDGETS = (10.0, 3.0, 1.0)  # the first view's, in multiples of the largest run's compute: the first that has a plan
 TABLE = (0.1, 1.0, 10.0, 100.0, 1000.0)
+FURTHEST_FRONTIER = TABLE[-1]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from html import escape
-from typing import final
+from typing import Any, final
 
-from scalefit.fits.fit import Fit, check_fit
 from scalefit.reports.report import page_of
 
 
@@ -35,7 +34,7 @@ class Explorer:
         )
 
 
-def explore(fit: Fit, draws: int = 1000, title: str | None = None, height: int = 900) -> Explorer:
+def explore(fit: Any, draws: int = 1000, title: str | None = None, height: int = 900) -> Explorer:
     """The page of `sf.report`, for a notebook to show.
 
     Parameters
@@ -50,5 +49,4 @@ def explore(fit: Fit, draws: int = 1000, title: str | None = None, height: int =
     OptionError
         As `sf.report` does.
     """
-    check_fit(fit)
     return Explorer(page_of(fit, draws, title, False, "inline"), height)

@@ -1,22 +1,28 @@
-"""`sf.report`: the page of one fit."""
+"""`sf.report`: the page of a fit, or of several side by side."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scalefit._atomic import atomic_write
 from scalefit.errors import OptionError, StorageError
 from scalefit.fits.diagnosis import diagnose
-from scalefit.fits.fit import Fit, check_fit
+from scalefit.planning import RunComparison
+from scalefit.recipes import RecipeComparison, RecipeFits
 from scalefit.reports.answer import FirstView, first_view
 from scalefit.reports.bundle import page
+from scalefit.reports.comparison import compared, named_fits
+from scalefit.reports.comparison_tables import of_recipes, of_runs
 from scalefit.reports.payload import further_inputs, payload
-from scalefit.reports.tables import view_of
+from scalefit.reports.tables import plain_view, view_of
+from scalefit.validation import LawComparison
 
 FEWEST = 100
 
 
 def report(
-    fit: Fit,
+    fit: Any,
     path: str | Path,
     draws: int = 1000,
     title: str | None = None,
@@ -29,7 +35,9 @@ def report(
     Parameters
     ----------
     fit
-        Any fit. One whose health is "fail" gets a page of the reasons.
+        Any fit. One whose health is "fail" gets a page of the reasons. Or several, a list or a dict by name: the page
+        of the first, with a comparison of all. Or what `compare_laws`, `compare_runs` or
+        `compare_recipes` returns.
     path
         Where to write.
     draws
@@ -48,12 +56,13 @@ def report(
 
     Raises
     ------
+    DataError
+        The losses of several fits are in different units.
     OptionError
-        plotly or jinja2 is not installed, or there are too few draws.
+        plotly or jinja2 is not installed, there are too few draws, or too many fits.
     StorageError
         The file cannot be written.
     """
-    check_fit(fit)
     if draws < FEWEST:
         raise OptionError(f"{draws} draws are too few for intervals. Use at least {FEWEST}.")
     path = Path(path)
@@ -67,11 +76,34 @@ def report(
     return path
 
 
-def page_of(fit: Fit, draws: int, title: str | None, redact: bool, plotly: str) -> str:
-    """The page's text."""
+def page_of(given: Any, draws: int, title: str | None, redact: bool, plotly: str) -> str:
+    """The page's text, of whatever `report` takes."""
+    if isinstance(given, RunComparison | RecipeComparison):
+        return _without_planner(given, title, redact, plotly)
+    several = given.fits if isinstance(given, LawComparison) else given
+    fits = named_fits(several if isinstance(several, Mapping | list | tuple) else [several], redact)
+    fit = next(iter(fits.values()))
     named = title or ("Scaling-law report" if redact else f"What to train, from {fit.runs.name}")
     failed = fit.health.verdict == "fail"
     view = FirstView("", "", (), (), None) if failed else first_view(fit, further_inputs(fit))
     diagnosis = None if failed or redact or view.plan is None else diagnose(fit)
+    comparison = compared(
+        fits, {name: further_inputs(each) for name, each in fits.items()}, isinstance(given, RecipeFits)
+    )
+    if comparison and isinstance(given, LawComparison):
+        comparison = replace(comparison, sentence=f"{given.headline()} {comparison.sentence}")
     document: dict[str, Any] = payload(fit, view, diagnosis, named, draws, redact)
-    return page(view_of(fit, view, named, draws, redact), document, plotly)
+    document["comparison"] = comparison.figure if comparison else None
+    return page(view_of(fit, view, named, draws, redact) | {"comparison": comparison}, document, plotly)
+
+
+def _without_planner(given: RunComparison | RecipeComparison, title: str | None, redact: bool, plotly: str) -> str:
+    """A page of a comparison alone."""
+    if isinstance(given, RunComparison):
+        named, found = f"{given.a.name} against {given.b.name}", of_runs(given)
+    else:
+        if redact:
+            raise OptionError("a comparison of recipes names them. Leave redact out, or report their fits.")
+        named, found = f"Recipes beside {given.baseline}", of_recipes(given)
+    named = title or ("Scaling-law report" if redact else named)
+    return page(plain_view(named, found, given.assumptions, redact), {"title": named}, plotly)

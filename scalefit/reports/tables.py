@@ -1,5 +1,6 @@
 """What the template shows beside the answer: parameters, health, runs, provenance."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scalefit._quantities import write
 from scalefit.fits.fit import Fit
 from scalefit.io.datasets import CATALOGUE
 from scalefit.loss_units import of_loss
+from scalefit.planning.assumptions import Assumptions
 from scalefit.reports.answer import PROB, FirstView
 from scalefit.text.plans import assumptions_sentence
 from scalefit.text.reports import FAILED, POINT, SCRIPT_OFF, failed_reasons
@@ -50,6 +52,28 @@ def view_of(fit: Fit, view: FirstView, title: str, draws: int, redact: bool) -> 
         "provenance": _provenance(fit, draws, redact),
         "equation": fit.model.law.equation,
         "loss_unit": fit.runs.unit,
+    }
+
+
+def plain_view(title: str, comparison: Any, assumptions: Assumptions, redact: bool) -> dict[str, Any]:
+    """The template's values of a page without a fit: a comparison of runs, and what it rests on."""
+    health = assumptions.health
+    return {
+        **dict.fromkeys(("failed", "note", "caution", "assumed", "equation"), ""),
+        **dict.fromkeys(("tiles", "frontier", "parameters", "runs", "run_columns", "reasons"), ()),
+        "title": title,
+        "subtitle": "" if redact else f"from {assumptions.table}, by the {assumptions.law} law",
+        "script_off": SCRIPT_OFF,
+        "sentence": comparison.sentence,
+        "comparison": replace(comparison, sentence=""),
+        "planner": False,
+        "prob": f"{100 * PROB:g}%",
+        "has_discrepancy": assumptions.discrepancy,
+        "health": health.verdict,
+        "checks": () if redact else health.checks,
+        "more_runs": 0,
+        "provenance": () if redact else [("Assumptions", assumptions_sentence(assumptions, PROB))],
+        "loss_unit": assumptions.loss_unit,
     }
 
 

@@ -1,15 +1,17 @@
 """Sentences of the report: the answer, how its figures are read, and why a fit has none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._digits import written
 from scalefit._intervals import interval
+from scalefit._quantities import ranged, write
 from scalefit.diagnostics.checks import Health
 from scalefit.loss_units import in_unit
 from scalefit.planning import Plan
-from scalefit.units import format_count, format_flops
+from scalefit.units import chance, format_count, format_flops
 
 FAILED = "This fit has no answer: its health is fail. Mend what the checks below report, and fit again."
 SCRIPT_OFF = (
@@ -24,19 +26,45 @@ def answer_sentence(plan: Plan, prob: float) -> str:
     """What to train, what to expect, and the sizes that are about as good, as page/answer.js says it."""
     n, d, loss = (interval(plan.draws[name], prob) for name in ("N_opt", "D_opt", "loss"))
     low, high = plan.near_optimal
-    near = f" Any size from {format_count(low)} to {format_count(high)} costs at most 1% of the compute more."
-    expected = in_unit(f"{plan.loss:.3f}", plan.assumptions.loss_unit)
+    least, most = (format_count(plan.certain(each)) for each in (low, high))
+    near = f" Any size from {least} to {most} costs at most 1% of the compute more."
+    loss[0] = plan.loss
     return (
-        f"With {format_flops(plan.budget)} FLOP, train {format_count(plan.params)} parameters{_ends(n)} on "
-        f"{format_count(plan.tokens)} tokens{_ends(d)} for an expected loss of {expected}"
-        f"{_ends(loss, '{:.3f}'.format)}.{near if high > 1.001 * low else ''}"
+        f"With {format_flops(plan.budget)} FLOP, train {format_count(plan.certain(plan.params))} parameters{_ends(n)} "
+        f"on {format_count(plan.certain(plan.tokens))} tokens{_ends(d)} for an expected loss of "
+        f"{in_unit(ranged(loss, write), plan.assumptions.loss_unit)}.{near if high > 1.001 * low else ''}"
     )
 
 
-def _ends(values: Float[np.ndarray, "3"], form: object = format_count) -> str:
-    return "" if np.isnan(values[1]) else f" [{form(values[1])}, {form(values[2])}]"  # type: ignore[operator]
+def _ends(values: Float[np.ndarray, "3"]) -> str:
+    _, lower, upper = written(values, format_count)
+    return "" if np.isnan(values[1]) else f" [{lower}, {upper}]"
 
 
 def failed_reasons(health: Health) -> Sequence[str]:
     """The checks that fail, then those to review."""
     return [f"{check.name}: {check.sentence}" for check in health.doubts]
+
+
+def comparison_sentence(
+    flops: float, best: str, share: float, above: Mapping[str, Float[np.ndarray, "3"]], unit: str
+) -> str:
+    """Which fit has the lowest loss at a budget, how sure that is, and how far above it the others are."""
+    lead = {name: in_unit(ranged(ends, write), unit) for name, ends in above.items()}
+    far = "; ".join(f"{name} is {words} above it" for name, words in lead.items())
+    return (
+        f"At {format_flops(flops)} FLOP, ten times the compute of the largest run, {best} has the lowest loss with "
+        f"probability {chance(share)}: {far}."
+    )
+
+
+def comparison_title(flops: float, best: str, share: float) -> str:
+    """The finding of the comparison's figure."""
+    return f"At {format_flops(flops)} FLOP {best} has the lowest loss with probability {chance(share)}"
+
+
+def left_out_sentence(names: Sequence[str]) -> str:
+    """Which fits are not compared; empty where all are."""
+    if not names:
+        return ""
+    return f"Not compared, for their health is fail or their law has no optimum: {', '.join(names)}."

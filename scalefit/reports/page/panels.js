@@ -348,8 +348,34 @@ function pairs({ payload, options }) {
   };
 }
 
+const SIDES = [["main", "solid"], ["third", "dashed"], ["law", "dotted"], ["beyond", "solid"], ["runs", "dashed"], ["muted", "dotted"]];
+
+/** Several fits along compute; computed by Python, the same whatever is chosen. */
+function comparison({ payload }) {
+  const found = payload.comparison;
+  if (!found) return null;
+  const x = found.budgets;
+  const pictures = [["loss", `loss, ${payload.lossUnit}`, formatLoss, false], ["params", "parameters", formatCount, true]].map(([key, label, format, log]) => {
+    const series = found.names.flatMap((fit, k) => {
+      const [tone, dash] = SIDES[k];
+      const y = found[key][k];
+      const text = x.map((c, i) => `${fit}, ${formatFlops(c)} FLOP: ${format(y[i][0])}${y[i][1] === null ? "" : ` [${format(y[i][1])}, ${format(y[i][2])}]`}`);
+      const line = { kind: "line", tone, dash, x, y: pick(y, 0), text, label: fit };
+      return y[0][1] === null ? [line] : [{ kind: "band", tone, light: true, x, lower: pick(y, 1), upper: pick(y, 2) }, line];
+    });
+    const values = found[key].flat(2).filter((value) => value !== null);
+    const range = log ? [min(...values) / 1.6, max(...values) * 1.6] : lossRange(values);
+    return { caption: label[0].toUpperCase() + label.slice(1), x: { label: "training compute, FLOP", log: true, format: formatFlops, range: [x[0], x.at(-1)] }, y: { label, log, format, range }, series, shade: [{ from: max(...found.largest), to: x.at(-1), label: "beyond the runs" }] };
+  });
+  return {
+    title: found.title, how: "The optimum of each fit at each budget, with its 90% interval. To the right of the dotted line no run of any of them has been.", two: true, pictures,
+    table: { header: ["fit", "flops", "params", "params_lower", "params_upper", "tokens", "tokens_lower", "tokens_upper", "loss", "loss_lower", "loss_upper"], rows: found.names.flatMap((fit, k) => x.map((c, i) => [fit, c, ...found.params[k][i], ...found.tokens[k][i], ...found.loss[k][i]])) },
+  };
+}
+
 /** In the order of the page; `brief` of those that are printed, at a size, and `page` where a sheet begins. */
 export const PANELS = [
+  { id: "comparison", make: comparison, brief: true, printed: [335, 225] },
   { id: "isoflops", make: isoflops, brief: true, printed: [680, 360] },
   { id: "frontier", make: frontier, brief: true, page: true, printed: [335, 225] },
   { id: "waste", make: waste, brief: true, printed: [680, 200] },
