@@ -19,8 +19,8 @@ package's own selection; "full engine" and "nested" use `sf.fit` and `sf.next_ru
 
 "EVSI" takes ratios of tokens to parameters within twenty times the middle one of the sweep, or within its range, as
 `sf.next_runs` does by default. Nested simulation and the stop rule were measured with the limit of ten times. The
-rougher worlds are what the belief does not allow for: expected regret is a fifth of the real one there, and no choice of
-runs is reliably better than random.
+rougher worlds are what the belief does not allow for: expected regret is a fifth of the real one there, and no choice
+of runs is reliably better than random.
 
 """
 
