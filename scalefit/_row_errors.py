@@ -37,6 +37,11 @@ class RowErrors:
         return np.argsort(np.argsort(first))[groups]
 
     @property
+    def units(self) -> int:
+        """How many densities that of the table is the product of: those of its runs, or of its clusters."""
+        return len(self.columns["loss"]) if self.clusters is None else int(self.clusters.max()) + 1
+
+    @property
     def precision(self) -> Float[np.ndarray, " run"] | None:
         """Precision of each run's own noise beside that of a run of weight 1, (run,); None where no weight is given."""
         return None if self.weight is None else self[self.weight]

@@ -19,6 +19,7 @@ from scalefit.numerics.newton import autodiff_value_grad_hess
 from scalefit.sampling.alr import alr_potential, unconstrain_alr
 from scalefit.sampling.marginal_discrepancy import LaplaceWeights, laplace_weights, law_residuals, marginal_potential
 from scalefit.sampling.modes import derivatives
+from scalefit.validation.holdout import checked
 
 LAW = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 SHARED, OWN = 0.012, 0.003
@@ -41,11 +42,10 @@ def estimate():
     return sf.fit(checkpoints(), engine=sf.MAP(), cluster="run_id")
 
 
-@pytest.mark.parametrize("sizes", [[3] * 20, [1, 7, 2, 9, 40], [1] * 30 + [40]], ids=str)
+@pytest.mark.parametrize("sizes", [[1, 7, 2, 9, 40], [1] * 30 + [40]], ids=str)
 def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
     rng, theta = np.random.default_rng(0), {"sigma": 0.003, "nu": 4.0, "sigma_cluster": 0.01}
     group = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    group = np.argsort(np.unique(group, return_index=True)[1].argsort())[group] * 0 + group
     r = 0.01 * rng.standard_normal(len(sizes))[group] + 0.003 * rng.standard_t(4, len(group))
     layout = Layout.of(np.bincount(group))
     run, taken, of_line = layout.lay(group)
@@ -55,7 +55,8 @@ def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
             *map(jnp.asarray, (group, real, run, taken)), jnp.asarray(of_line) if layout.lines else None
         )
         known = {name: jnp.asarray(value) for name, value in theta.items()}
-        ours = log_density_of_clusters(StudentT(), known, jnp.asarray(r), jnp.ones(len(r)), clusters)
+        density = jax.jit(partial(log_density_of_clusters, StudentT()))
+        ours = density(known, jnp.asarray(r), jnp.ones(len(r)), clusters)
     u = np.linspace(-0.09, 0.09, 30_001)
     each = student.logpdf((r[:, None] - u) / 0.003, 4) - np.log(0.003)
     exact = [np.log(np.trapezoid(np.exp(each[group == k].sum(0)) * norm.pdf(u, 0, 0.01), u)) for k in range(len(sizes))]
@@ -64,6 +65,7 @@ def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
     assert not np.asarray(ours)[len(sizes) :].any()
 
 
+@pytest.mark.slow
 def test_derivatives_through_clusters_are_those_of_the_density(estimate):
     with jax.enable_x64(True):
         bound = estimate.bound
@@ -138,7 +140,7 @@ def test_tables_keep_what_is_said_of_errors(tmp_path, estimate):
     )
     runs = sf.read_runs(path, cluster="run_id", sd="se")
     assert runs.clusters.max() == 39
-    np.testing.assert_allclose(np.sqrt(runs.in_nats(4.0).variance), 0.01 / runs.loss)
+    np.testing.assert_allclose(np.sqrt(runs.in_nats(2.0).variance), 0.01 / runs.loss)
     assert runs.fingerprint != sf.read_runs(path).fingerprint
     both = runs.joined(replace(runs, name="again"))
     assert both.clusters.max() == 79, "equal names in two tables are two clusters"
@@ -213,3 +215,10 @@ def test_importance_sampling_agrees_with_nuts():
     for name, draws in exact.draws.items():
         assert ours.draws[name].mean() == pytest.approx(draws.mean(), abs=0.2 * draws.std())
         assert ours.draws[name].std() == pytest.approx(draws.std(), rel=0.15)
+
+
+def test_cuts_keep_clusters_whole():
+    runs = sf.Runs(checkpoints(), cluster="run_id")
+    ((_, train),) = checked(sf.above_compute(1e20), runs)
+    assert (np.bincount(runs.clusters, train) % 5 == 0).all()
+    assert train.sum() < (runs.flops <= 1e20).sum()

@@ -127,7 +127,8 @@ class CompiledEngine(Engine):
         results: list[EngineResult | str] = [""] * len(bounds)
         programs: dict[tuple[Any, Model], list[int]] = {}
         for i, bound in enumerate(bounds):
-            programs.setdefault((bound.layout, bound.model), []).append(i)
+            layout = bound.rows, bound.lines, bound.runs.weight is None, bound.runs.sd is None
+            programs.setdefault((layout, bound.model), []).append(i)
         for same in programs.values():
             draws, stats = solve_many(self, [bounds[i] for i in same], [seeds[i] for i in same])
             finite = np.all([np.isfinite(v).reshape(len(same), -1).all(axis=1) for v in draws.values()], axis=0)

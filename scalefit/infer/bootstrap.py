@@ -32,7 +32,7 @@ class Bootstrap(Engine):
     resamples
         How many.
     cluster
-        A column; whole groups of runs with one value are drawn instead of runs.
+        A column; whole groups of runs with one value are drawn instead of runs. By default the table's clusters.
     residual
         Keep every run's inputs and draw ln residuals instead, for designs where each run is needed.
 
@@ -87,8 +87,10 @@ def _counts(bound: BoundModel, options: Bootstrap, rng: np.random.Generator) -> 
     """How often each run counts, or (residual) which run's residual it takes."""
     runs = len(bound.runs)
     if options.residual:
+        if bound.runs.cluster:
+            raise OptionError("residuals are drawn one by one, and runs share errors. Leave out cluster or residual.")
         return rng.integers(0, runs, (options.resamples, runs)).astype(float)
-    groups = np.arange(runs)
+    groups = np.arange(runs) if bound.runs.clusters is None else bound.runs.clusters
     if options.cluster is not None:
         groups = np.unique(bound.runs[options.cluster], return_inverse=True)[1]
     many = int(groups.max()) + 1

@@ -46,7 +46,7 @@ class Model:
         or the name of another parameter whose value it has. In the coordinates of `Law.rescale`: inputs and loss in
         units of the table's geometric means, so that priors carry no unit. `sf.nats(...)` gives one of E in the unit of
         the losses.
-        A table with clusters adds sigma_cluster to the parameters.
+        Tables with clusters add sigma_cluster.
     discrepancy
         Scales of the law's discrepancy, which every answer includes; None leaves it out.
 
@@ -154,10 +154,8 @@ class Model:
         Tracing is then many times quicker than through NumPyro's handlers.
         """
         theta = self.space.constrain(z)
-        log_likelihood = over_tiles(
-            lambda tile: log_density(self.noise, theta, tile, tile.log_loss - self.log_mean(theta, tile.x)), data
-        )
-        return -self.space.log_density(z) - log_likelihood
+        of_tile = lambda tile: log_density(self.noise, theta, tile, tile.log_loss - self.log_mean(theta, tile.x))
+        return -self.space.log_density(z) - over_tiles(of_tile, data)
 
     def log_likelihood(self, theta: Theta, data: Data) -> Float[Array, " unit"]:
         """Log density of every run's ln loss, whatever its weight; where runs share errors, of every cluster's."""
@@ -205,16 +203,12 @@ class Model:
 
     def on_design(self, runs: Runs) -> "BoundModel":
         """As `bind`, for runs whose losses are still to be simulated and count for their unit alone."""
-        model = self.of_table(runs)
+        noise = noise_of_table(self.noise, SHARED in dict(self.priors), runs)
+        model = self if noise == self.noise else Model(self.law, noise, self.priors, self.discrepancy)
         check_design(self.law, self.noise.name, len(model.free), runs)
         columns = {name: np.asarray(runs[name], dtype=float) for name in (*self.law.inputs, "loss")}
         unit = self.law.units({name: float(np.exp(np.log(values).mean())) for name, values in columns.items()})
         return BoundModel(model.in_units(unit), runs, unit, model)
-
-    def of_table(self, runs: Runs) -> "Model":
-        """The model with an error that runs share where the table has clusters, and without one where it has none."""
-        noise = noise_of_table(self.noise, SHARED in dict(self.priors), runs)
-        return self if noise == self.noise else Model(self.law, noise, self.priors, self.discrepancy)
 
 
 @cached_jit("model")
@@ -261,18 +255,7 @@ class BoundModel:
     @cached_property
     def lines(self) -> Layout | None:
         """How clusters are laid out; None where runs share no error."""
-        groups = self.runs.clusters
-        return None if groups is None else Layout.of(np.bincount(groups))
-
-    @property
-    def units(self) -> int:
-        """How many densities the table's is the product of: those of its runs, or of its clusters."""
-        return len(self.runs) if self.runs.clusters is None else int(self.runs.clusters.max()) + 1
-
-    @property
-    def layout(self) -> tuple[int, Layout | None, bool, bool]:
-        """What tables that share a program have in common."""
-        return self.rows, self.lines, self.runs.weight is not None, self.runs.sd is not None
+        return None if self.runs.clusters is None else Layout.of(np.bincount(self.runs.clusters))
 
     @property
     def data(self) -> Data:
@@ -312,6 +295,6 @@ class BoundModel:
 
 def stacked(bounds: Sequence[BoundModel]) -> Data:
     """The data of tables of one model and layout, in NumPy's float64: each leaf of it (table, padded)."""
-    inputs, first = bounds[0].model.law.inputs, bounds[0]
+    inputs = bounds[0].model.law.inputs
     unit = {name: np.array([bound.unit[name] for bound in bounds]) for name in (*inputs, "loss")}
-    return padded_tables([bound.runs for bound in bounds], inputs, unit, first.rows, first.lines)
+    return padded_tables([bound.runs for bound in bounds], inputs, unit, bounds[0].rows, bounds[0].lines)

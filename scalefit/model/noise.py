@@ -60,7 +60,7 @@ class Noise(ABC):
         """Parameters to start a search from, where ln residuals have the mean absolute value `size`."""
 
 
-def once(peak: Float[Array, ""]) -> Float[Array, ""]:
+def once(peak: Float[Array, "*run"]) -> Float[Array, "*run"]:
     """ln density at zero; the compiler is kept from repeating it for every run."""
     return jax.lax.optimization_barrier(peak)
 

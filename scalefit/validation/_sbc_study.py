@@ -17,7 +17,7 @@ from scalefit._quantities import at_budget
 from scalefit._random import prng_key
 from scalefit.counting import flops_6nd
 from scalefit.diagnostics.convergence import convergence
-from scalefit.errors import DataError, OptionError
+from scalefit.errors import DataError, OptionError, QuestionError
 from scalefit.frontier.frontier import optima
 from scalefit.frontier.optimum import TRADED, planning_draws, trades
 from scalefit.infer import Engine, EngineResult, Report, attempt, usual_chunk
@@ -61,6 +61,8 @@ class Study:
 
 def make_study(model: Model, design: Any, budget: Any, tables: int, seed: int) -> Study:
     """Truths drawn from the prior and losses drawn from them."""
+    if isinstance(design, Runs) and design.cluster:
+        raise QuestionError("simulation-based calibration draws every run by itself. Leave cluster out of the design.")
     x = _default_design(model.law) if design is None else read_inputs(design, model.law.inputs)
     bound = model.on_design(Runs({**x, "loss": np.ones(len(next(iter(x.values()))))}, name="the design"))
     of_truth, of_noise = jax.random.split(prng_key(seed))

@@ -68,8 +68,11 @@ def random_folds(folds: int = 5, seed: int = 0) -> Holdout:
 
 
 def checked(holdout: Holdout, runs: Runs) -> list[Split]:
-    """The splits of a table; raises `DataError` where one has nothing to train on or nothing to predict."""
+    """The splits of a table, clusters held out whole where one of their runs is; raises `DataError` where one has
+    nothing to train on or nothing to predict."""
     splits = holdout(runs)
+    if (groups := runs.clusters) is not None:
+        splits = [(label, (np.bincount(groups, ~train) == 0)[groups]) for label, train in splits]
     for label, train in splits:
         if not train.any() or train.all():
             side = "train on" if not train.any() else "predict"

@@ -40,7 +40,7 @@ def leave_one_out(fit: Fit) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray
 
     with precision():
         unit_draws = {name: jnp.asarray(values) for name, values in fit.bound.to_unit(fit.draws).items()}
-        density = np.asarray(_log_likelihood(fit.model, unit_draws, fit.bound.data))[..., : fit.bound.units]
+        density = np.asarray(_log_likelihood(fit.model, unit_draws, fit.bound.data))[..., : fit.runs.units]
     tree = {
         "/posterior": labelled({name: (SAMPLE, values) for name, values in fit.draws.items()}),
         "/log_likelihood": labelled({"log_loss": ((*SAMPLE, "run"), density)}),
