@@ -340,3 +340,20 @@ def test_register_and_score_on_the_command_line(run, saved, tmp_path):
         code, _, err = run(*arguments)
         assert code == 2
         assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_registered_forecasts_score_as_the_backtest_does(chinchilla):
+    """The same fit by both ways: PIT, coverage, CRPS and log score of the 104 larger runs."""
+    train = chinchilla.flops <= 1e20
+    tested = sf.backtest(chinchilla, engines={"posterior": sf.Auto()}, holdout=sf.above_compute(1e20), progress=False)
+    fit = sf.fit_many([chinchilla.subset(train)], progress=False)[0]
+    held = chinchilla.subset(~train)
+    found = sf.score(sf.register(fit, {"params": held.params, "tokens": held.tokens}), list(held.loss)).frame()
+    for label, name in (("registered", "posterior"), ("law only", "posterior, law only")):
+        mine, theirs = found[found["predictor"] == label], tested.chosen(name)
+        records = {score: values[theirs] for score, values in tested.records.items()}
+        assert np.abs(mine["pit"].to_numpy() - records["pit"]).max() < 0.005
+        assert (mine["inside_90"].to_numpy() != inside(records["pit"], 0.9)).sum() <= 2
+        assert mine["crps"].mean() == pytest.approx(records["crps"].mean(), rel=0.005)
+        assert mine["log_score"].mean() == pytest.approx(records["log_score"].mean(), abs=0.02)
