@@ -1,9 +1,9 @@
 """Whether intervals contain the truth where runs share errors, with `cluster=` and without.
 
-    python benchmarks/clusters.py [--tables 400] [--with-discrepancy 100] [-o benchmarks/results/clusters.md]
+    python benchmarks/clusters.py [--tables 400] [--with-discrepancy 10] [-o benchmarks/results/clusters.md]
 
-Truths differ from table to table. Every run's ln loss has a normal error that its cluster shares, and Student-t noise of
-its own. Three kinds of clusters: checkpoints of 40 runs, five each; one to six evaluations of 60 runs; and 24 recipes,
+Truths differ from table to table. Every run's ln loss has a normal error that its cluster shares, and Student-t noise
+of its own. Three kinds of clusters: checkpoints of 40 runs, five each; one to six evaluations of 60 runs; and 24 recipes,
 that every other size has another of.
 """
 
@@ -117,15 +117,16 @@ def main() -> None:
     """All kinds of clusters, one table of results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=int, default=400)
-    parser.add_argument("--with-discrepancy", type=int, default=100)
+    parser.add_argument("--with-discrepancy", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/clusters.md"))
     options = parser.parse_args()
     rows: list[list[str]] = []
     for kind in DESIGNS:
         rows += rows_of(kind, options.tables, options.with_discrepancy)
-        where = f"{describe()}. N_opt is at ten times the largest compute. Truths obey the law exactly, so that intervals "
-        where += "with discrepancy contain them more often than they state."
-        write_table(options.output, "Runs that share errors: how often intervals contain the truth", where, (HEADER, rows))
+        where = f"{describe()}. N_opt is at ten times the largest compute. Truths obey the law exactly, so that "
+        where += "intervals with discrepancy contain them more often than they state."
+        title = "Runs that share errors: how often intervals contain the truth"
+        write_table(options.output, title, where, (HEADER, rows))
 
 
 if __name__ == "__main__":
