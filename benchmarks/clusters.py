@@ -3,8 +3,8 @@
     python benchmarks/clusters.py [--tables 400] [--with-discrepancy 10] [-o benchmarks/results/clusters.md]
 
 Truths differ from table to table. Every run's ln loss has a normal error that its cluster shares, and Student-t noise
-of its own. Three kinds of clusters: checkpoints of 40 runs, five each; one to six evaluations of 60 runs; and 24 recipes,
-that every other size has another of.
+of its own. Three kinds of clusters: checkpoints of 40 runs, five each; one to six evaluations of 60 runs; and 24
+recipes, dealt out at random to 240 runs.
 """
 
 import argparse
