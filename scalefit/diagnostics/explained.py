@@ -6,7 +6,7 @@ which the law's slopes and the pivots of the discrepancy stand side by side, so 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -129,6 +129,14 @@ class Explained:
         """The inverse covariance times values (run, ...), in units of the noise's variance."""
         smooth = self._precise_basis @ (self._small @ (self._precise_basis.T @ values))
         return precise(self.shared, values, self.sigma) - smooth
+
+    def estimate(self, i: int, rows: Int[np.ndarray, " some"] | slice = slice(None)) -> tuple[float, float]:
+        """Of the law's parameter i by these rows: its estimate and variance, in standard deviations of its prior."""
+        basis, shared = self.basis[rows], self.shared and replace(self.shared, groups=self.shared.groups[rows])
+        precise_basis = precise(shared, basis, self.sigma)
+        small = np.linalg.inv(precise_basis.T @ basis / self.sigma**2 + np.eye(basis.shape[1]))
+        mean = small[i] @ (precise_basis.T @ self.gaussian[rows]) / self.sigma**2
+        return float(mean), float(small[i, i])
 
 
 def shared_errors(bound: BoundModel, draws: Draws, rows: Int[np.ndarray, " run"]) -> SharedErrors | None:

@@ -1,13 +1,11 @@
 """Is the law's floor E still moving? Whether it falls when the runs of most compute are added."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int
 
 from scalefit.diagnostics.checks import Check, grade
-from scalefit.diagnostics.explained import Explained, precise
+from scalefit.diagnostics.explained import Explained
 from scalefit.model.model import BoundModel
 
 MOST_COMPUTE = 1 / 3  # of the runs, that are left out
@@ -42,7 +40,7 @@ def check_floor(bound: BoundModel, found: Explained) -> Iterator[Check]:
     if "E" not in names or len(fewer) <= 2 * len(names):
         return
     i = names.index("E")
-    (some, some_variance), (every, variance) = (_estimate(found, i, rows) for rows in (fewer, slice(None)))
+    (some, some_variance), (every, variance) = (found.estimate(i, rows) for rows in (fewer, slice(None)))
     fall, apart = some - every, np.sqrt(max(some_variance - variance, 1e-12))
     moving = fall > max(HALF_90 * np.sqrt(variance), SURE * apart)
     space, of = bound.model.law_space, found.of
@@ -57,15 +55,3 @@ def check_floor(bound: BoundModel, found: Explained) -> Iterator[Check]:
             "limits, and add runs of more compute"
         )
     yield Check("floor", grade(fall, not moving, True), before - after, f"{sentence}.")
-
-
-def _estimate(found: Explained, i: int, rows: Int[np.ndarray, " some"] | slice) -> tuple[float, float]:
-    """Of parameter i, from these rows: its estimate and variance, in standard deviations of its prior."""
-    law = found.of.slopes.shape[1]
-    basis, y = found.basis[rows], found.gaussian[rows]
-    shared = found.shared and replace(found.shared, groups=found.shared.groups[rows])
-    precise_basis = precise(shared, basis, found.sigma)
-    small = np.linalg.inv(precise_basis.T @ basis / found.sigma**2 + np.eye(basis.shape[1]))
-    mean = small @ (precise_basis.T @ y) / found.sigma**2
-    assert i < law, "the law's slopes stand first in the basis"
-    return float(mean[i]), float(small[i, i])

@@ -7,7 +7,7 @@ import numpy as np
 
 from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
-from scalefit.diagnostics.learning import check_discrepancy_prior, check_learning, check_tails
+from scalefit.diagnostics.learning import check_learning, check_tails
 from scalefit.diagnostics.misfit import check_misfit
 from scalefit.diagnostics.prior_conflict import check_least_loss, check_prior_conflict
 from scalefit.diagnostics.repetition import check_repetition
@@ -51,7 +51,6 @@ def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: 
     learned = (
         *check_learning(bound, draws, derived),
         *check_tails(draws),
-        *check_discrepancy_prior(bound.model, draws),
     )
     free = bound.model.free
     # What is fixed, or follows from that alone, has no chains; a free parameter that is stuck has.

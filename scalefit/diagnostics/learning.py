@@ -10,12 +10,13 @@ from scalefit._aot import cached_jit
 from scalefit._precision import precision
 from scalefit.diagnostics.checks import Check, Draws, grade
 from scalefit.diagnostics.design import runs_to_add
+from scalefit.diagnostics.explained import Explained
 from scalefit.model.data import Theta
 from scalefit.model.model import BoundModel, Model
 
 MOST_OF_PRIOR = 0.5  # of the width of a prior that a posterior may have
 LEAST_NU = 1.2  # beside that of the prior, 1
-FAR_OFF = 3.0  # standard deviations
+FAR_OFF = 5.0  # standard deviations: as far as in one family of four
 PRIOR_DRAWS = 4000
 
 
@@ -83,15 +84,16 @@ def check_tails(draws: Draws) -> Iterable[Check]:
     yield Check("tails", grade(nu, False, True), nu, sentence)
 
 
-def check_discrepancy_prior(model: Model, draws: Draws) -> Iterable[Check]:
+def check_exponents(bound: BoundModel, found: Explained) -> Iterable[Check]:
     """Check that exponents are like those of the sweeps that the discrepancy was learned on.
 
     Parameters
     ----------
-    model
-        The model.
-    draws
-        Raw parameters, name -> (chain, draw).
+    bound
+        The model bound to its table.
+    found
+        The residuals, and what law and discrepancy account for: exponents are estimated by generalised least squares
+        under the priors that the law has without a discrepancy.
 
     Yields
     ------
@@ -99,17 +101,21 @@ def check_discrepancy_prior(model: Model, draws: Draws) -> Iterable[Check]:
         "learned ..." for each exponent with a prior of the discrepancy, whose value is its distance in standard
         deviations.
     """
-    found = model.discrepancy
-    if found is None or found.exponent is None:
+    model = bound.model
+    discrepancy = model.discrepancy if model.has_discrepancy else None
+    if discrepancy is None or discrepancy.exponent is None:
         return
-    middle, spread = found.exponent
-    given = dict(model.priors)
-    for name in (name for name in model.discrepancy_priors if name not in given):
-        log_draws = np.log(draws[name])
-        off = float(abs(np.median(log_draws) - np.log(middle)) / np.hypot(spread, log_draws.std()))
+    middle, spread = discrepancy.exponent
+    given, names = dict(model.priors), model.law_space.names
+    for name in (name for name in model.discrepancy_priors if name not in given and name in names):
+        i = names.index(name)
+        mean, variance = found.estimate(i)
+        at = found.of.mode[i] + found.of.width[i] * (mean + np.sqrt(variance) * np.array([-1.0, 0.0, 1.0]))
+        lower, value, upper = np.log(np.asarray(model.law_space.constrain({name: at})[name], dtype=float))
+        off = float(abs(value - np.log(middle)) / np.hypot(spread, (upper - lower) / 2))
         sentence = (
-            f"{name} lies {off:.1f} standard deviations from {middle:g}, its value in the sweeps that the discrepancy "
-            "was learned on"
+            f"by {found.model}, {name} is {np.exp(value):.2g}, which lies {off:.1f} standard deviations from "
+            f"{middle:g}, its value in the sweeps that the discrepancy was learned on"
         )
         if off > FAR_OFF:
             sentence += (

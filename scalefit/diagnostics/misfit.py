@@ -16,6 +16,7 @@ from scalefit.diagnostics.clusters import check_clusters
 from scalefit.diagnostics.explained import Explained, components_of, explained, shared_errors
 from scalefit.diagnostics.far_runs import FarRuns, is_few, of_draws
 from scalefit.diagnostics.floor import check_floor
+from scalefit.diagnostics.learning import check_exponents
 from scalefit.diagnostics.predictive import check_predictive
 from scalefit.diagnostics.residuals import residuals_of
 from scalefit.diagnostics.rows import percent, row_names
@@ -72,6 +73,7 @@ def check_misfit(bound: BoundModel, draws: Draws) -> Iterator[Check]:
     yield check_populations(found)
     yield FarRuns.of(found).check(bound.runs)
     yield from check_floor(bound, found)
+    yield from check_exponents(bound, found)
     yield from check_predictive(found, axes)
     yield from check_clusters(bound.runs, found)
 
