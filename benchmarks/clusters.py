@@ -17,7 +17,6 @@ import numpy as np
 from machine import describe, write_table
 
 import scalefit as sf
-from scalefit.infer._fit import unassessed_fit
 
 DESIGNS: dict[str, Callable[[np.random.Generator], dict[str, np.ndarray]]] = {}
 NAMED = ("alpha", "a", "N_opt")
@@ -98,8 +97,7 @@ def rows_of(kind: str, tables: int, count: int) -> list[list[str]]:
         fits = sf.fit_many(runs, progress=False)
         found: dict[str, list[tuple[float, float]]] = {}
         start = time.process_time()
-        for i in fits.indices:
-            fit = unassessed_fit(fits.model.bind(runs[i]), fits.engine, 0, fits.result(i))
+        for i, fit in fits.fitted():
             for discrepancy in (False, True)[: 2 if i < count else 1]:
                 for name, value in measured(fit, made[i][1], discrepancy).items():
                     found.setdefault(f"{name}, {'with discrepancy' if discrepancy else 'law only'}", []).append(value)

@@ -21,7 +21,7 @@ from scalefit.model.model import BoundModel, Model
 from scalefit.model.paths import AtPivots, _amplitudes, sample_paths, values_at
 from scalefit.runs import Runs
 from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
-from scalefit.sampling.monotone import loss_falls, law_losses, known_grid
+from scalefit.sampling.monotone import known_grid, law_losses, loss_falls
 from scalefit.validation import SBC, _ecdf
 
 ENGINE = sf.AIS(draws=250)

@@ -11,13 +11,15 @@ import xarray as xr
 from conftest import simulated
 
 import scalefit as sf
-from scalefit._quantities import at_budget, write
+from scalefit._digits import written
+from scalefit._quantities import at_budget
 from scalefit._results import Result
 from scalefit.downstream import Emergence, Sigmoid
 from scalefit.downstream.compute_curve import ComputeCurve
 from scalefit.downstream.curve import Curve
 from scalefit.downstream.scatter import BetaBinomial
 from scalefit.recipes import RecipeGain
+from scalefit.units import format_count
 from scalefit.validation import SBC, Backtest, Comparison, LawComparison, LearnedDiscrepancy
 from scalefit.validation._laws import Scores
 from scalefit.validation.compare_methods import Entry
@@ -143,6 +145,7 @@ MAKERS = {
     "least_input": lambda fit: sf.least_input(a_law_of_one_input(), 2.5),
     "reconcile": lambda fit: sf.reconcile(fit, discrepancy=False),
     "update": lambda fit: a_law_of_one_input().update({"params": [2e10, 4e10], "loss": [2.2, 2.17]}),
+    "next_runs": lambda fit: sf.next_runs(fit, 1e22, spend=1e21),
     "forecast": a_forecast,
     "score": lambda fit: sf.score(a_forecast(fit), 2.3),
     "backtest": lambda fit: a_backtest(),
@@ -235,9 +238,9 @@ def test_latex_has_the_interval_under_its_value(small_fit):
     front = small_fit.frontier(1e22)
     value, under = front.to_latex(prob=0.5).split(r"\midrule")[1].strip().split("\n")[:2]
     table = front.summary(prob=0.5)["params"].iloc[0]
-    assert write(table["median"], "parameters") in value
-    ends = ", ".join(write(table[end], "parameters") for end in ("lower", "upper"))
-    assert rf"{{\scriptsize [{ends}]}}" in under
+    middle, lower, upper = written(table[["median", "lower", "upper"]].to_numpy(), format_count)
+    assert middle in value
+    assert rf"{{\scriptsize [{lower}, {upper}]}}" in under
     with pytest.raises(sf.OptionError, match="prob"):
         front.to_latex(prob=90)
 
@@ -246,7 +249,8 @@ def test_summaries_are_the_tables_that_are_shown(small_fit):
     plan = sf.plan(small_fit, 1e22)
     assert list(plan.summary().index)[:2] == ["loss", "loss_one_run"]
     assert plan.summary().index.name == "quantity"
-    assert write(plan.summary().loc["N_opt", "median"], "parameters") in repr(plan)
+    ends = plan.summary().loc["N_opt", ["median", "lower", "upper"]].to_numpy()
+    assert "{} [{}, {}]".format(*written(ends, format_count)) in repr(plan)
     assert small_fit.frontier(1e22).summary().columns.nlevels == 2
 
 
@@ -261,7 +265,7 @@ def test_the_repr_of_a_fit_computes_nothing(chinchilla, quick):
     label = at_budget("N_opt", "1.3e22")
     assert label in repr(fit), "computed already"
     assert "with discrepancy" in repr(fit)
-    assert write(summary.loc[label, "median"], "parameters") in repr(fit)
+    assert written(summary.loc[label, ["median", "lower", "upper"]].to_numpy(float), format_count)[0] in repr(fit)
 
 
 def test_a_repr_takes_no_pandas():

@@ -95,6 +95,4 @@ def _print(out: "Console", front: "Frontier", prob: float) -> None:
         for index, flops in enumerate(front.flops)
     ]
     title = f"compute-optimal frontier; medians over intervals {percent(prob)}, {posterior_name(front.discrepancy)}"
-    header = ["flops", *forms]
-    header[-1] += f",\n{front.loss_unit}"
-    print_grid(out, header, rows, title)
+    print_grid(out, ["flops", *list(forms)[:-1], f"loss,\n{front.loss_unit}"], rows, title)

@@ -48,6 +48,7 @@ def _llama3(layers: int, width: int, heads: int, mlp: int, tied: bool = False, s
     return Architecture(shape, "llama-3", source)
 
 
+_MIXTRAL = llama(32, 4096, 32, 14336, vocabulary=32000, context=32768, kv_heads=8, experts=8, active_experts=2)
 ARCHITECTURES: dict[str, Architecture] = {
     "gpt2": Architecture(gpt(12, 768, 12), "gpt", GPT2),
     "gpt2-medium": Architecture(gpt(24, 1024, 16), "gpt", GPT2),
@@ -65,11 +66,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "llama-3-8b": _llama3(32, 4096, 32, 14336),
     "llama-3-70b": _llama3(80, 8192, 64, 28672),
     "llama-3-405b": _llama3(126, 16384, 128, 53248),
-    "mixtral-8x7b": Architecture(
-        llama(32, 4096, 32, 14336, vocabulary=32000, context=32768, kv_heads=8, experts=8, active_experts=2),
-        "mixtral",
-        MIXTRAL,
-    ),
+    "mixtral-8x7b": Architecture(_MIXTRAL, "mixtral", MIXTRAL),
     "chinchilla-73m": Architecture(gopher(10, 640, 10), "chinchilla", HOFFMANN),
     "chinchilla-305m": Architecture(gopher(20, 1024, 16), "chinchilla", HOFFMANN),
     "chinchilla-552m": Architecture(gopher(24, 1280, 10), "chinchilla", HOFFMANN),

@@ -63,8 +63,7 @@ def _overfitting(runs: Runs) -> Iterator[Check]:
         # The least of this and of all that follow: a single bad run does not count.
         lasting = np.minimum.accumulate(values[::-1])[::-1] - values.min()
         risen[rows] = np.where(after & (lasting > least), lasting, 0.0)
-    known = "unique_tokens" in runs.columns
-    if known:
+    if known := "unique_tokens" in runs.columns:
         risen = np.where(runs.tokens > ONCE * runs["unique_tokens"], risen, 0.0)
     if not (risen > 0).any():
         yield Check("overfitting", "ok", 0.0, "at equal N the loss falls with more tokens.")

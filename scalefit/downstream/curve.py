@@ -85,7 +85,10 @@ def sample_curve(
     """
     curve = Curve(link.structure, BetaBinomial() if "items" in columns else NormalScatter())
     mean, spread = float(columns["loss"].mean()), float(columns["loss"].std())
-    padded = _padded({**columns, "loss": (columns["loss"] - mean) / spread})
+    count = len(columns["loss"])
+    rows = padded_rows(count, ROWS)  # those added have no weight
+    known = {**columns, "loss": (columns["loss"] - mean) / spread}
+    padded = {name: values[rows] for name, values in known.items()} | {"weight": np.arange(len(rows)) < count}
     sampled, stats = sample_density(curve, padded | link.fixed, seed)
     with precision("float64"):
         raw = link.rescale(link.curve_params({**sampled, **link.fixed}), mean, spread)
@@ -93,10 +96,3 @@ def sample_curve(
     draws = {name: np.asarray(values) for name, values in raw.items()}
     varying = {name: values for name, values in draws.items() if np.ptp(values) > 0}
     return curve, draws, assess_chains(varying, stats)
-
-
-def _padded(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The columns with rows of no weight up to a multiple of `ROWS`, and the weight."""
-    count = len(columns["loss"])
-    rows = padded_rows(count, ROWS)
-    return {name: values[rows] for name, values in columns.items()} | {"weight": np.arange(len(rows)) < count}

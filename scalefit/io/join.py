@@ -46,8 +46,7 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
     for part in opened.parts:
         notes += part.notes
         frame = part.frame
-        asked = how in ("last", "minimum")
-        steps = find_steps(part, asked) if how != "all" else None
+        steps = find_steps(part, how in ("last", "minimum")) if how != "all" else None
         if steps is not None:
             given = {name: own for name, own in mapping.items() if own in frame.columns}
             loss = choose(list(frame.columns), given, None, {"loss"}, opened.name).sources.get("loss")
@@ -96,5 +95,5 @@ def _with_facts(whole: "pd.DataFrame", facts: "pd.DataFrame") -> tuple["pd.DataF
     new = [column for column in facts.columns if column not in whole.columns]
     matched = whole[key].map(str)
     found = int(matched.isin(facts.index).sum())
-    joined = whole.assign(**{column: facts[column].reindex(matched).to_numpy() for column in new})
-    return joined, f"{', '.join(map(str, new[:5]))} of {found} run(s) are joined by {key!r}"
+    own = {column: facts[column].reindex(matched).to_numpy() for column in new}
+    return whole.assign(**own), f"{', '.join(map(str, new[:5]))} of {found} run(s) are joined by {key!r}"

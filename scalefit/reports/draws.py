@@ -44,13 +44,11 @@ def draws_payload(fit: Fit, discrepancy: bool, draws: int, fixed: Mapping[str, f
     fixed
         The law's inputs beyond params and tokens, for a law that is sent on a grid.
     """
-    theta, paths = fit.joint_draws(discrepancy)
-    law = fit.model.law
+    law, (theta, paths) = fit.model.law, fit.joint_draws(discrepancy)
     count = len(next(iter(theta.values())))
     chosen = some_draws(count, draws if law.name in WRITTEN else min(draws, GRID_DRAWS))
     given = {p.name: np.asarray(theta[p.name])[chosen] for p in law.params()}
-    some = None if paths is None else {name: values[chosen] for name, values in paths.items()}
-    found = {"of": count, **posterior_payload(law, given, some)}
+    found = {"of": count, **posterior_payload(law, given, paths and {k: values[chosen] for k, values in paths.items()})}
     return found if law.name in WRITTEN else found | {"grid": _grid(law, given, fit, fixed)}
 
 

@@ -82,7 +82,7 @@ def falling_paths(
     Returns
     -------
     tuple
-        Draws by their numbers, a path for each, and which share of all paths was kept. Where none was the paths are any.
+        Draws by their numbers, a path for each, and which share of all paths was kept: where none was, any paths.
     """
     grid = known_grid(runs)
     places: dict[str, Any] = grid.places

@@ -60,9 +60,8 @@ def caution(
     smallest, largest = compute_range
     if not is_extrapolation(flops, compute_range):
         return ""
-    factor, end = (
-        (ratio(flops / largest), "largest") if flops > largest else (f"1/{ratio(smallest / flops)}", "smallest")
-    )
+    beyond = flops > largest
+    factor, end = (ratio(flops / largest), "largest") if beyond else (f"1/{ratio(smallest / flops)}", "smallest")
     found = _stacked_sentence(discrepancy) if stacked else _coverage_found(discrepancy, evidence, flops / largest)
     return f"{format_flops(flops)} FLOP is {factor} times the compute of the {end} run: an extrapolation. {found}"
 
