@@ -46,6 +46,11 @@ def rounded_like(value: float, ends: Float[np.ndarray, "3"]) -> float:
         return to_error(value, float(value * monte_carlo_errors(ends)[0] / ends[0]))
 
 
+def rounded_mean(draws: Float[np.ndarray, " draw"]) -> float:
+    """The mean of draws to the digits that are larger than its Monte Carlo error."""
+    return to_error(float(draws.mean()), float(draws.std()) / sqrt(DRAWS))
+
+
 def monte_carlo_errors(ends: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
     """About the Monte Carlo errors of median, lower and upper; NaN where there is no interval.
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scalefit._digits import rounded_like
+from scalefit._digits import rounded_like, rounded_mean
 from scalefit._intervals import interval
-from scalefit._quantities import said
+from scalefit._quantities import said, write
 from scalefit._results import PROB
 from scalefit.counting.compute import SAME_COMPUTE
 from scalefit.loss_units import in_unit, short, source_sentence
@@ -59,11 +59,12 @@ def _waste_sentence(plan: Plan) -> str:
     """What not knowing costs, or what the constraints cost, and the sizes that are as good."""
     waste, tail = plan.draws["wasted_compute"], float(np.quantile(plan.draws["wasted_compute"], TAIL))
     what = "compute" if plan.cost.unit == "FLOP" else "money"
+    average = write(rounded_mean(waste), "share")
     low, high = map(plan.certain, plan.near_optimal)
     if plan.constraints.any and plan.cost_of_constraints > 1e-4:
-        lead = f"With {plan.constraints.describe()}, the plan wastes {waste.mean():.1%} of the {what} on average"
+        lead = f"With {plan.constraints.describe()}, the plan wastes {average} of the {what} on average"
     else:
-        lead = f"Uncertainty about the optimum wastes {waste.mean():.1%} of the {what} on average"
+        lead = f"Uncertainty about the optimum wastes {average} of the {what} on average"
     near = f" Any N from {format_count(low)} to {format_count(high)} costs at most 1% of the {what} more."
     return f"{lead} and {tail:.0%} in one case of twenty.{near if high > 1.001 * low else ''}"
 
@@ -129,7 +130,7 @@ def lifetime_paragraph(life: LifetimePlan, prob: float) -> str:
     return (
         f"{life.headline(prob)} That is {ratio(life.params / n)} times the size and {ratio(life.tokens / d)} times the "
         f"tokens.{missed} Inference is {serving / total:.0%} of the total cost. Uncertainty about the optimum wastes "
-        f"{life.draws['wasted'].mean():.1%} of it."
+        f"{write(rounded_mean(life.draws['wasted']), 'share')} of it."
     )
 
 
