@@ -153,7 +153,7 @@ def components_of(model: Model) -> Components:
 
 
 def discrepancy_basis(
-    components: Components, at: Float[np.ndarray, "run 2"], reducible: Float[np.ndarray, " run"], least: float
+    components: Components, at: Float[np.ndarray, "run 2"], least: float
 ) -> Float[np.ndarray, "run some"]:
     """Basis whose `basis @ basis.T` is the discrepancy's covariance of ln loss, but for a variance below `least`.
 
@@ -164,28 +164,27 @@ def discrepancy_basis(
     scales, weights = np.array([scales for scales, _ in components]), np.array([weight for _, weight in components])
     weights = weights / weights.sum()
     mean = lambda u, v: np.einsum("s,sr->r", weights, _covariances(scales, u, v))[None]
-    return pivoted(mean, at, reducible, least, MOST_PIVOTS)[0]
+    return pivoted(mean, at, least, MOST_PIVOTS)[0]
 
 
 def pivoted(
     covariance: Callable[[np.ndarray, np.ndarray], np.ndarray],
     at: Float[np.ndarray, "run 2"],
-    reducible: Float[np.ndarray, " run"],
     least: float,
     most: int,
 ) -> Float[np.ndarray, "set run some"]:
     """Pivoted Cholesky factors of several covariances at once, as in `scalefit.model.discrepancy.pivots`.
 
-    covariance : of the places u (run, 2) with v (set, 2), (set, run), without `reducible`, which scales each run.
+    covariance : of the places u (run, 2) with v (set, 2), (set, run).
     """
-    variance = reducible**2 * covariance(at[:1], at[:1])  # the same at all places
+    variance = np.repeat(covariance(at[:1], at[:1]), len(at), axis=1)  # the same at all places
     sets = np.arange(len(variance))
     found = np.zeros((len(sets), len(at), most))
     for k in range(most):
         if variance.max() <= least:
             return found[..., :k]
         i = variance.argmax(1)
-        own = reducible * reducible[i, None] * covariance(at, at[i])
+        own = covariance(at, at[i])
         own -= (found[..., :k] @ found[sets, i, :k, None])[..., 0]
         top = variance[sets, i, None]
         found[..., k] = np.where(top > least, own / np.sqrt(np.maximum(top, least)), 0.0)
@@ -219,7 +218,7 @@ def explained(of: Residuals, components: Components, shared: SharedErrors | None
     if components:
         sets = np.array([scales for scales, _ in components])
         least = (0.2 * NOISE_SHARES[0] * first) ** 2
-        own = pivoted(partial(_covariances, sets), of.at[some], of.reducible[some], least, CHOICE_PIVOTS)
+        own = pivoted(partial(_covariances, sets), of.at[some], least, CHOICE_PIVOTS)
         slopes = np.concatenate([np.repeat(slopes, len(sets), axis=0), own], axis=-1)
     if shared is not None:
         of_clusters = shared.basis(some)
@@ -232,7 +231,7 @@ def explained(of: Residuals, components: Components, shared: SharedErrors | None
         share /= share.sum()
         sigma = first * float(np.exp(share.sum(0) @ np.log(NOISE_SHARES)))
         kept = [(scales, s) for (scales, _), s in zip(components, share.sum(1), strict=False) if s > LEAST_SHARE]
-        basis = np.hstack([of.slopes, discrepancy_basis(kept, of.at, of.reducible, (0.1 * sigma) ** 2)])
+        basis = np.hstack([of.slopes, discrepancy_basis(kept, of.at, (0.1 * sigma) ** 2)])
         weighted = basis * weight[:, None] if shared is None else shared.precise(basis, sigma, weight)
         small = weighted.T @ basis + sigma**2 * np.eye(basis.shape[1])
         left = off - basis @ np.linalg.solve(small, weighted.T @ off)

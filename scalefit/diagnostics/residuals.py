@@ -35,8 +35,6 @@ class Residuals:
         ln loss less the law's, (run,).
     slopes
         Derivatives of the law's ln loss by each parameter in standard deviations of its prior, (run, param).
-    reducible
-        Share of each run's loss that the discrepancy acts on, (run,).
     mode, width
         The law's parameters at the mode, on the whole real line, and standard deviations of their priors there.
     """
@@ -45,7 +43,6 @@ class Residuals:
     at: Float[np.ndarray, "run 2"]
     off: Float[np.ndarray, " run"]
     slopes: Float[np.ndarray, "run param"]
-    reducible: Float[np.ndarray, " run"]
     mode: Float[np.ndarray, " param"]
     width: Float[np.ndarray, " param"]
 
@@ -75,7 +72,7 @@ def residuals_of(bound: BoundModel, draws: Draws, part: int = 0) -> Residuals:
     if count > MANY:
         rows = np.sort(np.argsort(bound.runs.loss, kind="stable")[part :: -(-count // MANY)])
     at = places(bound.runs, model)[rows]
-    return Residuals(rows, at, off[rows], slopes[rows], np.ones(len(rows)), mode, width)
+    return Residuals(rows, at, off[rows], slopes[rows], mode, width)
 
 
 def places(runs: Runs, model: Model) -> Float[np.ndarray, "run 2"]:
