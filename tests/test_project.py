@@ -1,5 +1,6 @@
 """What a newcomer reads is what is run."""
 
+import ast
 import os
 import re
 import tomllib
@@ -57,7 +58,7 @@ def test_the_readmes_links_lead_somewhere():
     assert not [path for path in linked if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("call", [call for code in blocks(README, "python") for call in calls(code)], ids=str)
+@pytest.mark.parametrize("call", [call for code in blocks(README, "python") for call in calls(code)], ids=ast.unparse)
 def test_calls_in_the_readme_fit_the_functions(call):
     bind(call)
 

@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from scalefit.fits.fit import Fit
 
 MOST = 2000  # runs that are looked at
-FAR = 4.0  # robust standard deviations of a row that is named
 NAMED = 8
 
 
@@ -25,7 +24,7 @@ class Diagnosis:
     pit
         Share of the posterior predictive draws below each loss: uniform where the model is right.
     far
-        Positions among `rows` of those that lie furthest off.
+        Positions among `rows` of those that the noise does not explain, as health names them; the furthest `NAMED`.
     """
 
     rows: Int[np.ndarray, " run"]
@@ -41,7 +40,6 @@ def diagnose(fit: Fit) -> Diagnosis:
     expected = fit.predict(runs, noise=False)
     drawn = fit.add_noise(expected)
     residual = np.log(runs.loss) - np.log(np.median(expected, axis=0))
-    scale = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
-    order = np.argsort(-np.abs(residual), kind="stable")[:NAMED]
-    far = order[np.abs(residual[order]) > FAR * max(scale, 1e-12)]
-    return Diagnosis(rows, residual, (drawn <= runs.loss).mean(axis=0), np.sort(far))
+    far = np.flatnonzero(fit.far_runs.far[rows])
+    far = np.sort(far[np.argsort(-np.abs(residual[far]), kind="stable")[:NAMED]])
+    return Diagnosis(rows, residual, (drawn <= runs.loss).mean(axis=0), far)
