@@ -154,7 +154,7 @@ def test_normal_noise_leaves_nothing_to_correct():
         normal = jnp.asarray(np.random.default_rng(0).normal(size=(4000, bases.shape[-1])))
         middle = {p.name: float(p.prior.quantile(np.array([0.5]))[0]) for p in model.params()} | {"sigma": 0.02}
         place = unconstrain_alr(model, {name: jnp.asarray(value) for name, value in middle.items()})
-        begin = LaplaceWeights.uninformed(jnp.asarray(bases[0]))
+        begin = LaplaceWeights.uninformed(jnp.asarray(bases[0]), bound.data)
         given = laplace_weights(model, bound.data, begin, *law_residuals(model, bound.data, place))
         log_importance = propose_weights(model, bound.data, given, place + 0.1, normal)[1]
         exact = float(-marginal_potential(model, bound.data, given, place + 0.1))

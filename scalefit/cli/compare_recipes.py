@@ -45,7 +45,7 @@ def compare_recipes(
     prob: options.Prob = 0.9,
     as_json: options.Json = False,
 ) -> None:
-    """Which recipe is better at a budget, by what factor of compute, and how sure that is."""
+    """Which recipe is better, by what factor of compute."""
     import scalefit as sf
     from scalefit._intervals import check_prob
     from scalefit.text.fits import caution

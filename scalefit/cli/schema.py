@@ -8,7 +8,7 @@ import typer
 from scalefit.cli._app import app
 
 FOLDER = files("scalefit.cli") / "schemas"
-OF_FILES = {"forecast": files("scalefit.validation") / "forecast.schema.json"}
+OF_FILES = {"forecast": files("scalefit") / "validation" / "forecast.schema.json"}
 
 
 def names() -> list[str]:
@@ -30,7 +30,7 @@ def schema(
         ),
     ] = None,
 ) -> None:
-    """The JSON schema of a command's --json document, or of a forecast's file."""
+    """JSON schema of a command's document or a forecast."""
     from scalefit._registry import lookup
 
     if not command:
