@@ -8,6 +8,7 @@ import graphlib
 import statistics
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,21 +78,25 @@ class Import(NamedTuple):
 
 
 def imports(root: Path) -> list[Import]:
-    found = []
-    for path in sorted(root.rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-        inside = {id(node) for function in functions for node in ast.walk(function)}
-        guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
-        typing = {id(node) for block in guarded for node in ast.walk(block)}
-        for node in ast.walk(tree):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            if isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
-            where = path.relative_to(root), id(node) in inside, id(node) in typing
-            found += [Import(where[0], name, *where[1:]) for name in names]
+    paths = sorted(root.rglob("*.py"))
+    return [each for path in paths for each in imports_of(path.relative_to(root), path.read_text())]
+
+
+@cache
+def imports_of(path: Path, text: str) -> list[Import]:
+    """Of one file; a rule looks at all files again, most of them as they were."""
+    found, tree = [], ast.parse(text)
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
+    typing = {id(node) for block in guarded for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found += [Import(path, name, id(node) in inside, id(node) in typing) for name in names]
     return found
 
 

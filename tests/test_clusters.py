@@ -179,6 +179,7 @@ def test_health_names_clusters_that_are_not_given(estimate):
     assert checks["given"]["one run"].verdict == "ok"
 
 
+@pytest.mark.slow
 def test_many_tables_with_clusters_and_without_share_a_batch(estimate):
     tables = [
         sf.Runs(checkpoints(), cluster="run_id"),

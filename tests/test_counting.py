@@ -168,7 +168,7 @@ def test_the_nearest_shape_to_a_published_size_is_that_shape(name):
     assert nearest_shape(family, architecture(name).non_embedding, "non_embedding") == architecture(name)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=8)
 @example("mixtral", 9.05)
 @example("mixtral", 9.125)
 @given(st.sampled_from(families()), st.floats(9.0, 12.0))

@@ -163,6 +163,7 @@ def test_normal_noise_leaves_nothing_to_correct():
     assert found == pytest.approx(exact, abs=0.05)
 
 
+@pytest.mark.slow
 def test_scales_follow_the_table(chinchilla_fit):
     """A table made with one of three sets of scales prefers it; the draws carry theirs."""
     kept = Discrepancy().scales

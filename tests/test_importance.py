@@ -133,6 +133,7 @@ def test_two_modes_are_both_found_and_reported():
     assert {check.name: check.verdict for check in fit.health.checks}["modes"] == "review"
 
 
+@pytest.mark.slow
 def test_a_posterior_that_weights_cannot_follow_goes_to_nuts():
     """Eight runs, and proposals that may not adapt: k is 0.9 here, and the reason stands first in the health."""
     engine = sf.Auto(first=sf.AIS(rounds=0), fallback=sf.NUTS(draws=100, warmup=100))

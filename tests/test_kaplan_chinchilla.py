@@ -75,6 +75,7 @@ def with_discrepancy(small_fit):
     return sf.reconcile(thinned(small_fit))
 
 
+@pytest.mark.slow
 def test_a_discrepancy_widens_the_intervals(small_fit, with_discrepancy):
     law, joint = sf.reconcile(small_fit, discrepancy=False).summary(), with_discrepancy.summary()
     assert (joint["upper"] - joint["lower"] > law["upper"] - law["lower"]).all()

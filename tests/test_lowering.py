@@ -102,6 +102,7 @@ QUESTIONS = (
 )  # the same as elsewhere in these tests, so that nothing is compiled for them alone
 
 
+@pytest.mark.slow
 def test_programs_of_a_fit_and_its_questions_lower(quick, small_fit, monkeypatch):
     """Whatever they compile is lowered again for accelerators, without being compiled or run there."""
     used, compiled = {}, _aot._compiled

@@ -90,6 +90,7 @@ def test_places_among_equals_are_drawn_at_random():
     assert ecdf.rank(np.nan, np.array([0.0, np.inf]), rng) in (1, 2)
 
 
+@pytest.mark.slow
 def test_truth_drawn_from_the_prior_falls_anywhere_in_the_posterior(found):
     """Parameters, exponents, optimum and log-likelihood. False-alarm rate: 1 in 1,000 over all."""
     assert set(found.ranks) == {"E", "A", "B", "alpha", "beta", "sigma", "a", "b", "log_likelihood", "N_opt[1e22]",

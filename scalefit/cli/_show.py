@@ -114,9 +114,9 @@ def number(value: float, form: Callable[[float], str]) -> str:
 
 def interval_cell(ends: Any, form: Any) -> str:
     """The median over its interval; a number alone where it has none, or where all three read alike."""
-    from scalefit._digits import written
-
     import numpy as np
+
+    from scalefit._digits import written
 
     middle, low, high = written(np.asarray(ends, float), lambda value: "" if math.isnan(value) else form(value))
     return middle if low == high == middle or not low else f"{middle}\n[{low}, {high}]"
