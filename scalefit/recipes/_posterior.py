@@ -5,7 +5,6 @@ table draws law, noise, scales and weights. Differences and own discrepancies ar
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,19 +12,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from scalefit._aot import on_host
-from scalefit._precision import in_background, precision
+from scalefit._precision import precision
 from scalefit._random import prng_key
 from scalefit.errors import FitError
-from scalefit.model.data import Data, Theta
 from scalefit.model.model import Model
-from scalefit.numerics.importance import doubt, pareto_k_of
-from scalefit.numerics.laplace import Laplace
+from scalefit.numerics.importance import pareto_k_of
 from scalefit.recipes._conditional import RecipeRows, conditional_draws
 from scalefit.recipes._joint import JointTable
 from scalefit.recipes._linear import Linear, linearised
 from scalefit.recipes._terms import Terms
-from scalefit.sampling.discrepancy_posterior import SCHEDULES, SHAPE, joint_draw, joint_modes
-from scalefit.sampling.marginal_discrepancy import LaplaceWeights
+from scalefit.sampling.discrepancy_posterior import SHAPE, joint_draws
 from scalefit.sampling.modes import laplace
 
 
@@ -121,7 +117,7 @@ def sample_joint(
             log_x={name: jnp.asarray(values, number) for name, values in at.log_x.items()},
             log_loss=jnp.asarray(at.log_loss, number),
         )
-        drawn, latent, stats, why = _linear_draws(model, data, bases, at.theta, np.log(probability), seed)
+        drawn, latent, stats, why = joint_draws(model, data, bases, at.theta, np.log(probability), seed, SHAPE)
         flat = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()}
         weights = np.asarray(latent["weights"], dtype=float).reshape(len(flat["sigma"]), -1)
         component = np.asarray(latent["component"]).reshape(-1)
@@ -144,26 +140,6 @@ def sample_joint(
 def replace_discrepancy(model: Model) -> Model:
     """The model of the law alone."""
     return Model(model.law, model.noise, model.priors, discrepancy=None)
-
-
-def _linear_draws(
-    model: Model, data: Data, bases: np.ndarray, theta: Theta, log_prior: np.ndarray, seed: int
-) -> tuple[Any, Any, Any, str]:
-    """Draws of the linear model by the sampler of one table; inside `precision()`."""
-    key, number = prng_key(seed), jnp.result_type(float)
-    some, log_prior_of = jnp.asarray(bases, number), jnp.asarray(log_prior, number)
-    start = {name: jnp.asarray(value, number) for name, value in theta.items()}
-    given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
-    shapes = Laplace.shapes(len(model.free), len(some))
-    with in_background(
-        lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior_of, key, SHAPE, SCHEDULES[0])
-    ):
-        given, found = on_host(joint_modes(model, data, some, start))
-    for schedule in SCHEDULES:
-        drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior_of, key, SHAPE, schedule)
-        if not (why := doubt(stats)):
-            break
-    return drawn, latent, stats, why
 
 
 def _given_the_rest(model: Model, table: JointTable, terms: Terms, drawn: tuple, seed: int) -> np.ndarray:

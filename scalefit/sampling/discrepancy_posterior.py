@@ -114,19 +114,8 @@ def sample_discrepancy_posterior(
     assert discrepancy is not None, "bases refuses a model without one"
     middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
     with precision():
-        data, key, number = bound.data, prng_key(seed), jnp.result_type(float)
-        start = {name: jnp.asarray(value, float) for name, value in middle.items()}
-        log_prior, some = jnp.asarray(np.log(discrepancy.probabilities), number), jnp.asarray(bases, number)
-        given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
-        shapes = Laplace.shapes(len(model.free), len(some))
-        with in_background(
-            lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, log_prior, key, DRAWN, SCHEDULES[0])
-        ):
-            given, found = on_host(joint_modes(model, data, some, start))
-        for schedule in SCHEDULES:
-            drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), log_prior, key, DRAWN, schedule)
-            if not (why := doubt(stats)):
-                break
+        log_prior = np.log(discrepancy.probabilities)
+        drawn, latent, stats, why = joint_draws(model, bound.data, bases, middle, log_prior, seed, DRAWN)
     if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
         raise QuestionError(
             f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
@@ -151,6 +140,32 @@ def sample_discrepancy_posterior(
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
     theta_of = {name: values[draw] for name, values in raw.items()}
     return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k_of(stats), sd_at_runs[draw], why)
+
+
+def joint_draws(
+    model: Model,
+    data: Data,
+    bases: Float[np.ndarray, "component run pivot"],
+    start: Mapping[str, Any],
+    log_prior: Float[np.ndarray, " component"],
+    seed: int,
+    shape: tuple[int, int],
+) -> tuple[Any, Any, Any, str]:
+    """`joint_draw` around `joint_modes`, and why its draws are not to be trusted; for use inside `precision()`."""
+    key, number = prng_key(seed), jnp.result_type(float)
+    some, prior = jnp.asarray(bases, number), jnp.asarray(log_prior, number)
+    at = {name: jnp.asarray(value, number) for name, value in start.items()}
+    given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
+    shapes = Laplace.shapes(len(model.free), len(some))
+    with in_background(
+        lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, prior, key, shape, SCHEDULES[0])
+    ):
+        given, found = on_host(joint_modes(model, data, some, at))
+    for schedule in SCHEDULES:
+        drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), prior, key, shape, schedule)
+        if not (why := doubt(stats)):
+            break
+    return drawn, latent, stats, why
 
 
 @cached_jit("model")
