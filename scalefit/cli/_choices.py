@@ -44,6 +44,7 @@ class Format(StrEnum):
     WANDB_CHART = "wandb-chart"
     TRAINER_STATE = "trainer-state"
     MLFLOW = "mlflow"
+    MLRUNS = "mlruns"
     TRACKIO = "trackio"
 
 

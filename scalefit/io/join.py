@@ -40,13 +40,11 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
     """
     import pandas as pd
 
-    notes: list[str] = []
+    notes = [note for part in opened.parts for note in part.notes]
     shortened: dict[str, np.ndarray] = {}
     frames = []
     for part in opened.parts:
-        notes += part.notes
-        frame = part.frame
-        steps = find_steps(part, how in ("last", "minimum")) if how != "all" else None
+        frame, steps = part.frame, find_steps(part, how in ("last", "minimum")) if how != "all" else None
         if steps is not None:
             given = {name: own for name, own in mapping.items() if own in frame.columns}
             loss = choose(list(frame.columns), given, None, {"loss"}, opened.name).sources.get("loss")
@@ -56,6 +54,8 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
                 shortened[said] = shortened.get(said, np.zeros(2, int)) + (rows, len(frame))
         frames.append(frame)
     notes += [f"{rows} logged rows became {runs} run(s){said}" for said, (rows, runs) in shortened.items()]
+    if how == "minimum" and not shortened:
+        notes.append("history 'minimum' changes nothing: no rows are steps of a run")
     if len(frames) == 1:
         return frames[0], notes
     facts, frames, unused = _facts(frames, mapping)

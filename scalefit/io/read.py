@@ -68,7 +68,7 @@ def read_runs(
         Of the tokenizer on the data: bits per byte become nats per token. Nothing is converted unless this is given.
     format
         The format of the files: "csv", "tsv", "json", "jsonl", "parquet", "xlsx", "wandb", "wandb-chart",
-        "trainer-state", "mlflow" or "trackio". By default their content says it.
+        "trainer-state", "mlflow", "mlruns" or "trackio". By default their content says it.
     history
         What becomes of a log with a row for each step: "last" keeps each run's last loss, "minimum" its smallest, "all"
         keeps every row. By default logs give the last; a table that has tokens in each row is kept as it is.

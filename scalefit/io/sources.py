@@ -74,8 +74,8 @@ def open_table(source: Any, format: str | None = None) -> Opened:
     path = _path(source)
     files, notes = _files(path)
     if files == [path]:
-        logged = read_file(path, format)
-        return Opened((_named(_plain(logged, path), path, lone=True),), path.name)
+        part = _named(_plain(read_file(path, format), path), path, lone=True)
+        return Opened((replace(part, notes=(*notes, *part.notes)),), path.name)
     return _of_files(files, path.name or str(path), format, notes)
 
 
@@ -129,9 +129,9 @@ def _files(path: Path) -> tuple[list[Path], list[str]]:
 
 
 def _folder(path: Path) -> tuple[list[Path], list[Path]]:
-    """The tables in a folder: trainer states, run folders of W&B, else its files, or those below it; and the others."""
-    if FORMATS["wandb"].recognises(path, b""):
-        return [path], []
+    """The tables in a folder: a tracker's store, trainer states, else its files, or those below it; and the others."""
+    if recognise_format(path) is not None:  # which writes JSON of its own
+        return [path], [p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS and p.suffix != ".json"]
     below = sorted(islice((p for p in path.rglob("*") if not _hidden(p, path)), MOST_FILES))
     files = [p for p in below if p.suffix.lower() in ENDINGS and p.suffix != ".txt" and p.name not in NO_TABLES]
     top = [p for p in files if p.parent == path]

@@ -123,6 +123,28 @@ def write_mlflow(folder: Path) -> Path:
     return folder / "mlflow.db"
 
 
+def write_mlruns(folder: Path) -> Path:
+    """An experiment with a deleted run, and a key with a slash; the last step is not the last line."""
+    experiment = folder / "mlruns" / "123456"
+    for run, params, tokens, loss in [*RUNS, ("gone", 1e9, 2e10, 1.0)]:
+        stage = "deleted" if run == "gone" else "active"
+        meta = f"lifecycle_stage: {stage}\nrun_id: id-{run}\nrun_name: {run}\nstatus: 3\ntags: []\n"
+        texts = {
+            "meta.yaml": meta,
+            "params/n_params": str(params),
+            "metrics/eval/loss": f"100 {loss + 1} 0\n300 {loss} 9\n200 {loss + 0.1} 5\n",
+            "metrics/total_tokens": f"300 {tokens}\n",
+            "tags/mlflow.source.name": "train.py",
+            "artifacts/other.csv": "params,tokens,loss\n1e8,1e9,9\n",
+        }
+        for name, text in texts.items():
+            file = experiment / f"id-{run}" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    (experiment / "meta.yaml").write_text("artifact_location: file:///mlruns/123456\nname: sweep\n")
+    return folder / "mlruns"
+
+
 def write_trackio(folder: Path) -> Path:
     with sqlite3.connect(folder / "sweep.db") as store:
         store.executescript(
@@ -152,6 +174,7 @@ WRITERS = {
     "wandb-chart": write_chart,
     "trainer-state": write_states,
     "mlflow": write_mlflow,
+    "mlruns": write_mlruns,
     "trackio": write_trackio,
 }
 
@@ -229,6 +252,23 @@ def test_what_is_no_table_says_so(tmp_path):
         sf.read_runs(tmp_path / "empty.csv", format="jsonlines")
 
 
+def test_a_tracker_is_found_in_the_folder_around_it_and_other_tables_are_named(tmp_path):
+    write_mlruns(tmp_path)
+    (tmp_path / "prices.csv").write_text("gpu,price\nH100,2\n")
+    runs = sf.read_runs(tmp_path)
+    np.testing.assert_allclose(table_of(runs), EXPECTED)
+    assert any("prices.csv" in note for note in runs.notes)
+    assert any("1 deleted" in note for note in runs.notes)
+    one_run = sf.read_runs(tmp_path / "mlruns" / "123456" / "id-b")
+    assert one_run.loss.tolist() == [3.61]
+    states = {"1": "running", "4": "failed"}
+    for run, state in zip("ac", states, strict=True):
+        meta = tmp_path / "mlruns" / "123456" / f"id-{run}" / "meta.yaml"
+        meta.write_text(meta.read_text().replace("status: 3", f"status: {state}"))
+    assert sf.read_runs(tmp_path).loss.tolist() == [3.61, 2.85]
+    assert len(sf.read_runs(tmp_path / "mlruns", keep_unfinished=True)) == 4
+
+
 def test_an_excel_file_without_its_library_says_what_to_install(tmp_path, monkeypatch):
     path = write_xlsx(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
@@ -272,3 +312,5 @@ def test_a_history_is_shortened_as_it_is_asked(tmp_path):
     assert sf.read_runs(path, history="minimum").tokens[0] == pytest.approx(4e8)
     with pytest.raises(sf.OptionError, match="minimum"):
         sf.read_runs(path, history="best")
+    store = sf.read_runs(write_mlruns(tmp_path), history="minimum")
+    assert any("'minimum' changes nothing" in note for note in store.notes)

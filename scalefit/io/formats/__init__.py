@@ -11,6 +11,7 @@ from scalefit.io.formats.delimited import Csv, Tsv
 from scalefit.io.formats.json_table import Json
 from scalefit.io.formats.jsonl import JsonLines
 from scalefit.io.formats.mlflow import Mlflow
+from scalefit.io.formats.mlruns import Mlruns
 from scalefit.io.formats.parquet import Parquet
 from scalefit.io.formats.trackio import Trackio
 from scalefit.io.formats.trainer_state import TrainerState
@@ -20,7 +21,7 @@ from scalefit.io.formats.xlsx import Xlsx
 
 __all__ = ["FORMATS", "Format", "Logged", "find_format", "read_file", "recognise_format"]
 
-_TRACKERS = (WandbRuns(), Mlflow(), Trackio(), TrainerState(), WandbChart())
+_TRACKERS = (WandbRuns(), Mlruns(), Mlflow(), Trackio(), TrainerState(), WandbChart())
 _PLAIN = (Parquet(), Xlsx(), JsonLines(), Json(), Tsv(), Csv())
 FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (*_TRACKERS, *_PLAIN)})
 """Name -> format, in the order in which they are asked whether a file is theirs."""

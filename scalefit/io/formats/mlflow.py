@@ -39,7 +39,8 @@ class Mlflow(Format):
         kept = [run for run in runs.values() if run.pop("lifecycle_stage", "active") != "deleted"]
         need(kept, path, "runs")
         deleted = len(runs) - len(kept)
-        return Logged(of_records(kept), (f"{deleted} deleted run(s) of {path.name} are left out",) if deleted else ())
+        notes = (f"each metric of {path.name} is read at its last step",)
+        return Logged(of_records(kept), (*notes, f"{deleted} deleted run(s) are left out") if deleted else notes)
 
 
 def _has_nan(path: Path) -> bool:
