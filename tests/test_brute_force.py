@@ -163,8 +163,5 @@ def test_data_walls(case):
         expected = losses.mean(axis=0)
         assert np.log(plan.params) == pytest.approx(log_n[expected.argmin()], abs=STEP)
         assert plan.loss == pytest.approx(expected.min(), rel=2e-5)
-        missed = np.sort(np.abs(plan.draws["regret"] - plan.draws["loss"] + losses.min(axis=1)))
-        # Of two minima beside the wall that are about as low, the search takes the other one in a draw of thirty.
-        assert missed[-2] < 2e-4
-        assert missed[-1] < 4e-4
+        np.testing.assert_allclose(plan.draws["loss"] - plan.draws["regret"], losses.min(axis=1), atol=2e-5)
         np.testing.assert_allclose(plan.data_wall.penalty, plan.draws["loss"] - free.draws["loss"], atol=1e-5)

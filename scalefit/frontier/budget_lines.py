@@ -24,6 +24,8 @@ from scalefit.model.path_grids import discrepancy_on_lines
 Optima = tuple[Float[Array, " budget"], Float[Array, " budget"], Bool[Array, " budget"]]
 """ln N, the loss there, and whether the search for it converged."""
 
+FINER = 13  # sizes of the second grid beside a data wall
+
 
 def best_of_law(law: Law, draw: dict[str, Any], log_flops: Float[Array, " budget"]) -> Optima:
     """The optima of one of `planning_draws` by the law alone."""
@@ -74,17 +76,29 @@ def or_smaller(
     best: tuple[Float[Array, " budget"], Float[Array, " budget"]],
 ) -> tuple[Float[Array, " budget"], Float[Array, " budget"]]:
     """A size below exp(most), on all unique tokens, where it is better than the `best` size and loss of a budget."""
-    below = jnp.asarray(RATIOS[0] - RATIOS, log_wall.dtype) / 2
-    log_n = most.max() + below
-    errors = jax.vmap(loss.discrepancy, (0, None))(log_n, log_wall)
-    losses = loss.joined(jax.vmap(lambda u: loss.law(u, log_wall))(log_n), errors)
-    allowed = jnp.where(log_n <= most[:, None], losses, jnp.inf)
-    row = jnp.clip(allowed.argmin(axis=1), 1, len(log_n) - 2)
-    before, middle, after = (jnp.take_along_axis(allowed, row[:, None] + step, axis=1)[:, 0] for step in (-1, 0, 1))
+
+    def losses_at(log_n: Float[Array, " size"], high: Float[Array, "*budget"]) -> Float[Array, "*budget size"]:
+        errors = jax.vmap(loss.discrepancy, (0, None))(log_n, log_wall)
+        losses = loss.joined(jax.vmap(lambda u: loss.law(u, log_wall))(log_n), errors)
+        return jnp.where(log_n <= high[..., None], losses, jnp.inf)
+
+    coarse = most.max() + jnp.asarray(RATIOS[0] - RATIOS, log_wall.dtype) / 2
+    step = coarse[0] - coarse[1]
+    middle = coarse[losses_at(coarse, most).argmin(axis=1)]
+    # The minimum may lie between the wall and the first size below it, so that the second grid ends at the wall.
+    low, high = middle - step, jnp.minimum(middle + step, most)
+    fine = low[:, None] + (high - low)[:, None] * jnp.linspace(0.0, 1.0, FINER, dtype=log_wall.dtype)
+    log_n, least = jax.vmap(_vertex)(fine, jax.vmap(losses_at)(fine, high))
+    return jnp.where(least < best[1], log_n, best[0]), jnp.minimum(least, best[1])
+
+
+def _vertex(log_n: Float[Array, " size"], losses: Float[Array, " size"]) -> tuple[Scalar, Scalar]:
+    """The least of losses on an even grid, by a parabola through three points where it lies inside."""
+    row = losses.argmin()
+    inner = jnp.clip(row, 1, len(losses) - 2)
+    before, middle, after = (losses[inner + step] for step in (-1, 0, 1))
     bend, tilt = before - 2 * middle + after, before - after
-    inside = jnp.isfinite(bend) & (middle < before) & (middle < after)  # a parabola through three points
-    least = jnp.where(inside, middle - tilt**2 / (8 * jnp.where(inside, bend, 1.0)), allowed.min(axis=1))
-    step = log_n[1] - log_n[0]
-    vertex = log_n[row] + step * jnp.where(inside, tilt / (2 * jnp.where(inside, bend, 1.0)), 0.0)
-    smaller = jnp.where(inside, vertex, log_n[allowed.argmin(axis=1)])
-    return jnp.where(least < best[1], smaller, best[0]), jnp.minimum(least, best[1])
+    inside = jnp.isfinite(bend) & (bend > 0) & (row == inner)
+    bend = jnp.where(inside, bend, 1.0)
+    vertex = log_n[row] + jnp.where(inside, (log_n[1] - log_n[0]) * tilt / (2 * bend), 0.0)
+    return vertex, losses[row] - jnp.where(inside, tilt**2 / (8 * bend), 0.0)
