@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import scalefit as sf
+from scalefit.diagnostics.rows import check_rows
 
 TABLE = {"params": [1e8, 2e8, 4e8], "tokens": [2e9, 4e9, 8e9], "loss": [3.0, 2.8, 2.6]}
 
@@ -114,6 +115,17 @@ def test_duplicates_warn():
     with pytest.warns(sf.DataWarning, match=r"repeat.*\(4\)"):
         runs = sf.read_runs(doubled)
     assert "repeat" in runs.notes[-1]
+
+
+def test_copies_are_found_by_their_numbers_when_read_and_by_health():
+    """Whatever they are called; runs that differ in any number are none."""
+    columns = {"params": [1e8, 2e8, 1e8, 1e8], "tokens": [2e9, 4e9, 2e9, 2e9], "loss": [3.0, 2.8, 3.0, 3.0]}
+    columns |= {"lr": [np.nan, -0.0, np.nan, 0.0], "run": list("abcd")}
+    with pytest.warns(sf.DataWarning, match=r"1 row.*\(3\)"):
+        runs = sf.read_runs(columns)
+    (check, *_) = check_rows(runs)
+    assert (check.name, check.verdict, check.value) == ("copies", "review", 1)
+    assert check.sentence.startswith("row 3 ")
 
 
 @pytest.mark.parametrize(

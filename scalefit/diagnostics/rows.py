@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from scalefit._copies import first_alike
 from scalefit.diagnostics.checks import Check
 from scalefit.errors import shortened
 from scalefit.runs import Runs
@@ -39,18 +40,18 @@ def check_rows(runs: Runs, params: int = 0) -> Iterator[Check]:
 
 
 def _copies(runs: Runs, params: int) -> Check:
-    numbers = [np.asarray(values) for values in runs.columns.values() if values.dtype.kind == "f"]
-    _, first, count = np.unique(np.stack(numbers, axis=1), axis=0, return_index=True, return_counts=True)
-    again = np.ones(len(runs), dtype=bool)
-    again[first] = False
+    rows = np.arange(len(runs))
+    first = first_alike(runs.columns)
+    again = first != rows
     if not again.any():
         return Check("copies", "ok", 0, "no row is a copy of another.")
     sentence = (
-        f"{row_names(np.arange(len(runs)), again)} repeat other rows in every number, up to {count.max()} times, so "
+        f"{row_names(rows, again)} repeat other rows in every number, up to {np.bincount(first).max()} times, so "
         "that intervals are too narrow. Remove the copies."
     )
-    if len(first) <= params:
-        sentence += f" The {len(first)} different runs cannot carry the {params} parameters of the law. Add runs."
+    different = len(runs) - int(again.sum())
+    if different <= params:
+        sentence += f" The {different} different runs cannot carry the {params} parameters of the law. Add runs."
         return Check("copies", "fail", int(again.sum()), sentence)
     return Check("copies", "review", int(again.sum()), sentence)
 

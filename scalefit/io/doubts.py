@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int
 
+from scalefit._copies import first_alike
 from scalefit.counting import flops_6nd
 from scalefit.errors import DataError
 from scalefit.io.columns import Chosen
@@ -70,7 +70,7 @@ def refuse_negated(loss: np.ndarray, chosen: Chosen, table: str) -> None:
 
 
 def find_repeats(columns: Mapping[str, np.ndarray]) -> list[str]:
-    """A sentence where rows repeat an earlier row exactly.
+    """A sentence where rows repeat an earlier row in every number.
 
     Parameters
     ----------
@@ -82,27 +82,8 @@ def find_repeats(columns: Mapping[str, np.ndarray]) -> list[str]:
     list of str
         At most one.
     """
-    repeats = np.flatnonzero(_repeated(columns))
+    first = first_alike(columns)
+    repeats = np.flatnonzero(first != np.arange(len(first)))
     if not repeats.size:
         return []
-    return [f"{repeats.size} row(s) repeat an earlier row exactly ({rows_listed(repeats)}); remove the copies"]
-
-
-def _repeated(columns: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " run"]:
-    """Which rows were there before. Hashes find candidates, a sort of a number a row; values decide."""
-    import pandas as pd
-
-    numbers = [values for values in columns.values() if values.dtype.kind == "f"]
-    hashes = np.sort(_hashes(numbers))
-    if not (hashes[1:] == hashes[:-1]).any():
-        return np.zeros(len(hashes), dtype=bool)
-    return pd.DataFrame(dict(columns)).duplicated().to_numpy()
-
-
-def _hashes(numbers: list[np.ndarray]) -> Int[np.ndarray, " run"]:
-    total = np.zeros(len(numbers[0]), dtype=np.uint64)
-    for values in numbers:
-        bits = (values + 0.0).view(np.uint64)  # 0.0 and -0.0 are equal
-        total = (total * np.uint64(0x9E3779B97F4A7C15)) ^ (bits * np.uint64(0xC2B2AE3D27D4EB4F))
-        total ^= total >> np.uint64(29)
-    return total.view(np.int64)
+    return [f"{repeats.size} row(s) repeat an earlier row in every number ({rows_listed(repeats)}); remove the copies"]
