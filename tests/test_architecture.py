@@ -21,8 +21,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ROOMS = (
     "errors", "_interrupt", "_registry", "loss_units", "_bad_cells", "_row_errors", "_copies", "_atomic",
     "_program_files", "_netcdf", "_aot", "units", "_precision", "_random", "_roots", "_batching", "_intervals",
-    "_digits", "_quantities", "_tables", "_labelled", "_display", "_results", "hardware", "counting", "runs", "io", "laws",
-    "costs", "numerics", "model", "diagnostics", "sampling", "frontier", "fits", "infer", "planning", "recipes",
+    "_digits", "_quantities", "_tables", "_labelled", "_display", "_results", "hardware", "counting", "runs", "io",
+    "laws", "costs", "numerics", "model", "diagnostics", "sampling", "frontier", "fits", "infer", "planning", "recipes",
     "downstream", "validation", "text", "plots", "reports", "cli",
 )  # fmt: skip
 # Inside these rooms a public file knows private ones only, not its neighbours: a law, a question, a picture, a command.
