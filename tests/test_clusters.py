@@ -7,11 +7,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 
 import scalefit as sf
+from scalefit.infer._chunk import Batch, Chunk, RowSettings
+from scalefit.infer._chunk_store import FolderStore
+from scalefit.infer._contracts import EngineResult
+from scalefit.infer._rows import rows_of
 from scalefit.model.clusters import Clustered, Clusters, Layout, log_density_of_clusters
 from scalefit.model.discrepancy import Discrepancy
 from scalefit.model.noise import StudentT
@@ -63,6 +68,21 @@ def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
     assert np.abs(np.asarray(ours)[: len(sizes)] - exact).max() < 0.06
     assert np.abs(np.asarray(ours)[: len(sizes)] - exact).mean() < 0.015
     assert not np.asarray(ours)[len(sizes) :].any()
+
+
+def test_rows_of_many_fits_have_the_shared_scale(estimate, tmp_path):
+    """Beside a table that failed, whose row has none."""
+    batch = Batch(sf.Model(), sf.MAP(), 0, "float64", estimate.versions, 2, 2, False, RowSettings(health=False))
+    found = EngineResult({name: np.asarray(v) for name, v in estimate.bound.to_unit(estimate.draws).items()})
+    store = FolderStore(tmp_path, batch)
+    store.write_rows(0, rows_of(batch, Chunk(0, (estimate.runs, None), (found, "no table"))))
+    expected = pytest.approx(estimate.draws["sigma_cluster"].item(), rel=1e-9)
+    for shared in (
+        pd.read_parquet(sf.merge(tmp_path))["sigma_cluster_median"],
+        sf.load(tmp_path).summary()["sigma_cluster", "median"],
+    ):
+        assert shared[0] == expected
+        assert np.isnan(shared[1])
 
 
 @pytest.mark.slow

@@ -65,6 +65,7 @@ def test_rows_and_draws_give_one_summary(quick, tmp_path):
     for prob in (0.5, 0.9):
         expected, found = memory.summary(prob, **asked), kept.summary(prob, **asked)
         pd.testing.assert_frame_equal(found[expected.columns], expected)
+        assert "sigma_cluster" not in found, "no runs share errors"
     row, fit = pd.read_parquet(sf.merge(tmp_path)).iloc[0], memory[0]
     checks = {check.name: check for check in fit.health.checks}
     assert row["verdict"] == fit.health.verdict

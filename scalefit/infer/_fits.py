@@ -183,7 +183,8 @@ def _summary(rows: list[Row], names: list[str], prob: float) -> "pd.DataFrame":
     parts = ["median", *(f"{end}_{100 * prob:.0f}" for end in INTERVAL[1:])]
     found: dict[int, dict[tuple[str, str], Any]] = {}
     for row in rows:
-        ends = {} if row["failure"] else {name: np.array([row[f"{name}_{part}"] for part in parts]) for name in names}
+        of_row = lambda name: np.array([row[f"{name}_{part}"] for part in parts], dtype=float)  # noqa: B023
+        ends = {} if row["failure"] else {name: of_row(name) for name in names if row[f"{name}_median"] is not None}
         columns = {key: end for name, values in ends.items() for key, end in interval_columns(name, values).items()}
         verdict = {} if row["failure"] else {("verdict", ""): row["verdict"]}
         found[row["table"]] = columns | verdict | {("failure", ""): row["failure"] or ""}

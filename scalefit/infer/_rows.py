@@ -20,6 +20,7 @@ from scalefit.errors import FitWarning, ScalefitError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._chunk import Batch, Chunk, RowSettings, table_seed
 from scalefit.infer._fit import fit_of, unassessed_fit
+from scalefit.model.clusters import SHARED
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.effective import PER_DRAW
 from scalefit.units import distinct_labels
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-FORMAT, FORMAT_VERSION, KEY = "scalefit rows", 1, b"scalefit"
+FORMAT, FORMAT_VERSION, KEY = "scalefit rows", 2, b"scalefit"
 PROBS = (0.5, 0.9)
 PARTS = ("median", *(f"{end}_{100 * prob:.0f}" for prob in PROBS for end in ("lower", "upper")))
 OPTIMUM = ("N_opt", "D_opt", "tokens_per_param", "loss")
@@ -48,12 +49,12 @@ Draws = Mapping[str, np.ndarray]
 
 
 def quantities_of(model: Model, budgets: Sequence[float]) -> list[str]:
-    """Parameters of law and noise, what the law derives from them, and the optima at the budgets."""
+    """Parameters of law and noise, those of clusters, what the law derives, and the optima at the budgets."""
     ones = {p.name: np.ones(1) for p in model.params()}
     with np.errstate(all="ignore"):
         derived = model.law.derived(ones)
     labels = distinct_labels(budgets) if budgets else []
-    return [*ones, *derived, *(at_budget(name, label) for label in labels for name in OPTIMUM)]
+    return [*ones, SHARED, *derived, *(at_budget(name, label) for label in labels for name in OPTIMUM)]
 
 
 def schema_of(batch: Batch, attrs: Mapping[str, Any], **about: str | int) -> "pa.Schema":

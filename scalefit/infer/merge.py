@@ -37,10 +37,11 @@ def merge(folder: str | Path, output: str | Path | None = None) -> Path:
 
     Notes
     -----
-    A row a table: table, name, runs, loss_unit, seed; median, lower_50, upper_50, lower_90, upper_90 of each parameter,
-    of what the law derives and of the optimum at each budget; verdict of health and the checks that are not ok;
-    pareto_k; ess, the least (without health, that of the weights); discrepancy_pareto_k; note; failure, null where
-    there is a fit; fingerprint of the table. Memory does not grow with the tables.
+    A row a table: table, name, runs, loss_unit, seed; median, lower_50, upper_50, lower_90, upper_90 of each parameter
+    (sigma_cluster is null where runs share no error), of what the law derives and of the optimum at each budget;
+    verdict of health and the checks that are not ok; pareto_k; ess, the least (without health, that of the weights);
+    discrepancy_pareto_k; note; failure, null where there is a fit; fingerprint of the table. Memory does not grow with
+    the tables.
     """
     store = FolderStore.of_folder(folder)
     path = Path(folder) / "summary.parquet" if output is None else Path(output)
