@@ -50,6 +50,43 @@ def unknown_options(line):
     ]
 
 
+def public(name):
+    """What `sf.<name>` is; fields of a dataclass without a default are the annotations of their class."""
+    found = scalefit
+    for part in name.split("."):
+        found = getattr(found, part) if hasattr(found, part) else found.__annotations__[part]
+    return found
+
+
+def anchors(text):
+    """The anchors of a page's headings."""
+    found = re.findall(r"^#{1,3} (.*)", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each).strip().lower().replace(" ", "-") for each in found}
+
+
+def prose(text):
+    """A page without its fenced code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def inline(text):
+    """The code inside the sentences of a page."""
+    return re.findall(r"`([^`\n]+)`", prose(text))
+
+
+def broken_links(text, folder):
+    """The links of a page to files or headings that are not there; the built report is not judged."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
+        file, _, anchor = link.partition("#")
+        target = folder / file
+        if "://" in link or target.name == "report.html":
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            broken.append(link)
+    return broken
+
+
 def calls(code):
     """The calls of `sf...` and `fit...` in Python code."""
     found = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))

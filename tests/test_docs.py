@@ -8,7 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from documentation import PAGES, ROOT, bind, blocks, calls, command_lines, unknown_options
+from documentation import (
+    PAGES,
+    ROOT,
+    bind,
+    blocks,
+    broken_links,
+    calls,
+    command_lines,
+    commands,
+    inline,
+    public,
+    unknown_options,
+)
 
 CELLS = {path: [code for code in blocks(path.read_text(), "{code-cell}") if code[0] != "%"] for path in PAGES}
 WRITTEN = [path for path in PAGES if path.name != "index.md"]
@@ -40,6 +52,46 @@ def test_commands_in_a_page_have_their_options(path):
         assert not unknown_options(line), line
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_names_and_options_in_the_prose_of_a_page_exist(path):
+    code = "\n".join(inline(path.read_text()))
+    for found in re.findall(r"\bsf\.(\w[\w.]*\w)", code):
+        assert public(found) is not None
+    options = set(re.findall(r"^--[a-z][a-z-]*", code, flags=re.MULTILINE))
+    assert options <= {"--gres", "--array"}.union(*commands().values())  # two are Slurm's
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_links_between_pages_lead_somewhere(path):
+    assert not broken_links(path.read_text(), path.parent)
+
+
+def test_a_broken_link_is_seen(tmp_path):
+    (tmp_path / "page.md").write_text("## What it costs\n")
+    assert broken_links("[a](page.md) [b](page.md#what-it-costs) [c](https://jax.dev)", tmp_path) == []
+    assert broken_links("[a](pages.md) [b](page.md#costs)", tmp_path) == ["pages.md", "page.md#costs"]
+
+
+def test_every_page_is_in_the_table_of_contents_once():
+    """A page that no contents list has is an error of the build, as is an entry without a page."""
+    listed = []
+    for page in PAGES:
+        for entries in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+            names = [line for line in entries.split("\n") if line and not line.startswith(":")]
+            listed += [os.path.relpath(page.parent / each, ROOT / "docs") for each in names]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {re.sub(r"\.md$", "", name(path)) for path in PAGES} - {"index"} | {"reference/api"}
+
+
+def test_the_page_on_health_names_every_check():
+    named = inline((ROOT / "docs" / "how-to" / "sweep_health.md").read_text())
+    sources = [path for path in (ROOT / "scalefit").rglob("*.py") if path.parent.name not in ("recipes", "planning")]
+    made = {re.sub(r" ?\{.*?\} ?", "", each) for path in sources
+            for each in re.findall(r'\bCheck\(\s*f?"([^"]+)"', path.read_text())}  # fmt: skip
+    assert len(made) > 20
+    assert made - {*named, "engine"} == set()  # which engine gave the draws is reported, and always ok
+
+
 def test_a_wrong_call_and_a_wrong_option_are_seen():
     assert unknown_options("scalefit plan fit.nc --bugdet 1e22") == ["--bugdet"]
     assert unknown_options("scalefit plann fit.nc") == ["plann"]
@@ -55,12 +107,15 @@ def test_code_that_no_build_executes_is_for_machines_that_are_not_here():
         ast.parse(code)
 
 
-def test_the_reference_lists_every_public_name():
+def test_the_reference_lists_every_public_name_once():
     page = (ROOT / "docs" / "reference" / "api.rst").read_text()
-    listed = set(re.findall(r"^   ([\w.]+)$", page, flags=re.MULTILINE))
-    public = set(re.findall(r" as (\w+)$", (ROOT / "scalefit" / "__init__.pyi").read_text(), flags=re.MULTILINE))
+    names = re.findall(r"^   ([\w.]+)$", page, flags=re.MULTILINE)
+    listed = set(names)
+    assert len(names) == len(listed)
+    assert all(public(each) is not None for each in names)
+    exported = set(re.findall(r" as (\w+)$", (ROOT / "scalefit" / "__init__.pyi").read_text(), flags=re.MULTILINE))
     modules = {each.split(".")[0] for each in listed if "." in each}
-    assert public - listed - modules == set()
+    assert exported - listed - modules == set()
 
 
 @pytest.mark.slow

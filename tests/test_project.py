@@ -10,6 +10,7 @@ from documentation import ROOT, bind, blocks, calls, command_lines, commands, un
 
 import scalefit
 import scalefit as sf
+from scalefit.text.plans import plan_paragraph
 
 README = (ROOT / "README.md").read_text()
 
@@ -84,3 +85,15 @@ def test_the_commands_of_the_readme_run(law_fit, run, monkeypatch, tmp_path):
         assert code == 0, err
         assert "Train " in out
     assert others
+
+
+def test_the_readmes_answer_is_that_of_the_shipped_table(chinchilla_fit):
+    """The same words; figures to a twentieth, because digits differ between versions of JAX."""
+    figure = re.compile(r"\d[\d.]*(?:e\d+)?[MBT%]?")
+    answer = " ".join(README.split()).split(" extrapolation. [...] ")[1].split(" ```")[0]
+    made = " ".join(plan_paragraph(sf.plan(chinchilla_fit, 5.76e23), 0.9).split())
+    assert figure.sub("#", answer) == figure.sub("#", made)
+    quoted, found = (
+        [sf.units.parse_quantity(each.rstrip("%.")) for each in figure.findall(words)] for words in (answer, made)
+    )
+    assert quoted == pytest.approx(found, rel=0.05)
