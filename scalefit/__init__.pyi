@@ -41,7 +41,6 @@ from .infer import fit as fit
 from .infer import fit_many as fit_many
 from .infer import merge as merge
 from .infer import tables_in as tables_in
-from .infer.load import load as load
 from .io import datasets as datasets
 from .io.read import read_runs as read_runs
 from .laws import Prior as Prior
@@ -75,6 +74,7 @@ from .recipes import RecipeComparison as RecipeComparison
 from .recipes import RecipeFits as RecipeFits
 from .recipes import compare_recipes as compare_recipes
 from .recipes import fit_recipes as fit_recipes
+from .recipes.load import load as load
 from .reports.explore import explore as explore
 from .reports.report import report as report
 from .runs import Runs as Runs

@@ -8,6 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 from conftest import TRUTH, isoflop_design, simulated
+from test_hostile_files import instead, sealed
 
 import scalefit as sf
 from scalefit.cli.schema import FOLDER
@@ -287,6 +288,90 @@ def test_few_runs_are_reported(fits, tables):
 def test_a_recipe_cannot_be_saved_alone(fits, tmp_path):
     with pytest.raises(sf.StorageError, match="recipe"):
         fits["B"].save(tmp_path / "b.nc")
+
+
+@pytest.fixture(scope="module")
+def stored(fits, tmp_path_factory):
+    return fits.save(tmp_path_factory.mktemp("recipes") / "fits.nc")
+
+
+def test_fits_come_back_to_the_bit(fits, found, stored):
+    again = sf.load(stored)
+    assert list(again) == list(fits)
+    assert again.baseline == "A"
+    assert again.differences == fits.differences
+    assert fits.residuals().equals(again.residuals())
+    for name in fits:
+        assert again[name].health == fits[name].health
+        assert again[name].runs.fingerprint == fits[name].runs.fingerprint
+        np.testing.assert_array_equal(again[name].draws["alpha"], fits[name].draws["alpha"])
+    asked = sf.compare_recipes(again, at=TARGET)
+    for key, values in found["B"].draws.items():
+        np.testing.assert_array_equal(values, asked["B"].draws[key])
+    np.testing.assert_array_equal(found["B"].along, asked["B"].along)
+    np.testing.assert_array_equal(found["B"].unseen, asked["B"].unseen)
+    assert found["B"].settled_by == asked["B"].settled_by
+    assert found.summary().equals(asked.summary())
+
+
+def test_fits_of_the_law_alone_come_back(fits, tmp_path):
+    alone = {name: replace(fit, model=sf.Model(discrepancy=None)) for name, fit in fits.items()}
+    for name, fit in alone.items():
+        vars(fit)["health"] = fits[name].health
+    path = replace(fits, fits=alone, unseen=alone["A"]).save(tmp_path / "alone.nc")
+    again = sf.load(path)
+    assert not again["B"].has_discrepancy
+    np.testing.assert_array_equal(again["B"].theta["A"], fits["B"].theta["A"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "one recipe": lambda file: file.attrs.__setitem__("recipes", '["A"]'),
+        "one name twice": lambda file: file.attrs.__setitem__("recipes", '["A", "A"]'),
+        "another format": lambda file: file.attrs.__setitem__("format", "scalefit fit"),
+        "no differences": lambda file: file.__delitem__("differences"),
+        "differences of text": lambda file: file["differences"].attrs.__setitem__("names", '["x"]'),
+        "negative scales": lambda file: file.attrs.__setitem__("differences", '{"options": {"floor": -1}}'),
+        "no paths": lambda file: file.__delitem__("recipe_1/discrepancy_paths"),
+        "no draws": lambda file: file.__delitem__("recipe_1/joint_posterior"),
+        "a path too few": lambda file: file.__delitem__("recipe_0/discrepancy_paths/pull"),
+        "no residuals": lambda file: file.__delitem__("unseen/residuals"),
+        "a short residual": instead("recipe_0/residuals/off", data=np.ones(3)),
+        "another engine": lambda file: file["recipe_1"].attrs.__setitem__("engine", "nuts"),
+    }.items(),
+    ids=lambda change: change[0],
+)
+def test_a_hostile_file_of_recipes_is_refused(stored, tmp_path, change):
+    path = tmp_path / "fits.nc"
+    path.write_bytes(stored.read_bytes())
+    sealed(path, change[1])
+    with pytest.raises(sf.StorageError, match="cannot read"):
+        sf.load(path)
+
+
+def test_a_damaged_file_of_recipes_is_refused(stored, tmp_path):
+    damaged = bytearray(stored.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (path := tmp_path / "fits.nc").write_bytes(damaged)
+    with pytest.raises(sf.StorageError, match="SHA"):
+        sf.load(path)
+
+
+def test_the_command_reads_what_is_stored(run, stored, found, fits, tmp_path):
+    import json
+
+    code, out, _ = run("compare", "recipes", str(stored), "--at", "1e22", "--json", "-o", str(tmp_path / "again.nc"))
+    assert code == 0
+    assert json.loads(out)["recipes"]["B"]["chance"] == found["B"].chance
+    assert list(sf.load(tmp_path / "again.nc")) == list(fits)
+    for wrong in (["--seed", "1"], ["--by", "corpus"], ["--baseline", "B"]):
+        code, _, err = run("compare", "recipes", str(stored), *wrong)
+        assert code == 2
+        assert wrong[0].strip("-").split("-")[0] in err or "baseline" in err
+    code, _, err = run("plan", str(stored), "--budget", "1e22")
+    assert code == 2
+    assert "recipes" in err
 
 
 def test_the_command(run, tables, tmp_path):

@@ -1,5 +1,6 @@
 """`scalefit compare recipes`: is a recipe better than a baseline, by what factor of compute, and how sure is that."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,8 +9,9 @@ from scalefit.cli import _options as options
 from scalefit.cli._app import compare
 from scalefit.cli._choices import Exponents, Floor
 from scalefit.cli._decisions import shared_json
-from scalefit.cli._files import check_picture, read, save_picture, say_notes
+from scalefit.cli._files import check_picture, check_target, read, save_fit, save_picture, say_notes
 from scalefit.cli._show import NONE, console, interval_json, print_grid, print_json, say
+from scalefit.errors import OptionError
 
 CELLS = {"gain": "gain", "token_gain": "gain in\ntokens", "param_gain": "gain in\nparameters"}
 PROBS = {"50": 0.5, "90": 0.9}
@@ -17,7 +19,9 @@ PROBS = {"50": 0.5, "90": 0.9}
 
 @compare.command("recipes")
 def compare_recipes(
-    runs: options.RunsArgument,
+    runs: Annotated[
+        str, typer.Argument(metavar="RUNS|FIT", help="A table of runs, or a file that -o wrote, whose fits are asked.")
+    ],
     by: Annotated[str, typer.Option(metavar="COL", help="Column that names the recipe of every run.")] = "recipe",
     baseline: Annotated[
         str | None, typer.Option(metavar="A", help="The recipe to compare with; the one of most runs by default.")
@@ -40,6 +44,10 @@ def compare_recipes(
     keep_unfinished: options.KeepUnfinished = False,
     six_nd: options.SixNd = False,
     law_only: options.LawOnly = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the fits of all recipes to this netCDF file."),
+    ] = None,
     plot: options.Plot = None,
     seed: options.Seed = 0,
     prob: options.Prob = 0.9,
@@ -53,15 +61,20 @@ def compare_recipes(
 
     check_prob(prob)
     check_picture(plot, runs)
+    check_target(output, runs)
     columns = {"params": params, "tokens": tokens, "flops": flops, "loss": loss}
     given: dict[str, Any] = {"format": format, "history": history, "keep_unfinished": keep_unfinished, **columns}
-    table = read(runs, None, **given, **{by: by})
-    say_notes(table, as_json)
     wanted: dict[str, Any] = {"floor": str(floor), "exponents": str(exponents), "seed": seed}
+    fits = _stored(runs, {**given, "by": by, **wanted})
+    if fits is None:
+        table = read(runs, None, **given, **{by: by})
+        say_notes(table, as_json)
+        fits = sf.fit_recipes(table, by=by, baseline=baseline, **wanted)
+    save_fit(fits, output)
     asked: dict[str, Any] = {"at": at, "threshold": threshold, "sure": sure, "discrepancy": False if law_only else None}
     if six_nd:
         asked["cost"] = sf.SixND()
-    found = sf.compare_recipes(table, by=by, baseline=baseline, **asked, **wanted)
+    found = sf.compare_recipes(fits, baseline=baseline, **asked)
     words = recipes_paragraph(found, prob)
     rests = found.assumptions
     beyond = caution(found.at, rests.compute_range, rests.discrepancy, rests.evidence)
@@ -74,6 +87,24 @@ def compare_recipes(
         _print(found, beyond, words, prob)
     if "fail" in found.health.values():
         raise typer.Exit(1)
+
+
+def _stored(source: str, given: dict[str, Any]) -> Any:
+    """The fits in a file that this command wrote, None where it is another file; what reads or fits is refused."""
+    from scalefit._netcdf import SIGNATURE
+    from scalefit.recipes.load import load_recipes
+
+    path = Path(source)
+    if path.suffix != ".nc":
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            if file.read(len(SIGNATURE)) != SIGNATURE:
+                return None
+    unset = {"by": "recipe", "floor": Floor.POOLED, "exponents": Exponents.SHARED, "seed": 0}
+    if wrong := sorted(name for name, value in given.items() if value and value != unset.get(name)):
+        raise OptionError(f"--{wrong[0].replace('_', '-')} is for tables, and {source} has fits. Leave it out.")
+    return load_recipes(path)
 
 
 def _document(found: Any) -> dict[str, Any]:

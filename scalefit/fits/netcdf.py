@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import jax
 import numpy as np
@@ -28,6 +28,7 @@ FORMAT = "scalefit fit"
 FORMAT_VERSION = 2  # of fits and of batches
 SAMPLE = ("chain", "draw")
 JOINT = "fit_recipes"  # engine of fits whose draws with discrepancy are those of several tables together
+R = TypeVar("R")
 LARGEST_OPTION = 1000  # a law's; a file could otherwise name one of a billion parameters
 
 
@@ -58,11 +59,17 @@ def save(fit: Draws, path: str | Path) -> Path:
     """
     if fit.engine == JOINT:
         raise StorageError(
-            "the fit of one recipe of several cannot be saved alone. Keep the table of all recipes, and fit it again."
+            "the fit of one recipe of several cannot be saved alone. Save all of them, the result of fit_recipes."
         )
-    root: dict[str, str | int] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+    group = group_of(fit)
+    root = group._replace(attrs={"format": FORMAT, "format_version": FORMAT_VERSION, **group.attrs})
+    write_file(path := Path(path), root, FORMAT_VERSION)
+    return path
+
+
+def group_of(fit: Draws) -> Group:
+    """A fit as a group, which `fields_of` reads; raises `StorageError` where its law is a function."""
+    attrs: dict[str, str | int] = {
         "kind": fit.kind,
         "model": encode_model(fit.model),
         "engine": fit.engine,
@@ -76,22 +83,20 @@ def save(fit: Draws, path: str | Path) -> Path:
         "sample_stats": Group({}, {k: Variable(SAMPLE, v) for k, v in fit.stats.items()}),
         "runs": Group({"table": json.dumps(about_table(fit.runs))}, encode_columns([fit.runs])),
     }
-    write_file(path := Path(path), Group(root, {}, groups), FORMAT_VERSION)
-    return path
+    return Group(attrs, {}, groups)
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """The fields of a fit that `save` wrote.
+def read(path: str | Path, decoders: Mapping[str, Callable[[Contents], R]], command: str = "fit") -> R:
+    """What a file contains, by its format.
 
     Parameters
     ----------
     path
         The file.
-
-    Returns
-    -------
-    dict
-        Those of `Draws`, by name.
+    decoders
+        Format -> what makes its contents a result; it may raise anything.
+    command
+        What writes such files.
 
     Raises
     ------
@@ -99,14 +104,15 @@ def read(path: str | Path) -> dict[str, Any]:
         The file is absent, damaged, edited, foreign or of another format.
     """
     path = Path(path)
-    with reading(path, "give a file that `scalefit fit RUNS -o FILE` wrote, or fit again") as file:
+    with reading(path, f"give a file that `scalefit {command} RUNS -o FILE` wrote, or fit again") as file:
         contents = from_netcdf(file, FORMAT_VERSION)
-        if (found := contents.attrs["format"]) != FORMAT:
-            raise StorageError(f"it is a {found}, not a {FORMAT}")
-        return _fields(contents)
+        if (found := contents.attrs["format"]) not in decoders:
+            raise StorageError(f"it is a {found}, not a {' or a '.join(decoders)}")
+        return decoders[found](contents)
 
 
-def _fields(contents: Contents) -> dict[str, Any]:
+def fields_of(contents: Contents) -> dict[str, Any]:
+    """The fields of `Draws`, by name, from what `group_of` wrote; raises any error on what it did not."""
     attrs, groups = contents.attrs, contents.groups
     model, draws, stats = decode_model(attrs["model"]), groups["posterior"].arrays, groups["sample_stats"].arrays
     if {p.name for p in model.params()} != set(draws) or any(v.dtype.kind != "f" for v in draws.values()):

@@ -3,35 +3,15 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from scalefit._netcdf import shown
+from scalefit._netcdf import Contents, shown
 from scalefit.errors import StorageError
 from scalefit.fits.fit import Fit
-from scalefit.fits.netcdf import read
+from scalefit.fits.netcdf import FORMAT, fields_of, read
 from scalefit.infer._fits import load_fits
 from scalefit.infer._stored_engine import fit_as
 
-
-def load(path: str | Path) -> Any:
-    """A stored fit, or a batch of them.
-
-    Parameters
-    ----------
-    path
-        A file that `Fit.save` wrote, or a folder that `fit_many` filled.
-
-    Returns
-    -------
-    Fit or Fits
-        The fit of a file; those of a folder, which needs no tables: it has them.
-
-    Raises
-    ------
-    StorageError
-        Nothing is there; a file is damaged, was edited, is foreign or of another format; or a folder is incomplete.
-    """
-    return load_fits(path) if os.path.isdir(path) else load_fit(path)
+__all__ = ["fit_of", "load_fit", "load_fits"]
 
 
 def load_fit(path: str | Path) -> Fit:
@@ -40,5 +20,10 @@ def load_fit(path: str | Path) -> Fit:
         raise StorageError(
             f"{shown(path)} is a folder of fits, not one fit. Give a file, or sf.load(folder)[i].save(file)."
         )
-    stored = read(path)
+    return read(path, {FORMAT: fit_of})
+
+
+def fit_of(contents: Contents) -> Fit:
+    """The fit that a file contains, which can fit other tables as it was fitted."""
+    stored = fields_of(contents)
     return Fit(**stored, refit=partial(fit_as, model=stored["model"], engine=stored["engine"], seed=stored["seed"]))

@@ -27,7 +27,7 @@ def read_recipes(
     if losses is not None:
         found = _by_loss(source, losses)
     elif isinstance(source, Mapping) and not _is_table(source):
-        found = {str(name): read_runs(table, name=str(name)) for name, table in source.items()}
+        found = {str(name): replace(read_runs(table, name=str(name)), name=str(name)) for name, table in source.items()}
     else:
         found = _by_column(source, by)
     if len(found) < 2:

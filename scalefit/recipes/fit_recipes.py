@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from scalefit.recipes._fits import UNSEEN, fits_of, raw_of
 from scalefit.recipes._joint import JointTable, joined
 from scalefit.recipes._paths import paths_of_recipes
 from scalefit.recipes._posterior import JointPosterior, linear_point, sample_joint
+from scalefit.recipes._storage import save
 from scalefit.recipes._tables import read_recipes
 from scalefit.recipes._terms import Differences, Terms
 from scalefit.units import percent
@@ -117,6 +119,26 @@ class RecipeFits(Result, Mapping[str, Fit]):
         import pandas as pd
 
         return pd.concat({name: fit.residuals() for name, fit in self.fits.items()}, names=["recipe"])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fits of all recipes to one netCDF file, complete or not at all.
+
+        Parameters
+        ----------
+        path
+            Where to; a file there is replaced. `sf.load` reads it, with the draws as they are, to the bit.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        StorageError
+            The place cannot be written, or the law is a function.
+        """
+        return save(path, self.fits, self.unseen, self.draws, self.differences)
 
     def _table(self, prob: float) -> Table:
         columns: dict[Any, Any] = {("runs", ""): [len(self.fits[name].runs) for name in self.others]}
