@@ -18,8 +18,7 @@ _chosen: ContextVar[Precision | None] = ContextVar("precision", default=None)
 def precision(kind: str | None = None) -> Iterator[None]:
     """The precision of everything computed inside: `with sf.precision("float32"): sf.fit(runs)`.
 
-    Matrices are multiplied in full, since accelerators otherwise use 10 bits or fewer, which whitened coordinates
-    would feel.
+    Matrices are multiplied in full: accelerators otherwise use 10 bits or fewer, too few for whitened coordinates.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class RowErrors:
         """Cells of these columns that cannot be used."""
         for name in self.cluster:
             for row in np.flatnonzero(_is_missing(self[name]))[:MOST_CELLS]:
-                yield BadCell(int(row) + 1, name, "is missing, and says which runs share an error")
+                yield BadCell(int(row) + 1, name, "is missing, and it identifies the runs that share an error")
         for given, least, wanted in ((self.weight, LEAST_WEIGHT, "a positive number"), (self.sd, 0.0, "zero or more")):
             if given is not None:
                 for row in np.flatnonzero(~_is_from(self[given], least))[:MOST_CELLS]:

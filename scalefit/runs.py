@@ -40,8 +40,8 @@ class Runs(RowErrors, Result):
     unit
         Of the loss: "nats per token", "bits per byte", "error rate" or any name.
     cluster
-        The column, or columns, whose values say which runs share an error: checkpoints of one run, repeated seeds,
-        several evaluations of a run. Runs with the same values in all of them are one cluster.
+        The column, or columns, whose values identify the runs that share an error: checkpoints of one run, repeated
+        seeds, several evaluations of a run. Runs with the same values in all of them are one cluster.
     weight
         The column of each run's known precision: the variance of its own noise is sigma^2 / weight, as of the mean of
         so many runs.

@@ -11,6 +11,7 @@ from scalefit.counting.flops import RULES
 from scalefit.io.datasets import CATALOGUE
 from scalefit.io.formats import FORMATS
 from scalefit.laws import Law
+from scalefit.text.fits import LAW_ONLY_COVERAGE
 
 RESULTS = ROOT / "benchmarks" / "results"
 COUNTS = {4: "Four", 7: "seven", 12: "Twelve", 15: "Fifteen"}
@@ -152,6 +153,11 @@ QUOTED = {
         f"for {len(ARCHITECTURES)} published architectures and {COUNTS[len(RULES)]} published rules",
     ],
 }  # fmt: skip
+
+
+def test_the_share_in_every_answer_by_the_law_alone_is_that_of_its_file():
+    assert LAW_ONLY_COVERAGE.startswith(f"On {EVIDENCE['studies']} public sweeps, nominal 90% intervals")
+    assert f" {LAW['loss 90']:.0%} of the losses" in LAW_ONLY_COVERAGE
 
 
 @pytest.mark.parametrize("page", QUOTED)

@@ -45,7 +45,7 @@ Tokens = Annotated[str | None, typer.Option(metavar="COL", help="Column of train
 Flops = Annotated[str | None, typer.Option(metavar="COL", help="Column of compute C.")]
 Loss = Annotated[str | None, typer.Option(metavar="COL", help="Column of loss.")]
 LossUnit = Annotated[
-    str | None, typer.Option(metavar="UNIT", help="Of the loss: nats, bpb, error, any name; by the column's name else.")
+    str | None, typer.Option(metavar="UNIT", help="Unit of the loss: nats, bpb, error, any name; else the column's.")
 ]
 Cluster = Annotated[
     list[str] | None,
@@ -63,7 +63,7 @@ BytesPerToken = Annotated[
 Outliers = Annotated[
     _choices.Outliers | None,
     typer.Option(
-        help="Show (`scalefit fit`) the runs furthest off; of a shipped table drop (the default) or keep some."
+        help="show: list the runs furthest off (`scalefit fit`); drop (the default), keep: those of a shipped table."
     ),
 ]
 LawName = Annotated[
@@ -82,7 +82,7 @@ FlopRule = Annotated[
     _choices.FlopRule | None, typer.Option(help="Count compute over the family's shapes by this rule, not as 6 N D.")
 ]
 Active = Annotated[
-    str | None, typer.Option(help="Of a mixture whose N counts all experts: the share a token meets, as in 28%.")
+    str | None, typer.Option(help="If N counts all experts: the share that a token passes through, as in 28%.")
 ]
 SixNd = Annotated[
     bool, typer.Option("--six-nd", help="Count compute as 6 N D, whatever compute the table has measured.")

@@ -39,7 +39,7 @@ def compare_laws(
 ) -> None:
     """Which law predicts larger runs from smaller ones.
 
-    Each law has a weight by how well it predicted them, and one by leaving out single runs for comparison.
+    The weight of a law follows from its predictions of the larger runs. A weight by leave-one-out is shown beside it.
     """
     import scalefit as sf
     from scalefit._tables import json_ready

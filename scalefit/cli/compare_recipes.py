@@ -19,9 +19,7 @@ PROBS = {"50": 0.5, "90": 0.9}
 
 @compare.command("recipes")
 def compare_recipes(
-    runs: Annotated[
-        str, typer.Argument(metavar="RUNS|FIT", help="A table of runs, or a file that -o wrote, whose fits are asked.")
-    ],
+    runs: Annotated[str, typer.Argument(metavar="RUNS|FIT", help="A table of runs, or a file of fits that -o wrote.")],
     by: Annotated[str, typer.Option(metavar="COL", help="Column that names the recipe of every run.")] = "recipe",
     baseline: Annotated[
         str | None, typer.Option(metavar="A", help="The recipe to compare with; the one of most runs by default.")

@@ -59,9 +59,10 @@ def fit_many(
 ) -> None:
     """Fit a law to each of many tables.
 
-    With --shard, to a part of them, so that many processes fill one folder. The results are the same whatever the
-    shards. A call that was ended goes on where it stopped. A table that cannot be fitted is recorded with the reason.
-    `scalefit merge OUT` then makes one file of all. The exit status is 1 where no table has a fit.
+    With --shard K/N, fit the K-th of N parts, so that many processes fill one folder. The results do not depend on
+    the number of shards. A call that was interrupted goes on where it stopped. A table that cannot be fitted is
+    recorded with the reason. `scalefit merge OUT` then makes one file of all. The exit status is 1 where no table
+    has a fit.
     """
     import warnings
 

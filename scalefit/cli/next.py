@@ -1,4 +1,4 @@
-"""`scalefit next`: which runs to make before a big one, what each is worth to its plan, and when to stop."""
+"""`scalefit next`: which runs to make before a large one, the value of each, and when to stop."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,7 @@ SHOWN = 10
 def next_(
     fit: options.FitArgument,
     budget: Annotated[
-        str, typer.Option(metavar="C", help="Of the big run: 5.76e23 FLOP, '512 H100 x 30 days', '$2M'.")
+        str, typer.Option(metavar="C", help="Of the large run: 5.76e23 FLOP, '512 H100 x 30 days', '$2M'.")
     ],
     spend: Annotated[str, typer.Option(metavar="S", help="The most that all new runs may cost, as the budget.")],
     candidates: Annotated[
@@ -47,9 +47,10 @@ def next_(
     prob: options.Prob = 0.9,
     as_json: options.Json = False,
 ) -> None:
-    """Which runs to make before a big one.
+    """Which runs to make before a large one.
 
-    Their value is what they are expected to save its plan; where none is worth its price, the answer is to stop.
+    The value of a run is what it is expected to save of the budget. Where no run saves its price, the answer is to
+    stop.
     """
     import scalefit as sf
     from scalefit import plots

@@ -25,7 +25,7 @@ def plan(
         str | None, typer.Option(metavar="T", help="The budget pays for these too: 2T or 1T..10T.")
     ] = None,
     unique_tokens: Annotated[
-        str | None, typer.Option(metavar="U", help="What data there is: 1T, or 1T..3T (90%).")
+        str | None, typer.Option(metavar="U", help="Unique tokens that exist: 1T, or 1T..3T (90%).")
     ] = None,
     max_params: options.MaxParams = None,
     params: Annotated[str | None, typer.Option(metavar="N", help="Exactly this size.")] = None,

@@ -23,7 +23,7 @@ def score(
     ] = None,
     loss_unit: options.LossUnit = None,
     digest: Annotated[
-        str | None, typer.Option(metavar="SHA256", help="The published digest: another forecast is refused.")
+        str | None, typer.Option(metavar="SHA256", help="The published digest; a file with another is an error.")
     ] = None,
     prob: options.Prob = 0.9,
     as_json: options.Json = False,

@@ -35,7 +35,7 @@ def target(
 ) -> None:
     """The cheapest runs that reach a loss.
 
-    One reaches it at even odds, one with the confidence asked for.
+    One reaches it at even odds, one with the given confidence.
     """
     from dataclasses import asdict
 

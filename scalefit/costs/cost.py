@@ -248,7 +248,7 @@ class SixND(Compute):
     Parameters
     ----------
     active
-        The share of the N parameters that a token meets, of a mixture of experts whose N counts them all.
+        The share of the N parameters that a token passes through, for a mixture of experts whose N counts all.
     measured
         Compute over 6 N D, where runs measured it to be the same in all.
 

@@ -34,7 +34,7 @@ def check_design(bound: BoundModel) -> Iterable[Check]:
         if decades >= LEAST_DECADES:
             yield Check(f"range of {name}", "ok", decades, f"{sentence}.")
         elif is_repeated(bound.model.law, name, bound.runs):
-            yield Check(f"range of {name}", "ok", decades, f"{sentence}, and are seen several times.")
+            yield Check(f"range of {name}", "ok", decades, f"{sentence}, and each value has several runs.")
         else:
             sentence += (
                 f", too narrow for an exponent. Add a run with {name} below {format_count(values.max() / 10)} "

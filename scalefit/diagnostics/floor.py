@@ -51,7 +51,7 @@ def check_floor(bound: BoundModel, found: Explained) -> Iterator[Check]:
     )
     if moving:
         sentence += (
-            ", a fall beyond its interval, so that it may fall on. Take E and answers far beyond the data as upper "
-            "limits, and add runs of more compute"
+            ", a fall beyond its interval, so that E may fall further with more compute. "
+            "Take E and answers far beyond the data as upper limits, and add runs of more compute"
         )
     yield Check("floor", grade(fall, not moving, True), before - after, f"{sentence}.")

@@ -119,8 +119,8 @@ def check_exponents(bound: BoundModel, found: Explained) -> Iterable[Check]:
         )
         if off > FAR_OFF:
             sentence += (
-                ", and answers with discrepancy draw it there. Learn scales from sweeps like this one, or set "
-                "sf.Discrepancy(exponent=None)"
+                ", and answers with discrepancy pull it towards that value. Learn scales from sweeps like this one, "
+                "or set sf.Discrepancy(exponent=None)"
             )
         yield Check(f"learned {name}", grade(off, off <= FAR_OFF, True), off, f"{sentence}.")
 

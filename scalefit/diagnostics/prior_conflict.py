@@ -66,7 +66,7 @@ def check_prior_conflict(bound: BoundModel, draws: Draws, kind: str) -> Iterator
         if in_law[name].unit not in ("1", "nats", "raw"):
             sentence += ", in units of the table's geometric means"
         if apart > APART:
-            sentence += ". Widen the prior, or check that it is of such data, tokenizer and unit of loss"
+            sentence += ". Widen the prior, or check that it is for the same data, tokenizer and unit of loss"
         yield Check(f"prior of {name}", grade(apart, apart <= APART, True), apart, f"{sentence}.")
 
 

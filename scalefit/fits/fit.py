@@ -28,7 +28,7 @@ __all__ = ["Fit", "Kind", "check_fit", "posterior_name"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit(Answers, Result):
-    """The result of every engine: draws, and what can be asked of them. Its fields are those of `Draws`."""
+    """The result of every engine: draws, their summary, predictions and frontiers. Its fields are those of `Draws`."""
 
     def headline(self, prob: float = PROB) -> str:
         """The law's first parameter, by the law-only posterior, and the health."""
@@ -72,7 +72,7 @@ class Fit(Answers, Result):
         pandas.DataFrame
             Rows: parameters and the exponents that follow from them, then N_opt, D_opt, tokens_per_param and loss at
             each budget. Columns: median, lower, upper, ess_bulk, ess_tail, r_hat, mcse_median, and posterior, which
-            says "law only" or "with discrepancy".
+            is "law only" or "with discrepancy".
         """
         import pandas as pd
 
@@ -108,7 +108,7 @@ class Fit(Answers, Result):
         Returns
         -------
         Update
-            Its `fit` is the joint one; its `summary` says what moved, and how far it was expected to.
+            Its `fit` is the joint one; its `summary` lists how far each quantity moved, and was expected to move.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Fit(Answers, Result):
 
         Notes
         -----
-        Coordinates, and so priors, are centred on the runs, which new ones move a little.
+        Coordinates, and so priors, are centred on the runs, so that new runs shift them a little.
         """
         return update(self, new_runs, budgets, discrepancy, fixed)
 

@@ -43,7 +43,7 @@ def fit(
     seed
         The same seed gives the same draws on one platform.
     cluster, weight, sd
-        Columns that say which runs share an error, and what is known of the errors of single runs, as for `read_runs`.
+        Columns of the runs that share an error, and of what is known of the errors of single runs, as for `read_runs`.
     progress
         Show a bar on standard error; by default where that is a terminal.
 
@@ -55,7 +55,7 @@ def fit(
     Raises
     ------
     DataError
-        The table cannot carry the model.
+        The table does not determine the model: a column is missing or constant, or there are too few runs.
     OptionError
         The engine is unknown, or the seed out of range.
     FitError

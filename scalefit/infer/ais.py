@@ -27,7 +27,7 @@ from scalefit.sampling.alr import alr_potential, constrain_alr
 class AIS(ModeEngine):
     """Adaptive importance sampling, unweighted by resampling.
 
-    A draw of great weight stands several times in a row, which autocorrelation and so the ESS take into account.
+    A draw of large weight is repeated in a row; autocorrelation, and so the ESS, take that into account.
 
     Parameters
     ----------

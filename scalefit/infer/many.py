@@ -59,7 +59,7 @@ def fit_many(
     Parameters
     ----------
     tables
-        A sequence, or a mapping from names, of anything `read_runs` takes. Either may be lazy: a table is asked for
+        A sequence, or a mapping from names, of anything `read_runs` takes. Either may be lazy: a table is read
         when its chunk is computed. `tables_in` makes one of a folder of files.
     model
         As for `fit`.
@@ -77,7 +77,7 @@ def fit_many(
         "3/64" computes every 64th chunk from the third, into a folder that 64 processes share. They may run anywhere,
         in any order, and again.
     keep_draws
-        Whether a folder keeps the draws: of a million fits they take 300 GB, rows half of one.
+        Whether a folder keeps the draws: of a million fits they take 300 GB, the rows 0.5 GB.
     budgets, discrepancy
         FLOP, for which rows have the optimum, as `Fit.optima` gives it; none by default.
     health

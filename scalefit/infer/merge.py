@@ -33,7 +33,7 @@ def merge(folder: str | Path, output: str | Path | None = None) -> Path:
     Raises
     ------
     StorageError
-        Chunks are missing, which the sentence counts; a file is damaged; or the output cannot be written.
+        Chunks are missing, whose number the message gives; a file is damaged; or the output cannot be written.
 
     Notes
     -----

@@ -48,7 +48,7 @@ class NUTS(Engine):
         At most 2^max_tree_depth - 1 leapfrog steps a draw.
     seconds
         After so many, not counting compilation nor what other processes take of a CPU, it ends with the draws that it
-        has, and health says so; None never.
+        has, and health reports it; None sets no limit.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def tables_in(source: Any, *, by: str | None = None, **options: Any) -> TablesIn
     -------
     TablesIn
         A mapping from names, which are paths below the folder, or values of the column. A table that cannot be read
-        raises when it is asked for, so that `fit_many` records it and goes on.
+        raises when it is read, so that `fit_many` records it and goes on.
 
     Raises
     ------

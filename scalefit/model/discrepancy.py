@@ -115,8 +115,8 @@ class Discrepancy:
     probability
         Prior probability of each, or None for the same of all.
     exponent
-        Median of the prior of alpha and beta with a discrepancy, which leaves runs less information about them, and
-        scale of its logarithm, which has a t distribution of `TAILS` degrees of freedom; None keeps the law's prior.
+        Prior of alpha and beta beside a discrepancy, with which the runs inform them less: its median, and the scale of
+        its logarithm, a t distribution of `TAILS` degrees of freedom. None keeps the law's prior.
 
     Raises
     ------

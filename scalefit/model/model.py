@@ -44,7 +44,7 @@ class Model:
     priors
         Overrides by parameter name: a scalar NumPyro distribution or `Prior`, a number at which the parameter is fixed,
         or the name of another parameter whose value it has. In the coordinates of `Law.rescale`: inputs and loss in
-        units of the table's geometric means, so that priors carry no unit. `sf.nats(...)` gives one of E in the unit of
+        units of the table's geometric means, so that priors have no unit. `sf.nats(...)` gives one of E in the unit of
         the losses.
         Tables with clusters add sigma_cluster.
     discrepancy

@@ -19,7 +19,7 @@ SHOWN = (1e11, 1e26)  # FLOP
 def reconcile(found: Reconciliation, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """d ln N_opt / d ln C against compute for one law, counted without embeddings and in total.
 
-    Bands hold the law's uncertainty, where there are draws. Shaded is the compute for which the sizes of the
+    Bands show the law's uncertainty, where there are draws. Shaded is the compute for which the sizes of the
     small-scale study are optimal, counted without embeddings; the dotted lines in it are the exponents that such a
     study would report.
 

@@ -18,7 +18,7 @@ def next_runs_paragraph(found: NextRuns, prob: float) -> str:
         return words[0]
     if not found.stop:
         words += [_price_sentence(found), _batch_sentence(found), _plan_sentence(found, prob)]
-        words.append("Such runs are worth their price on average: one case may end no better than without them.")
+        words.append("Such runs save more than they cost on average; in a single case they may not.")
     return " ".join(filter(None, [*words, _resolution_sentence(found)]))
 
 
@@ -56,7 +56,7 @@ def _plan_sentence(found: NextRuns, prob: float) -> str:
 def _resolution_sentence(found: NextRuns) -> str:
     least = in_unit(write(found.resolution), short(found.assumptions.loss_unit))
     worth = said(float(found.in_budget(found.resolution)), found.cost.unit)
-    return f"The draws resolve values above {least}, the worth of {worth} of budget."
+    return f"The draws resolve values above {least}, as much as {worth} more of budget would save."
 
 
 def next_runs_caution(found: NextRuns) -> str:

@@ -13,7 +13,7 @@ from scalefit.loss_units import in_unit
 from scalefit.planning import Plan
 from scalefit.units import chance, format_count, format_flops
 
-FAILED = "This fit has no answer: its health is fail. Mend what the checks below report, and fit again."
+FAILED = "This fit has no answer: its health is fail. Correct what the checks below report, and fit again."
 SCRIPT_OFF = (
     "The figures and the planner need JavaScript. The answer above and the tables below are complete without it."
 )

@@ -73,7 +73,7 @@ class Backtest(Result):
 
     @property
     def predictors(self) -> dict[str, tuple[str, bool]]:
-        """Label -> (method, discrepancy); the label says "law only" where a method is also scored with discrepancy."""
+        """Label -> (method, discrepancy); the label has "law only" where a method is also scored with discrepancy."""
         pairs = list(dict.fromkeys(zip(self.records["method"], self.records["discrepancy"].tolist(), strict=True)))
         return {
             f"{m}{', law only' if (m, True) in pairs and not included else ''}": (m, included) for m, included in pairs

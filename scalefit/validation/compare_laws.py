@@ -219,9 +219,9 @@ def compare_laws(
     Returns
     -------
     LawComparison
-        Its weights are those of a mixture, not probabilities: a poor law keeps some where it alone foresaw a few runs.
-        They do not hang on verdicts of health, which a sampler's check may turn either way: those stand beside them. A
-        law that cannot be fitted is in `failures`.
+        Its weights are those of a mixture, not probabilities: a poor law keeps some weight where it alone predicted a
+        few runs. They do not depend on the verdicts of health, which are listed beside them. A law that cannot be
+        fitted is in `failures`.
 
     Raises
     ------

@@ -34,7 +34,7 @@ REGISTERED, LAW_ONLY, POINT = "registered", "law only", "point"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forecast(Result):
-    """Predictive distributions of the losses of runs to come, and all that they rest on.
+    """Predictive distributions of the losses of runs to come, with the model, engine, seed and table behind them.
 
     Parameters
     ----------

@@ -250,7 +250,7 @@ def sbc(
     Notes
     -----
     The prior is in units, which are the same for truth and posterior: inputs in the design's geometric means, the loss
-    in a unit of its own, so that the prior's far tables, with losses that no one would see, count like any other.
+    in a unit of its own, so that improbable tables, far out in the prior, count like any other.
     (`fit` takes the table's geometric mean loss for that unit.) Failure depends on the data alone, so that the other
     ranks are uniform where posteriors are right, and tell nothing of such tables.
     """

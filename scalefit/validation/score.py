@@ -144,9 +144,9 @@ def score(forecast: Any, outcomes: Any, *, digest: str | None = None) -> Forecas
     outcomes
         Of one forecast a loss, or a list of losses in the order of its runs. Of any number, a table with the losses and
         the inputs: a row belongs to the registered run whose inputs are within 2 % of its own, in every forecast that
-        has it, and rows of other runs are passed over. Or a dict, name of the file without its ending -> losses.
+        has it, and rows of other runs are not scored. Or a dict, name of the file without its ending -> losses.
     digest
-        The digest that was published, or at least twelve letters of it: another forecast is refused.
+        The digest that was published, or at least twelve letters of it: another forecast raises an error.
 
     Returns
     -------
