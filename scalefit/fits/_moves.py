@@ -57,14 +57,19 @@ class Move(NamedTuple):
 
 
 def moves_of(
-    before: Answers, new: Runs, discrepancy: bool, old: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]
+    before: Answers,
+    after: Answers,
+    new: Runs,
+    discrepancy: bool,
+    old: Mapping[str, np.ndarray],
+    now: Mapping[str, np.ndarray],
 ) -> dict[str, Move]:
     """How far each quantity of one posterior moved.
 
     Parameters
     ----------
-    before
-        The fit without the new runs.
+    before, after
+        The fit without the new runs and with them.
     new
         These runs.
     discrepancy
@@ -85,7 +90,9 @@ def moves_of(
         quantities = np.stack([draws.reshape(-1) for draws in first.values()], axis=1)
         shifts = expected_shifts(quantities, *_predicted(before, new, discrepancy))
         expected = {name: shifts[:, i] / deviation[name] for i, name in enumerate(old)}
-    errors = [_squared_errors(draws) for draws in (first, second)]
+    resampled = {"pareto_k": np.zeros(1)}
+    stats = (resampled, resampled) if discrepancy else (before.stats, after.stats)
+    errors = [_squared_errors(*each) for each in zip((first, second), stats, strict=True)]
     return {
         name: Move(
             before=old[name].reshape(-1),
@@ -113,9 +120,9 @@ def _predicted(before: Answers, new: Runs, discrepancy: bool) -> tuple[np.ndarra
     return expected, outcomes, log_likelihood, truth
 
 
-def _squared_errors(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _squared_errors(draws: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Monte Carlo variance of the mean of each quantity's draws."""
     if next(iter(draws.values())).size == 1:
         return dict.fromkeys(draws, 0.0)
-    found = convergence(draws, {"pareto_k": np.zeros(1)})
+    found = convergence(draws, stats)
     return {name: float(values.var()) / max(float(found[name]["ess_bulk"]), 1.0) for name, values in draws.items()}

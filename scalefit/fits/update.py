@@ -102,7 +102,7 @@ def update(before: F, new_runs: Any, budgets: Any, discrepancy: bool | None, fix
     moves: dict[str, Move] = {}
     for with_discrepancy in dict.fromkeys((False, included)):
         pair = [_quantities(fit, budgets, with_discrepancy, included, fixed) for fit in (before, after)]
-        moves |= moves_of(before, new, with_discrepancy, *pair)
+        moves |= moves_of(before, after, new, with_discrepancy, *pair)
     return Update(before, after, new, moves)
 
 
