@@ -73,7 +73,7 @@ window.probe = {
     };
     const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
     const plans = Array.from({ length: 9 }, (_, k) => time(() => model.plan({ ...initial, budget: initial.budget * (1.01 + k / 50) })));
-    const frontiers = [1, 2, 3].map((k) => time(() => model.frontier({ ...initial, unique: 1e17 + k }, 0.9)));
+    const frontiers = [1, 2, 3].map((k) => time(() => model.frontier({ ...initial, unique: 1e17 * k }, 0.9)));
     const [paint] = performance.getEntriesByName("first-contentful-paint");
     return { paint: paint.startTime, plan: middle(plans), frontier: middle(frontiers) };
   },

@@ -12,11 +12,13 @@ from browser import Page, made_up_draws, started
 
 import scalefit as sf
 from scalefit.cli.schema import FOLDER
+from scalefit.costs.cost import SIX_ND
+from scalefit.costs.measured import cost_of_runs
 from scalefit.frontier.frontier import frontier
 from scalefit.laws import find_law
 from scalefit.model.discrepancy import shifted
 from scalefit.model.paths import discrepancy_at
-from scalefit.reports.draws import WRITTEN, posterior_payload
+from scalefit.reports.draws import WRITTEN, cost_payload, posterior_payload
 from scalefit.units import format_count, format_flops, parse_quantity
 
 pytestmark = pytest.mark.page
@@ -86,24 +88,26 @@ def random_state(rng, law, discrepancy):
     return state
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_every_law_is_python_s(page, name):
-    """At 20 random states: losses to 1e-6, optima to 1e-4 in ln N, quantiles of the losses."""
-    law, count = find_law(name), 16
-    theta, paths = made_up_draws(law, count, seed=len(name))
-    oracle = Oracle(law, theta, paths)
-    rng = np.random.default_rng(1)
-    states = [random_state(rng, law, discrepancy) for discrepancy in (True, False) for _ in range(10)]
-    document = {"joint": posterior_payload(law, theta, paths), "law": posterior_payload(law, theta, None)}
-    given = {"law": {"name": name, "columns": list(law.inputs)}, "draws": document, "budgets": [1e18, 1e26]}
+def check_against_python(page, law, draws, states, cost=SIX_ND):
+    """Optima and plans of draws whose runs cost that: losses to 1e-6, quantiles of them, and minima."""
+    theta, paths = draws
+    count = len(paths["pull"])
+    oracle, costs = Oracle(law, theta, paths), {"cost": cost_payload(cost, np.arange(count))}
+    document = {
+        "joint": posterior_payload(law, theta, paths) | costs,
+        "law": posterior_payload(law, theta, None) | costs,
+    }
+    given = {"law": {"name": law.name, "columns": list(law.inputs)}, "draws": document, "budgets": [1e18, 1e26]}
     found = page.run("(given) => probe.laws(given)", {**given, "states": states})
     for state, each in zip(states, found, strict=True):
+        paid = sf.costs.Lifetime(state["served"], compute=cost)
+        wall = np.inf if "unique_tokens" in law.inputs else state["unique"] or np.inf
         log_n, log_d, loss = (np.array(each[key]) for key in ("logN", "logD", "loss"))
         x = dict(state["inputs"])
         if "unique_tokens" in law.inputs:
             x["unique_tokens"] = state["unique"] or np.inf
         at = lambda n, d: oracle.loss(n, d, x, state["discrepancy"])  # noqa: B023
-        along = lambda n: np.log((state["budget"] / np.exp(n) - 2 * state["served"]) / 6)  # noqa: B023
+        along = lambda n: np.log(np.minimum(paid.tokens_for(state["budget"], np.exp(n)), wall))  # noqa: B023
         np.testing.assert_allclose(along(log_n), log_d, atol=1e-9)
         np.testing.assert_allclose(loss, at(log_n, log_d), rtol=1e-6)
         sure = np.array(each["converged"]) == 1
@@ -111,15 +115,48 @@ def test_every_law_is_python_s(page, name):
         for step in (-1e-3, 1e-3):  # a minimum between the two
             assert np.all((at(log_n + step, along(log_n + step)) > loss * (1 - 1e-8))[sure])
         with np.errstate(invalid="ignore", divide="ignore"):
-            for step in np.linspace(-3, 3, 21) if name != "farseer" else ():  # and none is lower
+            for step in np.linspace(-3, 3, 21) if law.name != "farseer" else ():  # and none is lower
                 other = at(log_n + step, along(log_n + step))
                 assert not np.any((other < loss - 2e-3 * loss)[sure])
-        planned = at(np.full(count, each["plan"]), np.full(count, along(each["plan"])))
+        on_line = lambda n: at(np.full(count, n), along(np.full(count, n)))  # noqa: B023
+        planned = on_line(each["plan"])
         np.testing.assert_allclose(each["atPlan"], planned, rtol=1e-6)
-        near = [
-            at(np.full(count, each["plan"] + s), np.full(count, along(each["plan"] + s))).mean() for s in (-2e-3, 2e-3)
-        ]
-        assert min(near) > planned.mean() * (1 - 1e-6)
+        assert min(on_line(each["plan"] + step).mean() for step in (-2e-3, 2e-3)) > planned.mean() * (1 - 1e-6)
+    return found
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_law_is_python_s(page, name):
+    """At 20 random states: losses to 1e-6, optima to 1e-4 in ln N, quantiles of the losses."""
+    law, rng = find_law(name), np.random.default_rng(1)
+    states = [random_state(rng, law, discrepancy) for discrepancy in (True, False) for _ in range(10)]
+    check_against_python(page, law, made_up_draws(law, 16, seed=len(name)), states)
+
+
+MEASURED = {
+    "a constant": lambda n, d, rng: 1.5 + 0 * n,
+    "varying": lambda n, d, rng: 1.6 * (n / 1e9) ** -0.08 * (d / 2e10) ** 0.03 * np.exp(0.03 * rng.normal(size=len(n))),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_measured_compute_is_python_s(page, case):
+    """Each draw pays by the compute of the table, on a line of its own where that varies: optima to 1e-4 in ln N."""
+    rng = np.random.default_rng(2)
+    n, d = np.exp(rng.uniform(np.log([[1e8], [2e9]]), np.log([[1e10], [2e11]]), (2, 60)))
+    runs = sf.Runs({"params": n, "tokens": d, "loss": 2 + n**-0.1, "flops": 6 * n * d * MEASURED[case](n, d, rng)})
+    law, cost, count = find_law("chinchilla"), cost_of_runs(runs, 32), 32
+    theta, paths = made_up_draws(law, count, seed=3)
+    assert (np.ndim(cost.per_token(1.0)) == 0) == (case == "a constant")
+    budgets = np.geomspace(1e18, 1e26, 8)
+    states = [state_of(budget=float(budget)) for budget in budgets]
+    scarce = [state_of(budget=1e23, unique=3e11, discrepancy=each) for each in (True, False)]
+    served = [state_of(budget=1e23, served=1e12, discrepancy=each) for each in (True, False)]
+    found = check_against_python(page, law, (theta, paths), [*states, *scarce, *served], cost)
+    front = frontier(law, theta, budgets, (1e18, 1e22), {}, paths, cost.sampled(count) if case == "varying" else cost)
+    log_n, loss = (np.array([each[key] for each in found[:8]]).T for key in ("logN", "loss"))
+    np.testing.assert_allclose(log_n, np.log(front.params), atol=1e-4)
+    np.testing.assert_allclose(loss, front.loss, rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -185,11 +222,30 @@ CONSTRAINED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CONSTRAINED)
 def test_constrained_answers_are_python_s(chinchilla_fit, page, case):
-    changes, options = CONSTRAINED[case]
-    budget = 10 * chinchilla_fit.compute_range[1]
-    plan = sf.plan(chinchilla_fit, budget, **options)
+    check_plan(chinchilla_fit, page, *CONSTRAINED[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", MEASURED)
+def test_plans_by_measured_compute_are_python_s(chinchilla_fit, browser, tmp_path, case):
+    """The shipped runs as if they had logged such compute: free, with a size, with inference, and with scarce data."""
+    runs, rng = chinchilla_fit.runs, np.random.default_rng(0)
+    flops = 6 * runs.params * runs.tokens * MEASURED[case](runs.params, runs.tokens, rng)
+    fit = replace(chinchilla_fit, runs=replace(runs, columns={**runs.columns, "flops": flops}))
+    opened = Page(browser, sf.report(fit, tmp_path / "report.html"))
+    assert "as measured" in opened.text("#sentence")
+    for changes, options in ({}, {}), *(CONSTRAINED[name] for name in ("a size", "inference", "scarce data")):
+        check_plan(fit, opened, changes, options)
+    assert opened.log == []
+    opened.close()
+
+
+def check_plan(fit, page, changes, options):
+    budget = 10 * fit.compute_range[1]
+    plan = sf.plan(fit, budget, **options)
     given = {"budgets": [budget], "changes": {"budget": budget, **changes}, "level": 2.0}
     found = page.run("(given) => probe.answers(given)", given)
+    assert found["document"]["training"]["flops"] == pytest.approx(plan.flops, rel=1e-3)
     # By the law alone Python has four times as many draws.
     exact, rough = (1e-3, 1e-4) if changes.get("discrepancy", True) else (5e-2, 2e-3)
     assert abs(np.log(found["params"] / plan.params)) < exact

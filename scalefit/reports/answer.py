@@ -8,7 +8,6 @@ import numpy as np
 
 from scalefit._intervals import interval
 from scalefit._quantities import ratio
-from scalefit.costs.cost import SIX_ND
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
@@ -18,7 +17,6 @@ from scalefit.text.reports import answer_sentence
 from scalefit.units import format_count, format_flops
 
 PROB = 0.9
-# The page counts compute by SIX_ND, whatever the table logged.
 BUDGETS = (10.0, 3.0, 1.0)  # the first view's, in multiples of the largest run's compute: the first that has a plan
 TABLE = (0.1, 1.0, 10.0, 100.0, 1000.0)
 FURTHEST_FRONTIER = TABLE[-1]
@@ -80,10 +78,10 @@ def first_view(fit: Fit, fixed: Mapping[str, Any]) -> FirstView:
 def _plan(fit: Fit, fixed: Mapping[str, Any]) -> Plan:
     for times in BUDGETS[:-1]:
         try:
-            return plan(fit, times * fit.compute_range[1], cost=SIX_ND, **fixed)
+            return plan(fit, times * fit.compute_range[1], **fixed)
         except QuestionError:
             continue
-    return plan(fit, BUDGETS[-1] * fit.compute_range[1], cost=SIX_ND, **fixed)
+    return plan(fit, BUDGETS[-1] * fit.compute_range[1], **fixed)
 
 
 def _tiles(found: Plan) -> list[Row]:
@@ -107,7 +105,7 @@ def _to(draws: np.ndarray, form: Any) -> str:
 
 def _frontier(fit: Fit, fixed: Mapping[str, Any]) -> list[list[str]]:
     largest = fit.compute_range[1]
-    front = fit.frontier(largest * np.array(TABLE), cost=SIX_ND, **fixed)
+    front = fit.frontier(largest * np.array(TABLE), **fixed)
     forms: dict[str, Any] = {"params": format_count, "tokens": format_count, "tokens_per_param": ratio}
     forms["loss"] = "{:.3f}".format
     rows = []

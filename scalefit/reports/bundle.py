@@ -13,8 +13,8 @@ from typing import Any
 from scalefit.errors import OptionError
 
 MODULES = (
-    "units", "quantiles", "laws", "discrepancy", "optimum", "state", "model", "answer", "figures", "panels", "export",
-    "controls", "main",
+    "units", "quantiles", "laws", "discrepancy", "lines", "search", "optimum", "state", "model", "answer", "figures",
+    "panels", "export", "controls", "main",
 )  # fmt: skip
 HOW = "pip install 'scalefit[report]'"
 _IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./(\w+)\.js\";\n", re.MULTILINE)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from scalefit._intervals import interval
-from scalefit.costs.cost import SIX_ND
 from scalefit.errors import OptionError
 from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import trades
@@ -89,8 +88,8 @@ def compared(fits: Mapping[str, Fit], fixed: Mapping[str, dict[str, Any]], paire
     largest = max(fit.compute_range[1] for fit in good.values())
     smallest = min(fit.compute_range[0] for fit in good.values())
     some, all_of = largest * np.array(TABLE), np.geomspace(smallest, FURTHEST_FRONTIER * largest, PLACES)
-    shown = {name: fit.frontier(some, cost=SIX_ND, **fixed[name]) for name, fit in good.items()}
-    drawn = {name: fit.frontier(all_of, cost=SIX_ND, **fixed[name]) for name, fit in good.items()}
+    shown = {name: fit.frontier(some, **fixed[name]) for name, fit in good.items()}
+    drawn = {name: fit.frontier(all_of, **fixed[name]) for name, fit in good.items()}
     losses = {name: front.loss for name, front in shown.items()}
     if not paired:
         losses = {name: _shuffled(loss, seed) for seed, (name, loss) in enumerate(losses.items())}

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from scalefit._precision import precision
+from scalefit.costs.cost import Compute
+from scalefit.costs.measured import Measured, cost_of_runs
 from scalefit.fits.fit import Fit
 from scalefit.laws import Law
 from scalefit.model.paths import LINE, PLANE
@@ -49,6 +51,7 @@ def draws_payload(fit: Fit, discrepancy: bool, draws: int, fixed: Mapping[str, f
     chosen = some_draws(count, draws if law.name in WRITTEN else min(draws, GRID_DRAWS))
     given = {p.name: np.asarray(theta[p.name])[chosen] for p in law.params()}
     found = {"of": count, **posterior_payload(law, given, paths and {k: values[chosen] for k, values in paths.items()})}
+    found["cost"] = cost_payload(cost_of_runs(fit.runs, count, fit.seed), chosen)
     return found if law.name in WRITTEN else found | {"grid": _grid(law, given, fit, fixed)}
 
 
@@ -61,6 +64,26 @@ def posterior_payload(
     if law.name in WRITTEN:
         found["theta"] = {name: packed(values) for name, values in theta.items()}
     return found if paths is None else found | {"paths": paths_payload(paths)}
+
+
+def cost_payload(cost: Compute, chosen: Int[np.ndarray, " some"]) -> dict[str, Any]:
+    """ln C = k + p ln N + q ln D, and ln of what one token of D_0 costs one parameter, for page/lines.js.
+
+    Parameters
+    ----------
+    cost
+        Of a table's runs, of numbers or with draws.
+    chosen
+        The draws that are sent.
+    """
+
+    def numbers(cost: Compute) -> np.ndarray:
+        p = 1 + cost.params_power if isinstance(cost, Measured) else 1.0
+        parts = np.log(cost.training(1.0, 1.0)), p, 1 + cost.growth[0], np.log(cost.per_token(1.0))
+        return np.stack(np.broadcast_arrays(*parts), axis=-1)
+
+    found: dict[str, Any] = {"mean": numbers(cost.averaged()).tolist()}
+    return found | {"draws": packed(numbers(cost)[chosen])} if isinstance(cost, Measured) else found
 
 
 def paths_payload(paths: Mapping[str, np.ndarray]) -> dict[str, Any]:

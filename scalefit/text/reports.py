@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scalefit._digits import written
 from scalefit._intervals import interval
 from scalefit._quantities import ranged, write
+from scalefit.costs.cost import SIX_ND
 from scalefit.diagnostics.checks import Health
 from scalefit.loss_units import in_unit
 from scalefit.planning import Plan
@@ -29,9 +30,10 @@ def answer_sentence(plan: Plan, prob: float) -> str:
     least, most = (format_count(plan.certain(each)) for each in (low, high))
     near = f" Any size from {least} to {most} costs at most 1% of the compute more."
     loss[0] = plan.loss
+    measured = "" if plan.cost == SIX_ND else " as measured"
     return (
-        f"With {format_flops(plan.budget)} FLOP, train {format_count(plan.certain(plan.params))} parameters{_ends(n)} "
-        f"on {format_count(plan.certain(plan.tokens))} tokens{_ends(d)} for an expected loss of "
+        f"With {format_flops(plan.budget)} FLOP{measured}, train {format_count(plan.certain(plan.params))} parameters"
+        f"{_ends(n)} on {format_count(plan.certain(plan.tokens))} tokens{_ends(d)} for an expected loss of "
         f"{in_unit(ranged(loss, write), plan.assumptions.loss_unit)}.{near if high > 1.001 * low else ''}"
     )
 

@@ -18,7 +18,7 @@ function ends(values, format) {
 const certain = (size, sizes, state) => formatCount(state.shape === "free" ? roundedLike(size, sizes) : size);
 
 export function budgetWords(state, payload) {
-  return `${formatFlops(state.budget)} FLOP${state.served ? `, ${formatCount(state.served)} tokens of inference included` : ""}`;
+  return `${formatFlops(state.budget)} FLOP${payload.measured ? " as measured" : ""}${state.served ? `, ${formatCount(state.served)} tokens of inference included` : ""}`;
 }
 
 export function sentence(plan, near, state, payload) {

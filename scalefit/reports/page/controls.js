@@ -164,7 +164,7 @@ export class Controls {
       ...Object.keys(this.state.inputs).map((name) => this.number({ id: `input-${name}`, label: name.replaceAll("_", " "), get: (s) => s.inputs[name], put: (v, s) => ({ inputs: { ...s.inputs, [name]: v } }), format: formatCount, parse: parseQuantity, optional: this.state.inputs[name] === 0 ? 0 : undefined })),
     );
     this.group("Inference",
-      this.number({ id: "served", label: "Tokens of inference", ...own("served"), format: formatCount, parse: parseQuantity, optional: 0, range: () => [1e9, 1e15], hint: "The budget pays for them too, 2 N a token." }),
+      this.number({ id: "served", label: "Tokens of inference", ...own("served"), format: formatCount, parse: parseQuantity, optional: 0, range: () => [1e9, 1e15], hint: `The budget pays for them too, ${payload.measured ? "a third of a token of training each" : "2 N a token"}.` }),
       this.number({ id: "servedPrice", label: "Price of their FLOP", ...own("servedPrice"), format: formatRatio, parse: parseQuantity, hint: "In multiples of a FLOP of training.", when: (s) => s.served > 0 }),
     );
     this.said = make("p", { className: "hint", id: "target-said" });

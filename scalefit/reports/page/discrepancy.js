@@ -22,6 +22,38 @@ function fillWaves(nodes, u, out) {
   return out;
 }
 
+/** Waves at a phase, and the turn to the next of evenly spaced ones. */
+function turning(nodes, phase, by) {
+  const [now, next] = [new Float64Array(2 * nodes.length), new Float64Array(2 * nodes.length)];
+  return { now: fillWaves(nodes, phase, now), next: fillWaves(nodes, by, next) };
+}
+
+function turn({ now, next }) {
+  const half = now.length / 2;
+  for (let k = 0; k < half; k++) {
+    const [cosine, sine] = [now[k], now[half + k]];
+    now[k] = cosine * next[k] - sine * next[half + k];
+    now[half + k] = sine * next[k] + cosine * next[half + k];
+  }
+}
+
+/** In `out` the sums, term by term, of geometric series; in fours, which stay in registers. */
+function sumOfSeries(value, step, kept, count, out) {
+  for (; kept % 4; kept++) value[kept] = step[kept] = 0;
+  for (let j = 0; j < count; j++) out[j] = 0;
+  for (let k = 0; k < kept; k += 4) {
+    let [a, b, c, d] = [value[k], value[k + 1], value[k + 2], value[k + 3]];
+    const [p, q, r, s] = [step[k], step[k + 1], step[k + 2], step[k + 3]];
+    for (let j = 0; j < count; j++) {
+      out[j] += a + b + (c + d);
+      a *= p;
+      b *= q;
+      c *= r;
+      d *= s;
+    }
+  }
+}
+
 /** Of one compute: what every draw needs of it. `coefficients` are those of waves and kernels in ln D/N. */
 export class Discrepancy {
   constructor({ nodes, sets, component, pull, line, plane }) {
@@ -146,8 +178,7 @@ export class Discrepancy {
       turned[k] = coefficients[k] * turn + coefficients[half + k] * across;
       turned[half + k] = coefficients[half + k] * turn - coefficients[k] * across;
     }
-    const value = (this.value ??= new Float64Array(pivots + 3)); // in fours, which stay in registers
-    const step = (this.step ??= new Float64Array(pivots + 3));
+    const { value, step } = this.series();
     let kept = 0;
     for (let k = 0; k < pivots; k++) {
       if (coefficients[waves + k] === 0) continue;
@@ -155,19 +186,7 @@ export class Discrepancy {
       value[kept] = coefficients[waves + k] * exp(-0.5 * a * a - (a * offsets[0]) / length);
       step[kept++] = exp((-a * (offsets[1] - offsets[0])) / length);
     }
-    for (; kept % 4; kept++) value[kept] = step[kept] = 0;
-    for (let j = 0; j < count; j++) out[j] = 0;
-    for (let k = 0; k < kept; k += 4) {
-      let [a, b, c, d] = [value[k], value[k + 1], value[k + 2], value[k + 3]];
-      const [p, q, r, s] = [step[k], step[k + 1], step[k + 2], step[k + 3]];
-      for (let j = 0; j < count; j++) {
-        out[j] += a + b + (c + d);
-        a *= p;
-        b *= q;
-        c *= r;
-        d *= s;
-      }
-    }
+    sumOfSeries(value, step, kept, count, out);
     // Offsets lie evenly about zero: cosines are the same on both sides, sines change their sign.
     const { cosines, sines, bell } = tables;
     for (let j = 0, last = count - 1; j <= last; j++, last--) {
@@ -181,6 +200,50 @@ export class Discrepancy {
       if (last > j) out[last] = even - odd + out[last] * bell[last];
     }
     return out;
+  }
+
+  /** f of draw i along a line on which ln C changes too, by `slope` times the offsets. */
+  onLine(i, logC, middle, slope, offsets, out) {
+    const { nodes, pivots, waves } = this;
+    const { scales: [one, length, two, lengthC, lengthRatio], centres } = this.sets[this.component[i]];
+    const [count, first, by] = [offsets.length, offsets[0], offsets[1] - offsets[0]];
+    const { value, step } = this.series();
+    const alone = (this.alone ??= new Float64Array(count));
+    const kernels = (target, height, rise, run) => {
+      for (let k = 0; k < pivots; k++) {
+        const a = rise * (logC - centres[k][0]);
+        const b = run * (middle - centres[k][1]);
+        const tilt = a * rise * slope + b * run;
+        value[k] = height * this.pull[i * pivots + k] * exp(-0.5 * (a * a + b * b) - tilt * first);
+        step[k] = exp(-tilt * by);
+      }
+      sumOfSeries(value, step, pivots, count, target);
+      const bend = (rise * slope) ** 2 + run ** 2;
+      for (let j = 0; j < count; j++) target[j] *= exp(-0.5 * bend * offsets[j] ** 2);
+    };
+    kernels(alone, one * one, 1 / length, 0);
+    kernels(out, two * two, 1 / lengthC, 1 / lengthRatio);
+    const along = turning(nodes.line, (logC + slope * first) / length, (slope * by) / length);
+    const rows = turning(nodes.plane, (logC + slope * first) / lengthC, (slope * by) / lengthC);
+    const columns = turning(nodes.plane, (middle + first) / lengthRatio, by / lengthRatio);
+    const [lineAt, planeAt] = [i * along.now.length, i * waves * waves];
+    for (let j = 0; j < count; j++) {
+      let found = out[j] + alone[j];
+      for (let k = 0; k < along.now.length; k++) found += along.now[k] * this.line[lineAt + k];
+      for (let r = 0; r < waves; r++) {
+        let row = 0;
+        for (let c = 0, at = planeAt + r * waves; c < waves; c++, at++) row += columns.now[c] * this.plane[at];
+        found += rows.now[r] * row;
+      }
+      out[j] = found;
+      for (const each of [along, rows, columns]) turn(each);
+    }
+    return out;
+  }
+
+  /** First terms and ratios of geometric series, one a pivot, with room for fours. */
+  series() {
+    return (this.kept ??= { value: new Float64Array(this.pivots + 3), step: new Float64Array(this.pivots + 3) });
   }
 
   offsetTables(length, offsets) {

@@ -14,11 +14,10 @@ function constraints(state, plan) {
   return state.shape === "ratio" ? { params: plan.params } : {};
 }
 
-export function pythonOf(state, plan, measured) {
+export function pythonOf(state, plan) {
   const parts = [number(state.budget)];
   const served = state.servedPrice === 1 ? "" : `, prices=(1.0, ${number(state.servedPrice)}, ${number(state.servedPrice)})`;
-  if (state.served) parts.push(`cost=sf.costs.Lifetime(${number(state.served)}${served}, compute=sf.costs.SixND())`);
-  else if (measured) parts.push("cost=sf.costs.SixND()");
+  if (state.served) parts.push(`cost=sf.costs.Lifetime(${number(state.served)}${served})`);
   parts.push(`machines=sf.Machines.read("${state.count} ${state.accelerator}", mfu=${state.mfu}, price=${state.price})`);
   if (state.unique) parts.push(`unique_tokens=${number(state.unique)}`);
   for (const [name, value] of Object.entries({ ...constraints(state, plan), ...state.inputs })) parts.push(`${name}=${number(value)}`);
@@ -26,9 +25,8 @@ export function pythonOf(state, plan, measured) {
   return `import scalefit as sf\n\nfit = sf.load("fit.nc")\nplan = sf.plan(fit, ${parts.join(", ")})\nprint(plan.summary(prob=${state.prob}))\n`;
 }
 
-export function commandOf(state, plan, measured) {
+export function commandOf(state, plan) {
   const parts = [`scalefit plan fit.nc --budget ${number(state.budget)}`, `--accelerator '${state.count} ${state.accelerator}' --mfu ${state.mfu} --price ${state.price}`];
-  if (measured) parts.push("--flop-rule 6nd"); // as this page counts it
   if (state.served) parts.push(`--inference-tokens ${number(state.served)}`);
   if (state.unique) parts.push(`--unique-tokens ${number(state.unique)}`);
   for (const [name, value] of Object.entries(constraints(state, plan))) parts.push(`--${name} ${number(value)}`);

@@ -244,8 +244,8 @@ function actions() {
   const plan = () => model.plan(state);
   const done = (what) => () => say(`${what} copied.`);
   $("copy-link").addEventListener("click", () => copy(location.href).then(done("Link")));
-  $("copy-python").addEventListener("click", () => copy(pythonOf(state, plan(), payload.measured)).then(done("Python")));
-  $("copy-cli").addEventListener("click", () => copy(commandOf(state, plan(), payload.measured)).then(done("Command")));
+  $("copy-python").addEventListener("click", () => copy(pythonOf(state, plan())).then(done("Python")));
+  $("copy-cli").addEventListener("click", () => copy(commandOf(state, plan())).then(done("Command")));
   $("save-json").addEventListener("click", () => {
     model.fill(state);
     save("plan.json", JSON.stringify(documentOf(model, state), null, 2), "application/json");

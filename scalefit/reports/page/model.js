@@ -2,8 +2,10 @@
 
 import { LAWS, UNIMODAL, gridLaw } from "./laws.js";
 import { Discrepancy } from "./discrepancy.js";
-import { LossPosterior, budgetLine, firstCrossing } from "./optimum.js";
+import { Cost } from "./lines.js";
+import { LossPosterior } from "./optimum.js";
 import { interval, mean, sorted } from "./quantiles.js";
+import { firstCrossing } from "./search.js";
 
 const { exp, log, max, min } = Math;
 const STEP = 0.6; // of ln budget, between rows of the table of optima
@@ -36,7 +38,10 @@ export class Model {
       const paths = given.paths && new Discrepancy({
         ...given.paths, pull: unpack(given.paths.pull), line: unpack(given.paths.line), plane: unpack(given.paths.plane),
       });
-      return { theta, grid, paths, floor: unpack(given.floor), count: given.count };
+      const of = given.cost?.draws && unpack(given.cost.draws);
+      const each = of && Array.from({ length: given.count }, (_, i) => of.subarray(4 * i, 4 * i + 4));
+      const cost = new Cost(given.cost && { mean: given.cost.mean, draws: each });
+      return { theta, grid, paths, cost, floor: unpack(given.floor), count: given.count };
     });
   }
 
@@ -60,12 +65,12 @@ export class Model {
   posterior(state, discrepancy = state.discrepancy) {
     const key = JSON.stringify([discrepancy, state.inputs, state.unique]);
     return this.cached(`posterior ${key}`, () => {
-      const { theta, grid, paths, floor, count } = this.draws(discrepancy);
+      const { theta, grid, paths, cost, floor, count } = this.draws(discrepancy);
       const named = this.payload.law.columns.includes("unique_tokens");
       const x = { ...state.inputs };
       if (named) x.unique_tokens = state.unique ?? Infinity;
       const law = grid ? gridLaw(grid) : LAWS[this.payload.law.name](theta, x);
-      return new LossPosterior(law, floor, count, paths ?? null, named ? null : state.unique, !grid && UNIMODAL.has(this.payload.law.name));
+      return new LossPosterior(law, floor, count, paths ?? null, named ? null : state.unique, !grid && UNIMODAL.has(this.payload.law.name), cost);
     });
   }
 
@@ -78,16 +83,23 @@ export class Model {
     return some;
   }
 
-  line(state, budget = state.budget) {
-    return budgetLine(budget, (state.served ?? 0) * (state.servedPrice ?? 1));
+  /** Tokens of inference at the price of training's FLOP. */
+  served(state) {
+    return (state.served ?? 0) * (state.servedPrice ?? 1);
+  }
+
+  cost(state) {
+    return this.posterior(state).cost;
+  }
+
+  /** The lines of a budget, which keep what was found along them. */
+  lines(state, budget = state.budget, discrepancy = state.discrepancy) {
+    return this.cached(`lines ${budget} ${discrepancy} ${this.key(state)}`, () => this.posterior(state, discrepancy).cost.lines(budget, this.served(state)));
   }
 
   optima(state, budget = state.budget, discrepancy = state.discrepancy) {
-    return this.cached(`optima ${budget} ${discrepancy} ${this.key(state)}`, () => {
-      const posterior = this.posterior(state, discrepancy);
-      const found = posterior.optima(this.line(state, budget));
-      return { ...found, lawSizes: posterior.lawSizes };
-    });
+    return this.cached(`optima ${budget} ${discrepancy} ${this.key(state)}`, () =>
+      this.posterior(state, discrepancy).optima(this.lines(state, budget, discrepancy)));
   }
 
   /** The table, filled. */
@@ -115,7 +127,8 @@ export class Model {
     const end = performance.now() + milliseconds;
     while (table.next < until && performance.now() < end) {
       const row = table.order[table.next++];
-      const found = this.posterior(state, discrepancy).optima(this.line(state, exp(this.logBudgets[row])));
+      const posterior = this.posterior(state, discrepancy);
+      const found = posterior.optima(posterior.cost.lines(exp(this.logBudgets[row]), this.served(state)));
       for (let i = 0; i < table.count; i++)
         for (const name of ["logN", "logD", "loss"]) table[name][i * table.rows + row] = found[name][i];
     }
@@ -160,34 +173,42 @@ export class Model {
     return found;
   }
 
-  /** Share of its budget that each draw's optimum would save, for losses (draw,) reached with a budget. */
-  wasted(state, losses, budget = state.budget) {
-    const logBudget = log(budget);
-    return this.leastBudgets(state, losses).map((least) => max(0, -Math.expm1(min(least, logBudget) - logBudget)));
+  /** Share of its budget that each draw's optimum would save, for losses (draw,) reached with a budget, ln of one or of each. */
+  wasted(state, losses, logBudget = log(state.budget)) {
+    return this.leastBudgets(state, losses).map((least, i) => {
+      const spent = logBudget[i] ?? logBudget;
+      return max(0, -Math.expm1(min(least, spent) - spent));
+    });
+  }
+
+  /** ln of what each draw pays for a run and the state's inference. */
+  logSpent(state, params, tokens) {
+    return this.cost(state).logSpent(params, tokens, this.served(state));
   }
 
   /** ln N that the state's shape allows at its budget, free where it fixes nothing. */
   decided(state) {
-    const line = this.line(state);
+    const lines = this.lines(state);
+    const line = lines.mean;
     if (state.shape === "params") return min(log(state.params), line.high);
-    if (state.shape === "tokens") return log(state.budget / (6 * state.tokens + 2 * line.served));
+    if (state.shape === "tokens") return line.sizeFor(log(state.tokens));
     if (state.shape === "ratio") return line.size(log(state.ratio));
     const { lawSizes } = this.optima(state);
     const [low, high] = [lawSizes.reduce((a, b) => min(a, b)), lawSizes.reduce((a, b) => max(a, b))];
-    return this.posterior(state).decide(line, max(0, low - 4), min(line.high, high + 4));
+    return this.posterior(state).decide(lines, max(0, low - 4), min(line.high, high + 4));
   }
 
   /** What to train with a budget, and what to expect. */
   plan(state) {
     return this.cached(`plan ${state.budget} ${state.shape} ${state.params} ${state.tokens} ${state.ratio} ${this.key(state)}`, () => {
-      const [posterior, line] = [this.posterior(state), this.line(state)];
+      const [posterior, lines] = [this.posterior(state), this.lines(state)];
       const best = this.optima(state);
       const logN = this.decided(state);
-      const logD = min(line.tokens(logN), posterior.logWall);
-      const loss = posterior.along(line, [logN]);
+      const logD = min(lines.mean.tokens(logN), posterior.logWall);
+      const loss = posterior.along(lines, [logN]);
       const [params, tokens] = [exp(logN), exp(logD)];
       return {
-        budget: state.budget, params, tokens, ratio: tokens / params, flops: 6 * params * tokens, loss, expected: mean(loss),
+        budget: state.budget, params, tokens, ratio: tokens / params, flops: posterior.cost.training(params, tokens), loss, expected: mean(loss),
         logN, logD, lost: 1 - mean(best.converged), optimum: { N: best.logN.map(exp), D: best.logD.map(exp), loss: best.loss },
         regret: mean(loss.map((value, i) => max(0, value - best.loss[i]))),
       };
@@ -204,10 +225,10 @@ export class Model {
   }
 
   near(state, plan, most) {
-    const [line, posterior, table] = [this.line(state), this.posterior(state), this.wholeTable(state)];
+    const [lines, posterior, table] = [this.lines(state), this.posterior(state), this.wholeTable(state)];
     const logBudget = log(state.budget);
     const excess = (sizes) => {
-      const losses = posterior.along(line, sizes);
+      const losses = posterior.along(lines, sizes);
       return sizes.map((_, p) => {
         let total = 0;
         for (let i = 0; i < table.count; i++) {
@@ -217,7 +238,7 @@ export class Model {
         return total / table.count - most;
       });
     };
-    const ends = [max(0, plan.logN - SEARCH), min(line.high, plan.logN + SEARCH)];
+    const ends = [max(0, plan.logN - SEARCH), min(lines.mean.high, plan.logN + SEARCH)];
     return ends.map((end) => {
       let [inner, outer] = [plan.logN, end];
       let shares = Array.from({ length: 16 }, (_, k) => (k / 15) ** 2);
@@ -267,7 +288,7 @@ export class Model {
   bandsAlong(state, budget, sizes, prob) {
     return this.cached(`bands ${budget} ${sizes.join()} ${prob} ${this.key(state)}`, () => {
       const posterior = this.posterior(state);
-      const losses = posterior.along(this.line(state, budget), sizes);
+      const losses = posterior.along(this.lines(state, budget), sizes);
       return sizes.map((_, p) =>
         interval(Float64Array.from({ length: posterior.count }, (__, i) => losses[i * sizes.length + p]), prob));
     });
@@ -290,14 +311,14 @@ export class Model {
     return { floor: interval(floor, prob), capacity: interval(capacity, prob), data: interval(data, prob) };
   }
 
-  /** Median of each draw's own optimum of a training compute, between rows of the table, in logarithms. */
-  optimumNear(state, budget) {
+  /** Each draw's own optimum at a budget, ln of one or of each, between rows of the table. */
+  optimumNear(state, logBudget) {
     const table = this.wholeTable(state);
-    const at = (log(budget) - this.logBudgets[0]) / STEP;
-    const cell = max(1, min(table.rows - 3, Math.floor(at)));
-    const u = at - cell;
-    const weights = [(-u * (u - 1) * (u - 2)) / 6, ((u + 1) * (u - 1) * (u - 2)) / 2, (-(u + 1) * u * (u - 2)) / 2, ((u + 1) * u * (u - 1)) / 6];
     const of = (name) => Float64Array.from({ length: table.count }, (_, i) => {
+      const at = ((logBudget[i] ?? logBudget) - this.logBudgets[0]) / STEP;
+      const cell = max(1, min(table.rows - 3, Math.floor(at)));
+      const u = at - cell;
+      const weights = [(-u * (u - 1) * (u - 2)) / 6, ((u + 1) * (u - 1) * (u - 2)) / 2, (-(u + 1) * u * (u - 2)) / 2, ((u + 1) * u * (u - 1)) / 6];
       const start = i * table.rows + cell - 1;
       return weights.reduce((total, weight, k) => total + weight * table[name][start + k], 0);
     });

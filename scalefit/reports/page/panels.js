@@ -5,6 +5,7 @@ import { interval, mean, quantile, sorted } from "./quantiles.js";
 import { formatCount, formatFlops, formatLoss, formatPercent, formatRatio, formatShare } from "./units.js";
 
 const { exp, log, max, min } = Math;
+const LOG20 = log(20);
 const KAPLAN = { N: (c) => 1.3e9 * (c / 8.64e19) ** 0.73 }; // Kaplan et al. 2020, equation 6.1: 1.3e9 C^.73, C in PF-days
 const between = (low, high, count) => Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
 const pick = (rows, k) => rows.map((row) => row[k]);
@@ -28,7 +29,7 @@ function isoflops({ model, state, payload, plan, risk }) {
     const chosen = budget === state.budget;
     const asked = chosen ? state : { ...state, served: 0, unique: null }; // runs paid for no inference
     const middle = chosen ? plan.logN : log(quantile(sorted(model.optima(asked, budget).logN.map(exp)), 0.5));
-    const sizes = between(middle - 2.3, middle + 2.3, 25).filter((n) => n > 0 && n < model.line(asked, budget).high);
+    const sizes = between(middle - 2.3, middle + 2.3, 25).filter((n) => n > 0 && n < model.lines(asked, budget).mean.high);
     const bands = model.bandsAlong(asked, budget, sizes, state.prob);
     const x = sizes.map(exp);
     const text = x.map((n, k) => `${formatFlops(budget)} FLOP, ${formatCount(n)} parameters: loss ${formatLoss(bands[k][0])} [${formatLoss(bands[k][1])}, ${formatLoss(bands[k][2])}]`);
@@ -81,8 +82,10 @@ function frontier({ model, state, payload, plan }) {
     series.push({ kind: "band", tone: "main", x, lower: pick(y, 1), upper: pick(y, 2), label: `${name(state)} of the optimum, ${state.discrepancy ? "with discrepancy" : "law only"}` });
     if (alone) series.push({ kind: "line", tone: "law", x, y: pick(alone[key], 0), dash: "dotted", label: "median, law only" });
     series.push({ kind: "line", tone: "main", x, y: pick(y, 0), label: `median, ${state.discrepancy ? "with discrepancy" : "law only"}`, text: x.map((c, k) => `${formatFlops(c)} FLOP: ${format(y[k][0])} ${label}, ${formatPercent(state.prob)} interval ${format(y[k][1])} to ${format(y[k][2])}`) });
-    const [chinchilla, kaplan] = [x.map((c) => Math.sqrt(c / 120)), x.map(KAPLAN.N)];
-    const rule = { params: [chinchilla, kaplan], tokens: [chinchilla.map((n) => 20 * n), x.map((c, k) => c / 6 / kaplan[k])], ratio: [x.map(() => 20), x.map((c, k) => c / 6 / kaplan[k] ** 2)] }[key];
+    const own = x.map((c) => model.cost(state).lines(c).mean);
+    const [chinchilla, kaplan] = [own.map((line) => exp(line.size(LOG20))), x.map(KAPLAN.N)];
+    const rest = own.map((line, k) => exp(line.tokens(Math.log(kaplan[k]))));
+    const rule = { params: [chinchilla, kaplan], tokens: [chinchilla.map((n) => 20 * n), rest], ratio: [x.map(() => 20), rest.map((d, k) => d / kaplan[k])] }[key];
     if (rule) {
       series.push({ kind: "line", tone: "third", x, y: rule[0], dash: "dashed", width: 1.6, label: "20 tokens per parameter" });
       series.push({ kind: "line", tone: "beyond", x, y: rule[1], dash: "dashed", width: 1.6, label: "Kaplan et al. 2020" });
@@ -93,7 +96,7 @@ function frontier({ model, state, payload, plan }) {
     return { caption: label[0].toUpperCase() + label.slice(1), x: { label: state.served ? "budget with inference, FLOP" : "training compute, FLOP", log: true, format: formatFlops, range }, y: { label, log, format, range: span }, series, shade: beyond({ payload }, range[1]) };
   });
   const slope = (key) => {
-    const [from, to] = [model.optimumNear(state, state.budget / Math.sqrt(10)), model.optimumNear(state, state.budget * Math.sqrt(10))];
+    const [from, to] = [-0.5, 0.5].map((half) => model.optimumNear(state, log(state.budget) + half * Math.LN10));
     return exp(quantile(sorted(to[key].map((v, i) => v - from[key][i])), 0.5));
   };
   return {
@@ -177,10 +180,10 @@ function surface({ model, state, payload, plan, options }) {
 
 function waste({ model, state, payload, plan }) {
   const [params, tokens] = [state.wasteParams ?? plan.params, state.wasteTokens ?? plan.tokens];
-  const served = (state.served ?? 0) * (state.servedPrice ?? 1);
-  const budget = 6 * params * tokens + 2 * params * served;
+  const logBudget = model.logSpent(state, params, tokens);
+  const budget = model.cost(state).training(params, tokens) + model.cost(state).serving(params, model.served(state));
   const losses = model.posterior(state).losses([[log(params), log(tokens)]]);
-  const wasted = model.wasted(state, losses, budget);
+  const wasted = model.wasted(state, losses, logBudget);
   const ascending = sorted(wasted);
   const top = max(0.05, Math.ceil(quantile(ascending, 0.995) * 20) / 20);
   const bins = 25;
@@ -234,11 +237,12 @@ function lifetime({ model, state, plan }) {
   const kept = sizes.map((n, k) => k).filter((k) => isFinite(tokens[k]));
   if (kept.length < 4) return null;
   const params = kept.map((k) => exp(sizes[k]));
-  const training = kept.map((k) => 6 * exp(sizes[k] + tokens[k]));
-  const serving = params.map((n) => 2 * n * inference * price);
+  const cost = model.cost(state);
+  const training = kept.map((k) => cost.training(exp(sizes[k]), exp(tokens[k])));
+  const serving = params.map((n) => cost.serving(n, inference * price));
   const total = training.map((c, k) => c + serving[k]);
   const best = total.indexOf(min(...total));
-  const own = 6 * plan.params * plan.tokens + 2 * plan.params * inference * price;
+  const own = plan.flops + cost.serving(plan.params, inference * price);
   const curve = (y, label, tone, dash) => ({ kind: "line", tone, dash, label, x: params, y, text: params.map((n, k) => `${formatCount(n)} parameters on ${formatCount(exp(tokens[kept[k]]))} tokens: ${label} ${formatFlops(y[k])} FLOP`) });
   const saved = 1 - total[best] / own;
   return {
@@ -252,13 +256,15 @@ function lifetime({ model, state, plan }) {
 }
 
 function published({ model, state, payload }) {
+  const asked = { ...state, served: 0 };
+  const flopsOf = ({ params, tokens }) => model.cost(state).training(params, tokens);
   const rows = payload.models
-    .filter(({ params, tokens }) => 6 * params * tokens <= exp(model.logBudgets.at(-1)))
+    .filter((each) => flopsOf(each) <= exp(model.logBudgets.at(-1)))
     .map(({ name: label, params, tokens }) => {
-      const flops = 6 * params * tokens;
-      const best = model.optimumNear({ ...state, served: 0 }, flops);
+      const [flops, logSpent] = [flopsOf({ params, tokens }), model.logSpent(asked, params, tokens)];
+      const best = model.optimumNear(asked, logSpent);
       const over = interval(best.logD.map((d, i) => log(tokens / params) - d + best.logN[i]), state.prob).map(exp);
-      const wasted = model.wasted({ ...state, served: 0 }, model.posterior(state).losses([[log(params), log(tokens)]]), flops);
+      const wasted = model.wasted(asked, model.posterior(state).losses([[log(params), log(tokens)]]), logSpent);
       return { label, params, tokens, flops, over, waste: interval(wasted, state.prob) };
     });
   if (!rows.length || state.served) return null;
