@@ -40,11 +40,9 @@ def equivalents_sentence(found: RecipeComparison, name: str, prob: float) -> str
 
 def prior_sentence(gain: RecipeGain) -> str:
     """How much of the interval was there before the recipe's first run."""
-    share = percent(round(gain.share_of_prior, 2))
-    return (
-        f"The interval is {share} as wide as before the first of {gain.runs} runs of {gain.name}, when it was "
-        f"{factor(gain_interval(gain.unseen, 0.9))}."
-    )
+    share, only = percent(round(gain.share_of_prior, 2)), gain.runs == 1
+    first = f"the {'only run' if only else f'first of {gain.runs} runs'} of {gain.name}"
+    return f"The interval is {share} as wide as before {first}, when it was {factor(gain_interval(gain.unseen, 0.9))}."
 
 
 def verdict_sentence(found: RecipeComparison, name: str) -> str:
