@@ -1,6 +1,6 @@
 """Recipes compared: predictions of public pairs, the same recipe twice, simulated gains, power, and speed.
 
-    python benchmarks/recipes.py [pairs twice simulated speed]      # writes benchmarks/results/recipes.md
+    python benchmarks/recipes.py [scales pairs twice simulated speed]      # writes benchmarks/results/recipes.md
 
 Public pairs are the tuning, warm-up and decay variants of two corpora, read in place (see data/README.md): a sweep of A
 and a few runs of B, both up to a share of the largest compute, predict ln L_B - ln L_A of the runs beyond, at the same
@@ -205,8 +205,9 @@ def page(found):
             f"## The same recipe twice: the Chinchilla runs split at random, {len(table)} splits\n",
             "Verdicts at 1e23 FLOP, by runs of the second half:\n",
             markdown(share) + "\n",
-            f"P(gain > 1) in tenths (a uniform one has {len(table) / len(by) / 10:.0f} in each, 95 % of them "
-            f"{band(len(table) // len(by))}); the prior draws it towards a half:\n",
+            "P(gain > 1) is not uniform here: the prior, centred on no difference, shrinks it to one half, so that "
+            f"false verdicts are rarer than stated. In tenths (a uniform one has {len(table) / len(by) / 10:.0f} in "
+            f"each, 95 % of them {band(len(table) // len(by))}):\n",
             markdown(tenths, 0) + "\n",
         ]
     if "simulated" in found:
