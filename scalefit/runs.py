@@ -279,7 +279,10 @@ def _frozen(name: str, values: object) -> Shaped[np.ndarray, " run"]:
     if isinstance(values, np.ma.MaskedArray):
         kind = float if values.dtype.kind in "fiub" else object
         values = np.ma.filled(values.astype(kind), np.nan)
-    array = np.array(values)
+    if type(values) is np.ndarray and values.base is None and not values.flags.writeable:
+        array = values
+    else:
+        array = np.array(values)
     if array.ndim != 1:
         raise DataError(f"column {name!r} has shape {array.shape}. Give one value for every run.")
     if name in POSITIVE_COLUMNS and array.size and array.dtype.kind not in "fiu":

@@ -9,6 +9,7 @@ import pytest
 
 import scalefit as sf
 from scalefit.diagnostics.rows import check_rows
+from scalefit.io import cells
 
 TABLE = {"params": [1e8, 2e8, 4e8], "tokens": [2e9, 4e9, 8e9], "loss": [3.0, 2.8, 2.6]}
 
@@ -115,6 +116,26 @@ def test_duplicates_warn():
     with pytest.warns(sf.DataWarning, match=r"repeat.*\(4\)"):
         runs = sf.read_runs(doubled)
     assert "repeat" in runs.notes[-1]
+
+
+def test_texts_and_dates_of_any_table_are_texts(tmp_path, monkeypatch):
+    """Missing ones are empty; times have the parts of a second that they are given with, none where none has any."""
+    when = pd.to_datetime(["2025-01-01 10:20:30", None, "2025-03-01 00:00:00"])
+    frame = pd.DataFrame({**TABLE, "recipe": ["a", None, "\xfc"], "when": when, "exact": when + pd.Timedelta(5, "ms")})
+    frame.to_csv(tmp_path / "runs.csv", index=False)
+    frame.to_parquet(tmp_path / "runs.parquet")
+    (tmp_path / "western.csv").write_bytes((tmp_path / "runs.csv").read_text().encode("cp1252"))
+    for source in (frame, tmp_path / "runs.csv", tmp_path / "runs.parquet", tmp_path / "western.csv"):
+        runs = sf.read_runs(source)
+        assert runs["recipe"].tolist() == ["a", "", "\xfc"]
+        assert runs["when"].tolist()[:2] == ["2025-01-01 10:20:30", ""]
+        assert runs["exact"][0].rstrip("0") == "2025-01-01 10:20:30.005"
+    monkeypatch.setattr(cells, "MOST_TEXT", 4 * 3 * 20)  # room for 20 characters
+    long = ["x" * 21, "y" * 21, "z"]
+    runs = sf.read_runs(frame.assign(notes=long, seed=long), cluster="seed")
+    assert {"recipe", "when", "seed"} <= set(runs.columns)
+    assert "notes" not in runs.columns
+    assert any("'notes' is left out" in note for note in runs.notes)
 
 
 def test_copies_are_found_by_their_numbers_when_read_and_by_health():

@@ -10,11 +10,13 @@ from scalefit._bad_cells import MOST_CELLS, POSITIVE_COLUMNS, BadCell, bad_cells
 from scalefit.errors import DataError, OptionError, quoted, shortened
 from scalefit.io.aliases import is_log_likelihood
 from scalefit.io.columns import Chosen
+from scalefit.io.frames import LONGEST_TEXT
 from scalefit.units import parse_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_TEXT = 1 << 28  # bytes of a column of texts
 Columns = dict[str, Shaped[np.ndarray, " run"]]
 _MISSING = frozenset({"", "-", "--", "?", "na", "n/a", "nan", "none", "null", "nil", "<na>", "nat", "missing", "."})
 _DIVERGED = frozenset({"diverged", "inf", "+inf", "infinity", "oom", "failed", "crashed", "error", "-inf"})
@@ -59,11 +61,13 @@ def parse_columns(frame: "pd.DataFrame", chosen: Chosen, table: str) -> tuple[Co
     DataError
         Commas in a column can be read in two ways.
     """
+    import pandas as pd
+
     rows = np.asarray(frame.index)
     columns: Columns = {}
     bad: list[BadCell] = []
     for name, column in frame.items():
-        values = column.to_numpy()
+        values = column.to_numpy(na_value="") if isinstance(column.dtype, pd.StringDtype) else column.to_numpy()
         if name in POSITIVE_COLUMNS:
             factor = chosen.factors.get(str(name), 1.0)
             if values.dtype.kind == "f":
@@ -88,10 +92,43 @@ def is_negated(loss: Any, chosen: Chosen) -> bool:
 
 
 def _texts(values: Any) -> Shaped[np.ndarray, " run"]:
-    """A column of texts, or of truth values as 0 and 1, as a table of runs keeps it."""
+    """A column of texts, or of truth values as 0 and 1, as a table of runs keeps it, which need not copy it."""
     if len(values) and all(value in ("True", "False") for value in values):
         return np.array([float(value == "True") for value in values])
-    return np.array(["" if value is None else value for value in values], dtype=str)
+    texts = np.array(np.where(np.equal(values, None), "", values), dtype=str)
+    texts.flags.writeable = False
+    return texts
+
+
+def without_long_texts(frame: "pd.DataFrame", used: set[str]) -> tuple["pd.DataFrame", list[str]]:
+    """Leave out columns of texts that would take too much memory, such as remarks on a million runs.
+
+    Parameters
+    ----------
+    frame
+        The table under canonical names, plain.
+    used
+        Columns that are kept whatever they take.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Without them.
+    notes : list of str
+        A sentence for each of them.
+    """
+    notes = []
+    room = MOST_TEXT // (4 * max(len(frame), 1))  # characters of each cell
+    if room >= LONGEST_TEXT:
+        return frame, []
+    for name in [str(name) for name in frame.columns if name not in used | set(POSITIVE_COLUMNS)]:
+        values = frame[name]
+        if values.dtype.kind != "f" and (longest := values.str.len().max()) > room:
+            frame = frame.drop(columns=name)
+            notes.append(
+                f"column {quoted(name)} is left out: its texts, of up to {longest:.0f} characters, take too much memory"
+            )
+    return frame, notes
 
 
 def _parse_texts(

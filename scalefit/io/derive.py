@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,8 +80,9 @@ def _params(frame: "pd.DataFrame", names: list[str]) -> tuple[Any, str]:
     if (name := with_role(names, "size")) and all(isinstance(v, str) and _SIZE.fullmatch(v) for v in frame[name]):
         return _numbers(frame[name]), f"from the sizes in {quoted(name)}"
     if name := with_role(names, "architecture"):
-        sizes = {value: _published(value) for value in dict.fromkeys(frame[name])}
-        if sizes and None not in sizes.values():
+        kinds = dict.fromkeys(frame[name])
+        sizes = dict(takewhile(lambda found: found[1] is not None, ((value, _published(value)) for value in kinds)))
+        if sizes and len(sizes) == len(kinds):
             values = np.array([sizes[value] for value in frame[name]], dtype=float)
             return values, f"from the published architectures in {quoted(name)}"
     layers, width = with_role(names, "layers"), with_role(names, "width")
@@ -101,6 +103,8 @@ def _published(name: Any) -> int | None:
 
 
 def _numbers(column: Any) -> Float[np.ndarray, " run"]:
+    if column.dtype.kind == "f":
+        return column.to_numpy()
     return np.array([_number(value) for value in column], dtype=float)
 
 

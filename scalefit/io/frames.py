@@ -1,4 +1,8 @@
-"""Objects of any library become a frame of plain columns: floats, or texts and None; nothing foreign gets further."""
+"""Objects of any library become a frame of plain columns: nothing foreign gets further.
+
+A plain column has floats; or texts in pandas' own array of them, with NaN where missing; or objects, which are texts,
+floats and None.
+"""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -164,8 +168,8 @@ def _as_array(values: Any, key: str) -> Any:
         raise DataError(f"column {quoted(key)} is not one value for every run. Give a list of numbers.") from None
 
 
-def _plain_values(column: Any, name: str) -> Shaped[np.ndarray, " run"]:
-    """Floats (run,), NaN where missing; or an object array (run,) of texts, floats and None."""
+def _plain_values(column: Any, name: str) -> Any:
+    """The values (run,) of a plain column."""
     import pandas as pd
 
     dtype = column.dtype
@@ -182,14 +186,26 @@ def _is_complex(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind == "c"
 
 
-def _plain_objects(column: Any) -> Shaped[np.ndarray, " run"]:
+def _plain_objects(column: Any) -> Any:
     import pandas as pd
 
     if isinstance(column.dtype, pd.StringDtype):  # texts already, and whole
         column = pd.Series(column)
         long = (column.str.len() > LONGEST_TEXT).any()
-        return (column.str.slice(0, LONGEST_TEXT) if long else column).to_numpy(dtype=object, na_value=None)
+        column = column.str.slice(0, LONGEST_TEXT) if long else column
+        return column.array if column.dtype.na_value is np.nan else column.to_numpy(dtype=object, na_value=None)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+        return _plain_values(_dates(np.asarray(column)), "")
     return _cells(np.asarray(column, dtype=object))
+
+
+def _dates(values: Any) -> "pd.Series":
+    """Times as texts, to the second or, where any has a part of one, as they are."""
+    import pyarrow as pa
+
+    seconds = values.astype("M8[s]")
+    whole = bool(((seconds == values) | np.isnat(values)).all())
+    return pa.array(seconds if whole else values).cast(pa.string()).to_pandas()
 
 
 def _cells(raw: Any) -> Shaped[np.ndarray, " run"]:

@@ -11,7 +11,7 @@ from scalefit._bad_cells import refuse
 from scalefit.counting import flops_6nd, refuse_mix
 from scalefit.errors import DataError, DataWarning, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES
-from scalefit.io.cells import is_negated, parse_columns
+from scalefit.io.cells import is_negated, parse_columns, without_long_texts
 from scalefit.io.columns import Chosen, choose, column_notes, no_loss, rename
 from scalefit.io.derive import complete_6nd, from_other_columns
 from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
@@ -124,7 +124,8 @@ def read_runs(
         notes.append(f"the unit of loss is {chosen.unit}, by the column's name; state another by unit= (--loss-unit)")
     frame = rename(whole, chosen)
     frame, left_out = finished_rows(frame, chosen, keep_unfinished, table)
-    notes += left_out
+    frame, long = without_long_texts(frame, {*errors.get("cluster", ()), *chosen.given})
+    notes += left_out + long
     values, more = _values(frame, chosen, table)
     doubts = find_repeats(values)
     for doubt in doubts:

@@ -105,8 +105,8 @@ def _parse(source: object, separator: str, skipped: int, path: Path) -> "pd.Data
     """The table under its header; repeated names and rows longer than the header are refused."""
     import pandas as pd
 
-    options: dict = {"sep": separator, "skiprows": skipped, "skipinitialspace": True, "encoding_errors": "replace"}
-    first = pd.read_csv(source, header=None, nrows=1, dtype=str, **options)
+    options: dict = {"sep": separator, "skiprows": skipped, "skipinitialspace": True}
+    first = pd.read_csv(source, header=None, nrows=1, dtype=str, encoding_errors="replace", **options)
     header = [str(name) for name in first.iloc[0]]
     marked = header[0].startswith("#")
     if marked and not (header[0].strip("# ") and len(header) > 1):
@@ -116,16 +116,26 @@ def _parse(source: object, separator: str, skipped: int, path: Path) -> "pd.Data
         raise DataError(f"{path.name}: the header repeats {', '.join(repeated[:10])}. Rename one of the columns.")
     if all(re.fullmatch(_NUMBER, name.strip()) for name in header):
         raise DataError(f"{path.name}: the first line has numbers and no names. Put the names of the columns there.")
-    if isinstance(source, io.StringIO):
-        source.seek(0)
     if marked:
         names = [name.lstrip("# ") for name in header]
-        frame = pd.read_csv(source, header=None, names=names, **(options | {"skiprows": skipped + 1}))
-    else:
-        frame = pd.read_csv(source, low_memory=False, **options)
+        options |= {"header": None, "names": names, "skiprows": skipped + 1}
+    try:
+        frame = _all_rows(source, options)
+    except UnicodeDecodeError:
+        frame = _all_rows(
+            source, options | {"encoding_errors": "replace"}
+        )  # for which pandas takes eight times as long
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift every column by one
         raise DataError(f"{path.name}: the rows have more fields than the header. Name every column.")
     return frame.drop(columns=[name for name in frame.columns if str(name).startswith("Unnamed: ")])
+
+
+def _all_rows(source: object, options: dict) -> "pd.DataFrame":
+    import pandas as pd
+
+    if isinstance(source, io.StringIO):
+        source.seek(0)
+    return pd.read_csv(source, low_memory=False, **options)
 
 
 def _with_points(column: "pd.Series") -> "pd.Series":
