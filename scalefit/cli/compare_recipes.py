@@ -65,9 +65,9 @@ def compare_recipes(
     wanted: dict[str, Any] = {"floor": str(floor), "exponents": str(exponents), "seed": seed}
     fits = _stored(runs, {**given, "by": by, **wanted})
     if fits is None:
-        table = read(runs, None, **given, **{by: by})
+        table = read(runs, None, **given, recipe=by)
         say_notes(table, as_json)
-        fits = sf.fit_recipes(table, by=by, baseline=baseline, **wanted)
+        fits = sf.fit_recipes(table, by="recipe", baseline=baseline, **wanted)
     save_fit(fits, output)
     asked: dict[str, Any] = {"at": at, "threshold": threshold, "sure": sure, "discrepancy": False if law_only else None}
     if six_nd:

@@ -24,6 +24,7 @@ from scalefit.planning.least_budgets import (
 )
 
 FAR = 14.0  # e-folds of compute, and of N and D, beyond which the baseline is taken never to get there
+NEAR = 3.0  # e-folds of compute from the target, beyond which the table of least budgets is ever wider
 POINTS = 57  # of N and of D, within which the baseline's loss is tabulated
 
 
@@ -71,7 +72,7 @@ class Gains:
     def least(self) -> LeastBudgets:
         """The least budget with which the baseline reaches a loss."""
         around, low, high = self.log_budgets[self.target], self.log_budgets[0] - FAR, self.log_budgets[-1] + FAR
-        return LeastBudgets(self.baseline.posterior, self.baseline.priced, float(around), float(low), float(high))
+        return LeastBudgets(self.baseline.posterior, self.baseline.priced, float(around), float(low), float(high), NEAR)
 
     @cached_property
     def place(self) -> tuple[float, float]:
@@ -91,6 +92,10 @@ class Gains:
     def compute(self, other: Side) -> Float[np.ndarray, "draw budget"]:
         """Compute that the baseline takes for what the other reaches with each budget, over that budget."""
         return np.exp(self.least.tabulated(other.optima.loss) - self.log_budgets)
+
+    def at_target(self, other: Side) -> Float[np.ndarray, " draw"]:
+        """The same of one whose optimum was sought for the target alone."""
+        return np.exp(self.least.tabulated(other.optima.loss[:, 0]) - self.log_budgets[self.target])
 
     def tokens_and_params(self, other: Side) -> tuple[Float[np.ndarray, " draw"], Float[np.ndarray, " draw"]]:
         """The factor on D at equal N, and on N at equal D, that takes the baseline to the other's loss at `place`."""

@@ -30,6 +30,8 @@ def read_recipes(
         found = {str(name): replace(read_runs(table, name=str(name)), name=str(name)) for name, table in source.items()}
     else:
         found = _by_column(source, by)
+    if not all(name.strip() for name in found):
+        raise DataError("a recipe has an empty name. Name it.")
     if len(found) < 2:
         raise DataError(f"{next(iter(found))} is the only recipe. Give the runs of at least two.")
     if baseline is None:
@@ -46,9 +48,11 @@ def _is_table(source: Mapping[str, Any]) -> bool:
 
 
 def _by_column(source: Any, by: str) -> dict[str, Runs]:
-    runs = source if isinstance(source, Runs) else read_runs(source, **{by: by})  # type: ignore[arg-type]
-    values = runs[by]
-    named = [f"{value:g}" if values.dtype.kind == "f" else str(value) for value in values]
+    # As "recipe" whatever it is called: a column may have the name of an option, such as "name" or "format".
+    values = (runs := source)[by] if isinstance(source, Runs) else (runs := read_runs(source, recipe=by))["recipe"]
+    named = [f"{value:g}" if values.dtype.kind == "f" else str(value).strip() for value in values]
+    if rows := [i + 1 for i, name in enumerate(named) if name in ("", "nan")]:
+        raise DataError(f"{runs.name}: {len(rows)} run(s) have no {by} ({listed(rows, 10)}). Fill in that column.")
     order = dict.fromkeys(named)
     chosen = {name: np.array([value == name for value in named]) for name in order}
     return {name: replace(runs.subset(keep), name=name) for name, keep in chosen.items()}
