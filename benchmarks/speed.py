@@ -1,6 +1,6 @@
 """How fast, and how good beside it: posteriors one and many, modes, frontiers, gradients.
 
-    python benchmarks/speed.py [--only posterior many mode frontier gradient coverage]
+    python benchmarks/speed.py [--only answers large reading posterior many mode frontier gradient coverage]
 
 writes benchmarks/results/speed.md. CPU seconds are those of the process, all threads, after compilation; the median of
 several repeats. The same posterior by other tools is in peers.md, measured by benchmarks/peers/run.py.
@@ -22,6 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from machine import describe, interval, write_table
+from speed_answers import answers, large
+from speed_reading import reading
 
 import scalefit as sf
 from scalefit.diagnostics.convergence import convergence
@@ -214,8 +216,17 @@ def _asked(t: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"alpha": t["alpha"], "beta": t["beta"], "E": t["E"], "a": a, "ln N_opt": level + a * np.log(BUDGET / 6)}
 
 
-PARTS = {"posterior": posterior, "many": many, "mode": mode, "frontier": optimum, "gradient": gradient,
-         "coverage": coverage}  # fmt: skip
+PARTS = {
+    "answers": answers,
+    "large": large,
+    "reading": reading,
+    "posterior": posterior,
+    "many": many,
+    "mode": mode,
+    "frontier": optimum,
+    "gradient": gradient,
+    "coverage": coverage,
+}
 
 
 WHY = """

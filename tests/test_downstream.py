@@ -79,6 +79,7 @@ def test_an_overconfident_posterior_would_fail(places):
     assert (np.abs(places - 0.5) < 0.30).sum() < 47
 
 
+@pytest.mark.slow
 def test_recovers_the_curve_it_was_simulated_from():
     """Three parameters within 4 posterior standard deviations: false alarm about 2e-4."""
     rng, truth = np.random.default_rng(0), {"ceiling": 0.9, "k": 9.0, "L0": 0.95}
@@ -98,7 +99,9 @@ def linear():
     return sf.fit_downstream(LOSSES, np.random.default_rng(0).binomial(2000, STEEP) / 2000, 0.25, 2000)
 
 
-@pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(100, 0)], ids=["importance", "nuts"])
+@pytest.mark.parametrize(
+    "schedule", [SCHEDULE, pytest.param(Schedule(100, 0), marks=pytest.mark.slow)], ids=["importance", "nuts"]
+)
 def test_a_table_without_scatter(linear, monkeypatch, schedule):
     """The curve is that of the same task with scatter.
 

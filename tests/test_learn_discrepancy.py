@@ -18,6 +18,7 @@ from scalefit.validation.extrapolation import cases, coverage_scores
 from scalefit.validation.learn_discrepancy import objective
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "learn_discrepancy.json"
+SENSIBLE = sf.Discrepancy.fixed(0.03, 4.0, 0.05)
 
 
 def test_minima_are_the_optima_of_a_simulated_law():
@@ -52,7 +53,7 @@ def test_cases_keep_a_budget_on_one_side():
 @pytest.fixture(scope="module")
 def learned(quick):
     """From two simulated sweeps and two candidates, one of them absurd."""
-    tried = {"absurd": sf.Discrepancy.fixed(1.5, 3.0, 1.0), "in use": sf.Discrepancy()}
+    tried = {"absurd": sf.Discrepancy.fixed(1.5, 3.0, 1.0), "sensible": SENSIBLE}
     studies = {"a:x": simulated(), "b:y": simulated(seed=1)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sf.FitWarning)  # on few of the absurd paths does the loss fall
@@ -60,13 +61,13 @@ def learned(quick):
 
 
 def test_an_absurd_candidate_is_not_chosen(learned):
-    assert learned.discrepancy == sf.Discrepancy()
-    assert dict(learned.chosen) == {"a": "in use", "b": "in use"}
+    assert learned.discrepancy == SENSIBLE
+    assert dict(learned.chosen) == {"a": "sensible", "b": "sensible"}
     table = learned.summary()
-    assert list(table.index) == ["law only", "absurd", "in use", "left out"]
+    assert list(table.index) == ["law only", "absurd", "sensible", "left out"]
     assert table.loc["law only", "loss ratio"] == 1
-    assert table.loc["absurd", "loss crps"] > 2 * table.loc["in use", "loss crps"]
-    assert table.loc["left out"].equals(table.loc["in use"])
+    assert table.loc["absurd", "loss crps"] > 2 * table.loc["sensible", "loss crps"]
+    assert table.loc["left out"].equals(table.loc["sensible"])
     assert learned.evidence.cases == 2
     assert learned.by_study()["loss 90"].is_monotonic_increasing
 
@@ -97,7 +98,7 @@ def test_what_the_scales_in_use_cite_is_what_was_measured():
     assert document["discrepancy"] == json.loads(json.dumps(asdict(sf.Discrepancy())))
     assert document["evidence"] == json.loads(json.dumps(asdict(learned_evidence())))
     assert sf.Discrepancy().evidence == learned_evidence()
-    assert sf.Discrepancy.fixed(0.03, 4.0, 0.05).evidence is None
+    assert SENSIBLE.evidence is None
 
 
 def test_a_caution_says_what_such_intervals_held():
@@ -134,7 +135,7 @@ def test_exponents_of_other_laws_keep_their_priors():
 
 def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, learned):
     asked = []
-    answer = replace(learned, discrepancy=sf.Discrepancy.fixed(0.03, 4.0, 0.05))
+    answer = replace(learned, discrepancy=SENSIBLE)
     monkeypatch.setattr(sf, "learn_discrepancy", lambda studies, *_, **__: asked.append(studies) or answer)
     path = tmp_path / "scales.json"
     code, out, _ = run("learn-discrepancy", "chinchilla", "repeated_data", "-o", path)
@@ -142,7 +143,7 @@ def test_the_command_writes_scales_that_fit_reads(run, tmp_path, monkeypatch, le
     assert set(asked[0]) == {"chinchilla", "repeated_data"}
     assert "ln N_opt at isoFLOP minima" in out
     assert "2 sweeps" in out
-    assert read_discrepancy(path) == sf.Discrepancy.fixed(0.03, 4.0, 0.05)
+    assert read_discrepancy(path) == SENSIBLE
     code, out, _ = run("learn-discrepancy", "chinchilla", "--json")
     assert json.loads(out)["discrepancy"]["scales"] == [[0.03, 4.0, 0.05, 3.0, 4.0]]
     code, out, err = run("learn-discrepancy", "chinchilla", "chinchilla")

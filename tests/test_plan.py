@@ -360,6 +360,7 @@ def test_point_fits_can_be_priced(law_fit, point_fit):
     assert (table["wasted_compute", "mean"] >= plan.wasted_compute - 1e-9).all()
 
 
+@pytest.mark.slow
 def test_single_precision_decides_alike(law_fit):
     """What accelerators compute in. The slope of budget / (6 N) does not fit into float32."""
 

@@ -176,6 +176,7 @@ def test_routing_saturates():
 
 
 @needs_eval
+@pytest.mark.slow
 def test_the_routed_law_recovers_the_published_constants():
     """S-BASE and dense models of Clark et al.'s own table: each published constant within its 95 % interval, or within
     1 % where noise of .2 % in the loss leaves even less room than the printed digits."""
