@@ -99,6 +99,8 @@ QUESTIONS = (
     lambda fit: sf.loss_surface(fit, np.geomspace(1e8, 1e10, 20), np.geomspace(1e9, 1e11, 9), prob=0.8),
     lambda fit: sf.reconcile(fit, discrepancy=False),
     lambda fit: sf.plan(fit, 1e22, discrepancy=False),
+    lambda fit: sf.next_runs(fit, 1e22, spend=2e20, count=2),
+    lambda fit: sf.compare_recipes(sf.fit_recipes({"A": fit.runs, "B": simulated(seed=1, budgets=2)}), at=1e22),
 )  # the same as elsewhere in these tests, so that nothing is compiled for them alone
 
 
@@ -116,7 +118,7 @@ def test_programs_of_a_fit_and_its_questions_lower(quick, small_fit, monkeypatch
     for question in QUESTIONS:
         question(small_fit)
     names = {f.__name__ for f in used.values()}
-    assert names >= {"_modes", "draw_from_modes", "optima"}
+    assert names >= {"_modes", "draw_from_modes", "optima", "joint_modes", "joint_draw", "_log_losses", "linearised"}
     assert len(names) > 12
     for f, options, tree, shapes in used:
         text = lower(lambda *leaves: f(**dict(options), **jax.tree.unflatten(tree, leaves)), *shapes)  # noqa: B023
