@@ -17,9 +17,10 @@ from scalefit.costs.machines import Machines
 from scalefit.loss_units import in_unit, short
 from scalefit.planning._candidates import Candidates
 from scalefit.planning._run_values import Batch
+from scalefit.planning._settle import LIKELY, Settle
 from scalefit.planning._value_check import Check
 from scalefit.planning.assumptions import Assumptions
-from scalefit.units import format_count
+from scalefit.units import chance, format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +42,8 @@ class NextRuns(Result):
     budget, spend
         Of the run that is planned, and the most that all new runs may cost, in the unit of `cost`.
     aim
-        "plan"; "plan and loss"; "loss"; or a quantity of the law. Of the last two, a value is the share of its variance
-        that a run takes away.
+        "plan"; "plan and loss"; "loss"; a quantity of the law; or the gain of a recipe. Of the last three, a value is
+        the share of its variance that a run takes away, of a gain that of its normal scores.
     candidates
         The runs that could be made.
     prices
@@ -68,6 +69,8 @@ class NextRuns(Result):
         What the budget pays for, and what FLOP are computed on.
     assumptions
         The data, the model and the conventions behind the answer.
+    settle
+        Of recipes: the question whether the gain is above its threshold.
     """
 
     budget: float
@@ -88,6 +91,7 @@ class NextRuns(Result):
     cost: Cost
     machines: Machines
     assumptions: Assumptions
+    settle: Settle | None = None
 
     @property
     def about_plan(self) -> bool:
@@ -96,8 +100,13 @@ class NextRuns(Result):
 
     @property
     def stop(self) -> bool:
-        """Whether the plan is the aim, and no run within the spend is worth its price."""
-        return self.aim == PLAN and not self.worthwhile.runs
+        """Whether the plan is the aim, and no run within the spend is worth its price; or the question is settled."""
+        return not self.settle.open if self.settle else self.aim == PLAN and not self.worthwhile.runs
+
+    @property
+    def settles(self) -> Float[np.ndarray, " candidate"]:
+        """Of recipes: the probability that each run alone settles the question."""
+        return np.full(len(self.values), np.nan) if self.settle is None else self.settle.chance(self.values)
 
     @property
     def ratios(self) -> Float[np.ndarray, " candidate"]:
@@ -125,6 +134,8 @@ class NextRuns(Result):
     def headline(self, prob: float = PROB) -> str:
         """What to run next, or that no run is worth its price."""
         unit = self.cost.unit
+        if self.settle is not None:
+            return self._settling(self.settle)
         if self.stop:
             return (
                 f"No run within {said(self.spend, unit)} is worth its price: train the big one, "
@@ -147,6 +158,28 @@ class NextRuns(Result):
             "more of budget would."
         )
 
+    def _settling(self, settle: Settle) -> str:
+        """The cheapest run that is likely to settle a question, and what the whole batch does."""
+        known = f"P(gain of {settle.recipe} over {settle.baseline} > {settle.threshold:g}) is {chance(settle.above)}"
+        if not settle.open:
+            return f"{known}: that is settled, and takes no further run."
+        if not self.batch.runs:
+            return f"{known}. No run within {said(self.spend, self.cost.unit)} tells more of it than the draws resolve."
+        run = settle.cheapest(self.values, self.prices)
+        price, odds = said(float(self.prices[run]), self.cost.unit), float(self.settles[run])
+        written = f"{self._written(run)} of {settle.recipe}"
+        words = f"{known}. Run {written}: for {price} it settles that with probability {chance(odds)}."
+        if odds < LIKELY:
+            words = (
+                f"{known}. No single run within {said(self.spend, self.cost.unit)} is likely to settle that; the "
+                f"likeliest, {written} for {price}, does so with probability {chance(odds)}."
+            )
+        if len(self.batch.runs) == 1:
+            return words
+        together = chance(float(settle.chance(np.array(self.batch.value))))
+        price = said(self.price_of(self.batch), self.cost.unit)
+        return f"{words} The batch of {len(self.batch.runs)} runs, {price}, does so with probability {together}."
+
     def _written(self, run: int) -> str:
         n, d = format_count(float(self.candidates.params[run])), format_count(float(self.candidates.tokens[run]))
         return f"{n} parameters on {d} tokens"
@@ -164,7 +197,7 @@ class NextRuns(Result):
         pandas.DataFrame
             Columns, each with a second level: params, tokens, tokens_per_param, price (in the unit of the cost), value
             (mean, lower, upper), in_budget (the amount of budget that saves as much), ratio (of value and price),
-            in_batch (how many times).
+            settles (of recipes: the probability that the run alone settles the question), in_batch (how many times).
         """
         return self._ranked(prob, len(self.values)).frame()
 
@@ -194,8 +227,9 @@ class NextRuns(Result):
         Returns
         -------
         xarray.Dataset
-            Variables: price, value, ratio, in_batch, and saved where the aim is the plan. Coordinates of `candidate`:
-            params, tokens. Attributes: budget, spend and their unit, aim, regret, stop and discrepancy (0 or 1).
+            Variables: price, value, ratio, in_batch, saved where the aim is the plan, settles of recipes. Coordinates
+            of `candidate`: params, tokens. Attributes: budget, spend and their unit, aim, regret, stop and discrepancy
+            (0 or 1).
         """
         unit = self.assumptions.loss_unit if self.about_plan else "share"
         variables: dict[str, Any] = {
@@ -204,6 +238,8 @@ class NextRuns(Result):
             "ratio": ("candidate", self.ratios),
             "in_batch": ("candidate", self._times()),
         }
+        if self.settle is not None:
+            variables["settles"] = ("candidate", self.settles)
         if self.saved is not None:
             variables["saved"] = (("outcome", "candidate"), self.saved)
         coords = {name: ("candidate", getattr(self.candidates, name)) for name in ("params", "tokens")}
@@ -231,6 +267,8 @@ class NextRuns(Result):
             _, lower, upper = interval(self.saved[:, rows], prob)
             columns |= {("value", "lower"): lower, ("value", "upper"): upper}
             columns |= {("in_budget", ""): self.in_budget(self.values[rows]), ("ratio", ""): self.ratios[rows]}
+        if self.settle is not None:
+            columns["settles", ""] = self.settles[rows]
         columns["in_batch", ""] = self._times()[rows]
         units = {"price": self.cost.unit, "in_budget": self.cost.unit}
         units["value"] = self.assumptions.loss_unit if self.about_plan else "share"

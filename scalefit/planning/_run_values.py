@@ -70,6 +70,14 @@ def normal_variance(theta: dict[str, np.ndarray]) -> float:
     return float((variance + np.square(theta.get(SHARED, 0.0))).mean())
 
 
+def share_of_variance(
+    quantity: Float[np.ndarray, " draw"], seen: Float[np.ndarray, "draw candidate"], theta: dict[str, np.ndarray]
+) -> Float[np.ndarray, " candidate"]:
+    """Of a quantity, what each candidate alone takes away, by expected ln losses and the noise's parameters."""
+    step = GaussianStep.of(quantity[:, None], seen, normal_variance(theta))
+    return variance_gain(0, float(quantity.var(ddof=1)))(step)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Runs to make, in this order.
@@ -150,11 +158,10 @@ class RunValues:
 
     def batch(self, purse: Purse) -> Batch:
         """The runs that gain most together, chosen one after another by their gain, or by that per cost."""
-        if self.quantity is not None and not self.decides:
-            return self._greedy(purse, self._forecast)
-        if self.quantity is not None:
+        if self.quantity is not None and self.decides:
             return self._greedy(purse, lambda taken: (self._saved if taken else self._forecast)(taken))
-        found = [self._greedy(purse, self._saved, score) for score in (_by_gain, _by_cost)]
+        gains = self._saved if self.quantity is None else self._forecast
+        found = [self._greedy(purse, gains, score) for score in (_by_gain, _by_cost)]
         return max(found, key=lambda batch: batch.value)
 
     def worth_their_price(self, purse: Purse, per_cost: float) -> Batch:

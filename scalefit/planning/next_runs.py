@@ -27,6 +27,7 @@ from scalefit.planning._run_values import (
     normal_variance,
     sizes_to_decide,
 )
+from scalefit.planning._settle import SeveralFits, without_far
 from scalefit.planning._value_check import Check, check
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.constraints import Constraints
@@ -37,13 +38,15 @@ RUNS = 5
 
 
 def next_runs(
-    fit: Fit,
+    fit: Fit | SeveralFits,
     budget: Any,
     *,
     spend: Any,
     candidates: Any = None,
     count: int | None = None,
     aim: str = PLAN,
+    threshold: float = 1.0,
+    sure: float = 0.95,
     max_params: Any = None,
     max_tokens: Any = None,
     ratios: tuple[Any, Any] | None = None,
@@ -59,7 +62,7 @@ def next_runs(
     Parameters
     ----------
     fit
-        A posterior whose law takes params and tokens.
+        A posterior whose law takes params and tokens; or what `fit_recipes` returns, to settle the gain of a recipe.
     budget
         Of the big run, as for `plan`.
     spend
@@ -72,7 +75,11 @@ def next_runs(
         How many runs a batch has at most; five by default.
     aim
         "plan" for the regret of the plan; "loss" for the forecast of its loss; "plan and loss" for one run for the
-        forecast and the others for the plan; or a parameter of the law or a quantity that it derives, such as "E".
+        forecast and the others for the plan; or a parameter of the law or a quantity that it derives, such as "E". Of
+        recipes: the one whose gain over the baseline at the budget is to be settled, by runs of it; the only one beside
+        the baseline by default.
+    threshold, sure
+        Of recipes: the gain to exceed, and the probability with which it is settled, as for `compare_recipes`.
     max_params, max_tokens
         The largest that a run can have.
     ratios
@@ -93,10 +100,19 @@ def next_runs(
     QuestionError
         The fit is no posterior, its noise has no scale, or no candidate is within the spend and the limits.
     OptionError
-        The aim is unknown, or a limit is out of range.
+        The aim or the recipe is unknown, or a limit or an option is out of range.
     DataError
         The table of candidates cannot be used.
     """
+    settle = None
+    if isinstance(fit, SeveralFits):
+        recipe, flops = None if aim == PLAN else aim, read_budget(budget, machines).flops
+        fit, settle = fit.to_settle(recipe, flops, (threshold, sure), cost, discrepancy, fixed)
+        aim = f"the gain of {settle.recipe} over {settle.baseline}"
+    elif (threshold, sure) != (1.0, 0.95):
+        raise OptionError(
+            "threshold and sure are for the gain of a recipe. Leave them out, or give sf.fit_recipes(...)."
+        )
     check_fit(fit)
     if fit.kind != "posterior":
         raise QuestionError("the value of a run is that of a posterior. Fit with an engine such as sf.AIS().")
@@ -121,10 +137,12 @@ def next_runs(
         best, _ = problem.decide(None)
         sizes, losses = sizes_to_decide(problem.regret, best)
         seen = log_losses(posterior, runs)
+        if settle is not None:
+            seen = without_far(seen)
         prices = np.asarray(mean_cost.training(runs.params, runs.tokens), dtype=float)
         values = RunValues(
             decision=Decision(losses),
-            quantity=_quantity(aim, fit, theta, losses),
+            quantity=_quantity(aim, fit, theta, losses) if settle is None else settle.scores,
             decides=aim in (PLAN, BOTH),
             seen=seen,
             noise=normal_variance(theta),
@@ -156,6 +174,7 @@ def next_runs(
         check=checked,
         cost=shown,
         machines=read.machines,
+        settle=settle,
         assumptions=Assumptions.of(fit, shown, discrepancy=discrepancy),
     )
 

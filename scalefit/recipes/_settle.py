@@ -1,18 +1,21 @@
-"""The cheapest further run of a recipe that is likely to settle whether it is better."""
+"""The gain of a recipe as a question to settle, and the cheapest further run that is likely to settle it."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._precision import precision
+from scalefit.costs.cost import Cost
+from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit
-from scalefit.recipes._gains import Side, losses_at
+from scalefit.planning.least_budgets import Settle, share_of_variance, without_far
+from scalefit.recipes._gains import Gains, Side, losses_at
 
 LEVELS = 6  # budgets of a further run, from the recipe's smallest run to its share of the target
 LARGEST = 1 / 3  # of the target's compute: more than that is the run itself
-LIKELY = 0.5
-WIDEST = 30.0  # ln gains beyond are cut
 
 
 class NextRun(NamedTuple):
@@ -33,47 +36,67 @@ class NextRun(NamedTuple):
 
 
 def settling_run(
-    fit: Fit,
-    side: Side,
-    log_budgets: Float[np.ndarray, " budget"],
-    log_gain: Float[np.ndarray, " draw"],
-    bar: float,
-    sure: float,
+    fit: Fit, side: Side, log_budgets: Float[np.ndarray, " budget"], settle: Settle, discrepancy: bool
 ) -> NextRun | None:
     """The cheapest run, each at the recipe's own optimum, that settles the verdict with even odds; else the likeliest.
-
-    Gain and loss of a run are taken as normal together, as their paired draws have it.
 
     Parameters
     ----------
     fit, side, log_budgets
         The recipe, and its optima at budgets.
-    log_gain
-        ln gain at the target, less than infinite.
-    bar, sure
-        ln of the gain to exceed, and how surely.
+    settle
+        The question.
+    discrepancy
+        Whether the gain includes it.
     """
-    from scipy.special import ndtr, ndtri
-
     low = float(np.log(fit.runs.flops.min()))
     high = max(low, float(log_budgets[-1]) + float(np.log(LARGEST)))
     levels = np.linspace(low, high, LEVELS)
     log_n = np.interp(levels, log_budgets, np.median(side.optima.log_n, axis=0))
-    tokens = np.asarray(
-        [float(side.shown.tokens_for(c, n)) for c, n in zip(np.exp(levels), np.exp(log_n), strict=True)]
-    )
+    flops, params = np.exp(levels), np.exp(log_n)
+    tokens = np.asarray([float(side.shown.tokens_for(c, n)) for c, n in zip(flops, params, strict=True)])
     if not (tokens > 1).all():
         return None
     expected = np.asarray(losses_at(side.posterior, jnp.asarray(log_n, float), jnp.asarray(np.log(tokens), float)))
-    seen = np.log(fit.add_noise(expected, discrepancy=None if fit.has_discrepancy else False))
-    gain = np.clip(log_gain, -WIDEST, WIDEST) - bar
-    # Ranks, as a far draw of a heavy tail would hide what the run says.
-    z = ndtri((np.argsort(np.argsort(seen, axis=0), axis=0) + 0.5) / len(seen))
-    middle, spread = float(np.median(gain)), float((np.quantile(gain, 0.84) - np.quantile(gain, 0.16)) / 2)
-    g = ndtri((np.argsort(np.argsort(gain)) + 0.5) / len(gain))
-    correlation = np.clip((z * g[:, None]).mean(axis=0), -0.999, 0.999)
-    moved, left = spread * np.abs(correlation), spread * np.sqrt(1 - correlation**2) * float(ndtri(sure))
-    chance = ndtr((middle - left) / np.maximum(moved, 1e-9)) + ndtr((-middle - left) / np.maximum(moved, 1e-9))
-    likely = np.flatnonzero(chance >= LIKELY)
-    i = int(likely[0] if likely.size else chance.argmax())
-    return NextRun(float(np.exp(log_n[i])), float(tokens[i]), float(np.exp(levels[i])), float(min(chance[i], 1.0)))
+    theta, _ = fit.joint_draws(discrepancy)
+    share = share_of_variance(settle.scores, without_far(np.log(expected)), theta)
+    i = settle.cheapest(share, flops)
+    return NextRun(float(params[i]), float(tokens[i]), float(flops[i]), float(settle.chance(share)[i]))
+
+
+def gain_to_settle(
+    fits: Mapping[str, Fit],
+    recipe: str | None,
+    flops: float,
+    rule: tuple[float, float],
+    cost: Cost | None,
+    discrepancy: bool | None,
+    fixed: Mapping[str, Any],
+) -> tuple[Fit, Settle]:
+    """`RecipeFits.to_settle`; the baseline is the first of the fits.
+
+    Raises
+    ------
+    OptionError
+        The recipe is none that is beside the baseline, or it is left open which one.
+    QuestionError
+        The baseline's or the recipe's optimum is not found at the budget.
+    """
+    baseline, *others = fits
+    name = others[0] if recipe is None and len(others) == 1 else recipe
+    if name not in others:
+        raise OptionError(f"the recipe whose gain to settle is one of {', '.join(others)}. Write aim={others[0]!r}.")
+    log_budgets, asked = np.log([flops]), (fits[baseline].resolve(discrepancy), cost, fixed)
+    with precision():
+        gains = Gains(Side.of(fits[baseline], log_budgets, *asked), log_budgets, 0)
+        gain = gains.compute(Side.of(fits[name], log_budgets, *asked))[:, 0]
+    return fits[name], Settle.of(name, baseline, gain, *rule)
+
+
+def refuse_free_floors(draws: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Raise `QuestionError` where floors of recipes are free."""
+    if "level" in next(iter(draws.values())):
+        raise QuestionError(
+            "losses whose floors are free are on different data, and none is better than another. Ask each fit, or use "
+            "floor='pooled'."
+        )

@@ -10,18 +10,18 @@ from scalefit._precision import precision
 from scalefit.costs.budget import read_budget
 from scalefit.costs.cost import Compute
 from scalefit.costs.machines import Machines
-from scalefit.errors import OptionError, QuestionError
-from scalefit.fits.fit import Fit
+from scalefit.errors import OptionError
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning.assumptions import Assumptions
+from scalefit.planning.least_budgets import Settle
 from scalefit.recipes._gains import Gains, Side
-from scalefit.recipes._settle import settling_run
+from scalefit.recipes._settle import refuse_free_floors, settling_run
 from scalefit.recipes._terms import Differences
 from scalefit.recipes.comparison import RecipeComparison, RecipeGain
 from scalefit.recipes.fit_recipes import RecipeFits, fit_recipes
 from scalefit.units import format_flops, positive_budgets
 
-BUDGETS = 12  # along which gains are shown, besides the target
+BUDGETS = 8  # along which gains are shown, the target among them: as many as optima are sought for at a time
 
 
 def compare_recipes(
@@ -98,11 +98,7 @@ def compare_recipes(
     fits = runs if isinstance(runs, RecipeFits) else fit_recipes(runs, by=by, baseline=baseline, **options)
     if isinstance(runs, RecipeFits) and (options or baseline not in (None, fits.baseline)):
         raise OptionError("recipes that are fitted have their options and baseline. Leave these out, or fit again.")
-    if "level" in next(iter(fits.draws.values())):
-        raise QuestionError(
-            "losses whose floors are free are on different data, and none is better than another. Ask each fit, or use "
-            "floor='pooled'."
-        )
+    refuse_free_floors(fits.draws)
     first = fits[fits.baseline]
     flops = first.compute_range[1] if at is None else read_budget(at, machines).flops
     log_budgets, target = _budgets(fits, flops, budgets)
@@ -114,11 +110,8 @@ def compare_recipes(
         what = f"a budget of {format_flops(flops)} FLOP"
         lost = check_optimum(n, side.shown.tokens_for(flops, n), found, what=what, remedy="Use a larger budget")
         gains = Gains(side, log_budgets, target)
-        unseen = gains.compute(Side.of(fits.unseen, log_budgets, *asked))[:, target]
-        recipes = {
-            name: _compare(fits[name], gains, Side.of(fits[name], log_budgets, *asked), unseen, (threshold, sure))
-            for name in fits.others
-        }
+        unseen = gains.at_target(Side.of(fits.unseen, log_budgets[target : target + 1], *asked))
+        recipes = {name: _compare(fits, name, gains, asked, unseen, (threshold, sure)) for name in fits.others}
     assumptions = Assumptions.of(first, side.shown, discrepancy=asked[0], unconverged=lost)
     return RecipeComparison(
         fits.baseline,
@@ -135,13 +128,16 @@ def compare_recipes(
 def _budgets(fits: RecipeFits, flops: float, along: Any) -> tuple[np.ndarray, int]:
     """ln of the budgets, from the smallest run's to the largest or the target, and which of them is the target."""
     low, high = (end(each.compute_range[i] for each in fits.values()) for i, end in ((0, min), (1, max)))
-    grid = np.linspace(np.log(min(low, flops)), np.log(max(high, flops)), BUDGETS)
+    grid = np.linspace(np.log(min(low, flops)), np.log(max(high, flops)), BUDGETS - (low < flops < high))
     grid = grid if along is None else np.log(positive_budgets(along))
     log_budgets = np.unique(np.append(grid[np.abs(grid - np.log(flops)) > 1e-6], np.log(flops)))
     return log_budgets, int(np.argmin(np.abs(log_budgets - np.log(flops))))
 
 
-def _compare(fit: Fit, gains: Gains, other: Side, unseen: np.ndarray, rule: tuple[float, float]) -> RecipeGain:
+def _compare(
+    fits: RecipeFits, name: str, gains: Gains, asked: tuple, unseen: np.ndarray, rule: tuple[float, float]
+) -> RecipeGain:
+    fit, other = fits[name], Side.of(fits[name], gains.log_budgets, *asked)
     along = gains.compute(other)
     tokens, params = gains.tokens_and_params(other)
     loss, target = other.optima.loss[:, gains.target], gains.target
@@ -155,7 +151,5 @@ def _compare(fit: Fit, gains: Gains, other: Side, unseen: np.ndarray, rule: tupl
     found = RecipeGain(fit.runs.name, len(fit.runs), draws, along, other.optima.loss, unseen, *rule)
     if found.verdict != "run more":
         return found
-    with np.errstate(divide="ignore"):
-        log_gain, bar = np.log(along[:, target]), float(np.log(rule[0]))
-    run = settling_run(fit, other, gains.log_budgets, log_gain, bar, rule[1])
-    return replace(found, settled_by=run)
+    settle = Settle.of(name, fits.baseline, along[:, target], *rule)
+    return replace(found, settled_by=settling_run(fit, other, gains.log_budgets, settle, asked[0]))

@@ -17,10 +17,12 @@ from scalefit.errors import OptionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import check_trades
 from scalefit.model.model import Model
+from scalefit.planning.least_budgets import Settle, SeveralFits
 from scalefit.recipes._fits import UNSEEN, fits_of, raw_of
 from scalefit.recipes._joint import JointTable, joined
 from scalefit.recipes._paths import paths_of_recipes
 from scalefit.recipes._posterior import JointPosterior, linear_point, sample_joint
+from scalefit.recipes._settle import gain_to_settle, refuse_free_floors
 from scalefit.recipes._storage import save
 from scalefit.recipes._tables import read_recipes
 from scalefit.recipes._terms import Differences, Terms
@@ -34,7 +36,7 @@ DIFFERENCES = Differences()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RecipeFits(Result, Mapping[str, Fit]):
+class RecipeFits(Result, SeveralFits, Mapping[str, Fit]):
     """Fits of several recipes, whose draws are paired: draw i of every recipe has the same law beneath.
 
     Parameters
@@ -73,6 +75,11 @@ class RecipeFits(Result, Mapping[str, Fit]):
     def others(self) -> tuple[str, ...]:
         """All recipes but the baseline."""
         return tuple(name for name in self.fits if name != self.baseline)
+
+    def to_settle(self, recipe: str | None, *asked: Any) -> tuple[Fit, Settle]:
+        """The fit of a recipe, and whether its gain is above a threshold, for `next_runs`."""
+        refuse_free_floors(self.draws)
+        return gain_to_settle(self.fits, recipe, *asked)
 
     def headline(self, prob: float = PROB) -> str:
         """How N and D of the first recipes count beside the baseline's."""

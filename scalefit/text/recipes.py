@@ -1,6 +1,7 @@
 """Sentences about recipes beside a baseline: the gain, what it rests on, the verdict, and what would settle it."""
 
 from scalefit._quantities import ranged, ratio
+from scalefit.planning.least_budgets import LIKELY
 from scalefit.recipes import RecipeComparison
 from scalefit.recipes.comparison import RecipeGain, factor, gain_interval
 from scalefit.units import chance, format_count, format_flops, percent
@@ -55,10 +56,15 @@ def verdict_sentence(found: RecipeComparison, name: str) -> str:
     run = gain.settled_by
     if run is None:
         return rule
-    return (
-        f"{rule} Run {name} with {format_count(run.params)} parameters on {format_count(run.tokens)} tokens "
-        f"({format_flops(run.flops)} FLOP): with probability {chance(run.settles)} that settles it."
+    size = (
+        f"{format_count(run.params)} parameters on {format_count(run.tokens)} tokens ({format_flops(run.flops)} FLOP)"
     )
+    if run.settles < LIKELY:
+        return (
+            f"{rule} No single run of {name} up to a third of the budget is likely to settle it; the likeliest is one "
+            f"of {size}, with probability {chance(run.settles)}."
+        )
+    return f"{rule} Run {name} with {size}: with probability {chance(run.settles)} that settles it."
 
 
 def ranking_sentence(found: RecipeComparison) -> str:
