@@ -259,3 +259,16 @@ def test_checkpoints_are_rows_unless_they_are_asked_to_be_runs():
     assert len(sf.read_runs(alone, history="all")) == 9
     totals = pd.DataFrame({"steps": [100, 200, 300], "batch_size": 256, "seq_len": 1024, "val_loss": LOSS})
     assert len(sf.read_runs(totals.assign(n_params=N[0]))) == 3
+
+
+def test_a_name_that_is_given_is_found_whatever_its_case_and_spaces():
+    """Two columns that differ in nothing else are told apart by the exact name alone."""
+    table = {"Params(M)": [1.0, 2.0], "Tokens": [1e8, 2e8], "Val Loss (1 epoch)": [3.0, 2.0], "Run-ID": ["a", "b"]}
+    runs = sf.read_runs(table, params="params (m)", loss="Val Loss(1 epoch)", cluster="run_id")
+    assert runs.params.tolist() == [1e6, 2e6]
+    assert runs.loss.tolist() == [3.0, 2.0]
+    assert runs.cluster == ("Run-ID",)
+    both = table | {"val loss (1 EPOCH)": [2.5, 1.5]}
+    assert sf.read_runs(both, loss="val loss (1 EPOCH)").loss.tolist() == [2.5, 1.5]
+    with pytest.raises(sf.DataError, match="no column"):
+        sf.read_runs(both, loss="Val_Loss (1 epoch)")

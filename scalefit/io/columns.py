@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scalefit.counting import check_convention, refuse_mix
 from scalefit.errors import DataError, listed, quoted
 from scalefit.io.aliases import COMMON_NAMES, is_log_likelihood, looks_like, recognise, stated_convention
-from scalefit.io.names import read_name
+from scalefit.io.names import column_called, read_name
 from scalefit.loss_units import NATS, read_unit, unit_of_column
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def choose(
     """
     if convention is not None:
         check_convention(convention)
-    known = set(columns)
-    sources = {canonical: _given(known, columns, canonical, own, table, unit) for canonical, own in mapping.items()}
+    sources = {canonical: _given(columns, canonical, own, table, unit) for canonical, own in mapping.items()}
     free = [column for column in columns if column not in sources.values()]
     candidates = _candidates(free)
     telling = {column: kind for column in free if (kind := stated_convention(column))}
@@ -154,11 +153,12 @@ def _telling(telling: Mapping[str, str], convention: str | None, plain: bool, ta
     return _only(kinds, "params", table)
 
 
-def _given(known: set[str], columns: list[str], canonical: str, column: str, table: str, unit: str | None) -> str:
+def _given(columns: list[str], canonical: str, own: str, table: str, unit: str | None) -> str:
     """The column that a user named."""
-    if column not in known:
+    column = column_called(own, columns)
+    if column is None:
         raise DataError(
-            f"{table} has no column {quoted(column)} for {canonical}, only {listed(columns, 20)}. Correct the name."
+            f"{table} has no column {quoted(own)} for {canonical}, only {listed(columns, 20)}. Correct the name."
         )
     leaf = read_name(column).leaf
     if canonical == "loss" and unit is None and re.search("ppl|perplexity", leaf):

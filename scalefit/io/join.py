@@ -8,6 +8,7 @@ import numpy as np
 from scalefit.io.aliases import recognise, with_role
 from scalefit.io.columns import choose
 from scalefit.io.history import find_steps, history_note, one_row_a_run
+from scalefit.io.names import column_called
 from scalefit.io.sources import Opened
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def one_table(opened: Opened, mapping: Mapping[str, str], how: str | None) -> tu
     for part in opened.parts:
         frame, steps = part.frame, find_steps(part, how in ("last", "minimum")) if how != "all" else None
         if steps is not None:
-            given = {name: own for name, own in mapping.items() if own in frame.columns}
+            given = {name: own for name, own in mapping.items() if column_called(own, frame.columns)}
             loss = choose(list(frame.columns), given, None, {"loss"}, opened.name).sources.get("loss")
             rows, frame = len(frame), one_row_a_run(frame, steps, loss, how or "last")
             if rows > len(frame):
@@ -72,12 +73,11 @@ def _facts(
 ) -> tuple[list["pd.DataFrame"], list["pd.DataFrame"], int]:
     """Tables without a loss that name runs, tables with a loss, and how many are neither; all where none has a loss."""
     facts: list[pd.DataFrame] = []
-    others: list[pd.DataFrame] = []
-    unused = 0
+    others, unused = [], 0
     for frame in frames:
         columns = list(frame.columns)
-        has_loss = mapping.get("loss") in columns or any((r := recognise(c)) and r[0] == "loss" for c in columns)
-        if has_loss:
+        quantities = {found[0] for column in columns if (found := recognise(column))}
+        if "loss" in quantities or column_called(mapping.get("loss", ""), columns):
             others.append(frame)
         elif with_role(columns, "run") is not None:
             facts.append(frame)

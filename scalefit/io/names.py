@@ -5,6 +5,7 @@ words, the pieces of a path, and a factor.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -75,6 +76,24 @@ def read_name(column: str) -> Name:
         Its words and its unit.
     """
     return _read(column[:LONGEST].strip())
+
+
+def column_called(name: str, columns: Iterable[str]) -> str | None:
+    """The column of that name, else the only one whose name differs in case, spaces, dashes and underscores alone.
+
+    Parameters
+    ----------
+    name
+        As a user writes it.
+    columns
+        All names of a table.
+    """
+    known = list(columns)
+    if name in known:
+        return name
+    bare = lambda text: re.sub(r"[\s_-]+", "", text.casefold())
+    alike = [column for column in known if bare(column) == bare(name)]
+    return alike[0] if len(alike) == 1 and bare(name) else None
 
 
 @lru_cache(maxsize=16384)

@@ -17,6 +17,7 @@ from scalefit.io.derive import complete_6nd, from_other_columns
 from scalefit.io.doubts import find_repeats, refuse_implausible, refuse_negated
 from scalefit.io.history import check_history
 from scalefit.io.join import one_table
+from scalefit.io.names import column_called
 from scalefit.io.rows import finished_rows
 from scalefit.io.sources import open_table
 from scalefit.loss_units import NATS, read_unit
@@ -55,7 +56,8 @@ def read_runs(
         returned as they are. Counts may be written "70B", "1.4 trillion" or "5.76e23".
         Two of params, tokens and flops give the third by C = 6 N D.
     params, tokens, flops, loss, **columns
-        The table's own name of each canonical column, where it is none of those in `io.aliases`.
+        The table's own name of each canonical column, where it is none of those in `io.aliases`; its case, spaces,
+        dashes and underscores do not matter unless two columns differ in nothing else.
     name
         What the table is called in messages; the file's name by default.
     convention
@@ -142,9 +144,10 @@ def _error_columns(
     renamed = {own: canonical for canonical, own in chosen.sources.items()}
     found: dict[str, Any] = {}
     for what, own in given.items():
-        names = (own,) if isinstance(own, str) else own or ()
-        for name in names:
-            if name not in frame.columns:
+        asked = (own,) if isinstance(own, str) else own or ()
+        names = [column_called(name, frame.columns) or "" for name in asked]
+        for name, there in zip(asked, names, strict=True):
+            if not there:
                 columns = listed(frame.columns, 20)
                 raise DataError(f"{table} has no column {quoted(name)} for {what}, only {columns}. Correct the name.")
         called = tuple(renamed.get(name, name) for name in names)
