@@ -95,7 +95,7 @@ def _texts(values: Any) -> Shaped[np.ndarray, " run"]:
     """A column of texts, or of truth values as 0 and 1, as a table of runs keeps it, which need not copy it."""
     if len(values) and all(value in ("True", "False") for value in values):
         return np.array([float(value == "True") for value in values])
-    texts = np.array(np.where(np.equal(values, None), "", values), dtype=str)
+    texts = np.array(["" if value is None else value for value in values], dtype=str)
     texts.flags.writeable = False
     return texts
 
