@@ -58,7 +58,8 @@ def build(site: Path, scratch: Path) -> tuple[Clock, float, float]:
 
 def links(site: Path) -> tuple[int, int, list[str]]:
     """How many links lead inside the site and how many to others, and those inside that lead nowhere."""
-    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html") if path.name != "report.html"}
+    html = [path for path in site.rglob("*.html") if path.name != "report.html" and "_static" not in path.parts]
+    pages = {path: path.read_text(encoding="utf-8") for path in html}
     anchors = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in pages.items()}
     inside, outside, lost = 0, 0, []
     for path, text in pages.items():

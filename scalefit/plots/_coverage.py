@@ -29,7 +29,7 @@ def coverage(result: Backtest, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax = ax or new_axes(size=(6.5, 6.0))
-    ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="kept promise")
+    ax.plot([0, 1], [0, 1], color="black", lw=0.8, label="as stated")
     for index, method in enumerate(result.predictors):
         chosen, color = result.chosen(method), COLORS[index % len(COLORS)]
         for name, style, label in (("pit", "-", ""), ("pit_without_noise", "--", ", without noise")):
