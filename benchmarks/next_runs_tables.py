@@ -18,9 +18,8 @@ Worlds, stop rule and sweeps take posteriors from a linearised law (`linearised.
 package's own selection; "full engine" and "nested" use `sf.fit` and `sf.next_runs` throughout.
 
 "EVSI" takes ratios of tokens to parameters within twenty times the middle one of the sweep, or within its range, as
-`sf.next_runs` does by default. Nested simulation and the stop rule were measured with the limit of ten times. The
-rougher worlds are what the belief does not allow for: expected regret is a fifth of the real one there, and no choice
-of runs is reliably better than random.
+`sf.next_runs` does by default. The rougher worlds are what the posterior does not allow for: expected regret is a
+fifth of the real one there, and no choice of runs is reliably better than random.
 
 """
 
@@ -164,7 +163,15 @@ def sweeps(rows: Path) -> str:
         "more of the others, at most twice the largest of these; the larger runs are forecast. Every family weighs "
         "the same. A sweep of few runs offers few choices, and 5 families say little about ln N.\n\n"
     )
-    return words + table(pd.DataFrame(lines).T.rename_axis("runs chosen by")) + "\n"
+    of = found.pivot_table(index="family", columns="rule", values="n").dropna()
+    some = of.to_numpy()[np.random.default_rng(0).integers(0, len(of), (4000, len(of)))].mean(axis=1)
+    at = {rule: some[:, of.columns.get_loc(rule)] for rule in ("EVSI", "random", "D-optimal")}
+    ends = (np.quantile(at["EVSI"] / at[rule], [0.05, 0.95]) for rule in ("random", "D-optimal"))
+    said = " and ".join(f"{low:.2f} to {high:.2f}" for low, high in ends)
+    return (
+        f"{words}{table(pd.DataFrame(lines).T.rename_axis('runs chosen by'))}\nOver resampled families, 90 % of EVSI's "
+        f"CRPS of ln N_opt are {said} times random's and D-optimal's.\n\n"
+    )
 
 
 def engine(rows: Path) -> str:
