@@ -21,6 +21,7 @@ _QUANTITY = re.compile(
 _TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\s*[a-z]+", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"^([+-]?0),(?=\d)")
 MOST_BUDGETS = 10_000  # of a grid: a slip of the keyboard would fill the memory
+FLOP_EXAMPLE = "a positive number of FLOP, as in 5.76e23"
 LONGEST_QUANTITY = 80  # characters; a longer text is none
 
 
@@ -81,13 +82,15 @@ def is_quantity(text: str) -> bool:
     return len(text) <= LONGEST_QUANTITY and _QUANTITY.fullmatch(text.strip()) is not None
 
 
-def parse_budgets(text: str) -> Float[np.ndarray, " budget"]:
+def parse_budgets(text: str, what: str = "budget", example: str = FLOP_EXAMPLE) -> Float[np.ndarray, " budget"]:
     """Read budgets from "5.76e23", a list "1e21,1e22", or a grid "1e21:1e25:9" even in log compute.
 
     Parameters
     ----------
     text
         FLOP, as `parse_quantity` reads them. A grid is its lowest budget, its highest, and how many there are.
+    what, example
+        As for `positive_quantities`, where these are other quantities than budgets.
 
     Returns
     -------
@@ -100,13 +103,13 @@ def parse_budgets(text: str) -> Float[np.ndarray, " budget"]:
         The text is not a budget, a list or a grid, or a budget is not positive.
     """
     if ":" not in text:
-        return positive_budgets(text.split(","))
+        return positive_quantities(text.split(","), what, example)
     parts = text.split(":")
     if len(parts) != 3 or not re.fullmatch(r"\s*0*[1-9]\d*\s*", parts[2]):
         raise OptionError(f"{text!r} is not a grid of budgets. Write lowest:highest:how_many, as in 1e21:1e25:9.")
     if len(parts[2]) > 20 or int(parts[2]) > MOST_BUDGETS:
         raise OptionError(f"the grid {text!r} is too long. Ask for at most {MOST_BUDGETS:,} budgets.")
-    low, high = positive_budgets(parts[:2])
+    low, high = positive_quantities(parts[:2], what, example)
     return np.geomspace(low, high, int(parts[2]))
 
 
@@ -128,7 +131,7 @@ def positive_budgets(budgets: Any) -> Float[np.ndarray, " budget"]:
     OptionError
         A budget is not a positive, finite number, or there are no budgets.
     """
-    return positive_quantities(budgets, "budget", "a positive number of FLOP, as in 5.76e23")
+    return positive_quantities(budgets, "budget", FLOP_EXAMPLE)
 
 
 def positive_quantities(values: Any, what: str, example: str = "a positive number") -> Float[np.ndarray, " value"]:

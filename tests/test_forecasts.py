@@ -327,7 +327,11 @@ def test_register_and_score_on_the_command_line(run, saved, tmp_path):
     assert "inside the 50% interval" in " ".join(out.split())
     found = json.loads(run("score", tmp_path, "--loss", "9", "--json")[1])
     assert [record["inside_90"] for record in found["records"]] == [False] * 3
+    assert "beyond all registered quantiles" in found["words"]
+    assert "beyond" not in out
+    assert "tokens" in run("register", saved, "--params", "1B", "--tokens", "-5")[2]
     (tmp_path / "out.csv").write_text("N,D,loss\n1e9,2e10,2.3\n")
+    assert "JSON" in run("score", tmp_path / "out.csv", "--loss", "2")[2]
     assert run("score", path, "--outcomes", tmp_path / "out.csv")[0] == 0
     for arguments in (
         ("score", path),

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from scalefit.laws import Law
 
 COUNTS = {"params", "tokens", "flops"}  # two of them give the third
+COUNTED = {
+    "params": ("number of parameters", "a positive number, as in 70B"),
+    "tokens": ("number of tokens", "a positive number, as in 1.4T"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def predictions(
     OptionError
         The counts do not determine the law's inputs, or their lists differ in length.
     """
-    columns = {name: parse_budgets(text) for name, text in counts.items() if text}
+    columns = {name: parse_budgets(text, *COUNTED.get(name, ())) for name, text in counts.items() if text}
     if runs is None and set(columns) == {"flops"} and trades(fit.model.law):
         return _at_optima(fit, columns["flops"], _with_defaults(fit, further), discrepancy, prob)
     return _at_runs(fit, inputs_of(fit, counts, runs, further), discrepancy, prob)
@@ -69,7 +73,7 @@ def inputs_of(fit: "Fit", counts: Mapping[str, str | None], runs: Path | None, f
     OptionError
         The counts do not determine the law's inputs, or their lists differ in length; or there are none, or both.
     """
-    columns = {name: parse_budgets(text) for name, text in counts.items() if text}
+    columns = {name: parse_budgets(text, *COUNTED.get(name, ())) for name, text in counts.items() if text}
     if (runs is None) == (not columns):
         compute = "--flops, " if "flops" in counts else ""
         raise OptionError(

@@ -41,6 +41,11 @@ def score_paragraph(found: ForecastScore, prob: float) -> str:
     words = [found.headline(prob)]
     if found.open:
         words.append(f"{found.open} registered {'run has' if found.open == 1 else 'runs have'} no outcome yet.")
+    if found.far:
+        losses = "1 loss lies" if found.far == 1 else f"{found.far} losses lie"
+        words.append(
+            f"{losses} beyond all registered quantiles. Check the unit of the losses, and whose runs they are of."
+        )
     table = found.summary()
     for name in found.predictors[1:]:
         share = table.loc[REGISTERED, "crps"] / table.loc[name, "crps"] - 1

@@ -76,7 +76,11 @@ def read(path: Path) -> dict[str, Any]:
     with reading(path, REMEDY) as file:
         if (size := path.stat().st_size) > LARGEST_FILE:
             raise StorageError(f"it has {size} bytes, and no forecast is that large")
-        return _checked(json.loads(file.read().decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique))
+        try:
+            found = json.loads(file.read().decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+            raise StorageError("it is not JSON, or was cut") from problem
+        return _checked(found)
 
 
 def refuse(path: str | Path, problem: object) -> NoReturn:

@@ -47,8 +47,10 @@ def _files(path: Path) -> list[Path]:
 
 def _check_digest(found: Mapping[str, Forecast], digest: str) -> None:
     published = digest.strip().lower().removeprefix("sha256:").strip()
-    if len(found) > 1 or len(published) < 12:
-        raise OptionError("digest is that of one forecast, at least 12 letters of it. Score the forecasts one by one.")
+    if len(found) > 1:
+        raise OptionError(f"a digest is that of one forecast, and there are {len(found)}. Score them one by one.")
+    if len(published) < 12:
+        raise OptionError(f"the digest has {len(published)} letters, which is too few. Give at least 12 of them.")
     ((name, forecast),) = found.items()
     if not forecast.digest.startswith(published):
         raise StorageError(

@@ -54,8 +54,8 @@ def _in_order(index: int, name: str, forecast: Forecast, losses: Any) -> list[Ou
     values = list(losses) if isinstance(losses, Sequence | np.ndarray) else [losses]
     if len(values) != len(forecast):
         raise DataError(
-            f"{name} has {len(forecast)} registered runs, and there are {len(values)} losses. Give one loss for each "
-            "run, in their order, or a table with their inputs."
+            f"the number of losses ({len(values)}) is not that of the registered runs of {name} ({len(forecast)}). "
+            "Give one loss for each run, in their order, or a table with their inputs."
         )
     most = largest_plausible(forecast.loss_unit)
     for value in values:

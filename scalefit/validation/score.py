@@ -16,6 +16,7 @@ from scalefit.units import percent
 from scalefit.validation.forecast import LAW_ONLY, POINT, REGISTERED, Forecast
 from scalefit.validation.forecast_folder import open_forecasts
 from scalefit.validation.outcomes import Outcome, match
+from scalefit.validation.quantiles import LEVELS
 from scalefit.validation.scores import clustered_error, inside
 
 if TYPE_CHECKING:
@@ -79,10 +80,18 @@ class ForecastScore(Result):
         ends = np.array([at["median"], at["lower_90"], at["upper_90"]])
         where = "outside the 90% interval" if not at["inside_90"] else "inside the 90% and outside the 50% interval"
         where = "inside the 50% interval" if at["inside_50"] else where
+        pit = f"below {LEVELS[0]}" if at["pit"] < LEVELS[0] else f"{min(at['pit'], LEVELS[-1]):.3g}"
+        pit = f"above {LEVELS[-1]}" if at["pit"] > LEVELS[-1] else pit
         return (
             f"The loss {write(at['loss'])} lies {where} of the registered forecast "
-            f"{in_unit(ranged(ends, write), at['loss_unit'])} at PIT {at['pit']:.2g}"
+            f"{in_unit(ranged(ends, write), at['loss_unit'])} at PIT {pit}"
         )
+
+    @property
+    def far(self) -> int:
+        """How many losses lie beyond all registered quantiles."""
+        pit = self.records["pit"][self.records["predictor"] == REGISTERED]
+        return int(((pit < LEVELS[0]) | (pit > LEVELS[-1])).sum())
 
     def summary(self) -> "pd.DataFrame":
         """Scores of every predictor.
