@@ -188,6 +188,8 @@ def test_ranks_are_shares_of_draws(found):
     np.testing.assert_allclose([sum(each) for each in found.chance_of_rank.values()], 1)
     assert found.shortfall == 0
     assert "best of 3" in found.headline()
+    never = {**recipes, "D": replace(recipes["C"], draws={**recipes["C"].draws, "loss": losses["C"] - 0.05})}
+    assert replace(found, recipes=never).ranking == ("B", "D", "C")
 
 
 @pytest.mark.slow

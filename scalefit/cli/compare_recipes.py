@@ -161,7 +161,7 @@ def _print(found: Any, beyond: str, words: str, prob: float) -> None:
             str(gain.runs),
             found.health[name],
         ]
-        for name, gain in sorted(found.recipes.items(), key=lambda pair: -best[pair[0]][0])
+        for name, gain in ((name, found[name]) for name in found.ranking)
     ]
     rows.append([found.baseline, "baseline", *[NONE] * 4, chance(best[found.baseline][0]), NONE, NONE,
                  found.health[found.baseline]])  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from scalefit._aot import cached_jit
-from scalefit.costs.cost import Compute, Cost
+from scalefit.costs.cost import Cost
 from scalefit.fits.fit import Fit
 from scalefit.planning.least_budgets import (
     LeastBudgets,
@@ -43,7 +43,7 @@ class Side:
         fit: Fit,
         log_budgets: Float[np.ndarray, " budget"],
         discrepancy: bool,
-        cost: Compute | None,
+        cost: Cost | None,
         fixed: Mapping[str, Any],
     ) -> "Side":
         """From a fit; for use inside `precision()`."""

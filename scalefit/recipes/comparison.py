@@ -153,6 +153,12 @@ class RecipeComparison(Result):
         return dict(zip(self.losses, share, strict=True))
 
     @property
+    def ranking(self) -> tuple[str, ...]:
+        """The recipes but the baseline, the likeliest best first; of those never the best, the lower loss first."""
+        best = self.chance_of_rank
+        return tuple(sorted(self.recipes, key=lambda name: (-best[name][0], float(np.median(self.losses[name])))))
+
+    @property
     def winner(self) -> str:
         """The recipe that is best with the highest probability; it may be the baseline."""
         return max(self.chance_of_rank, key=lambda name: self.chance_of_rank[name][0])
@@ -216,7 +222,7 @@ class RecipeComparison(Result):
 
     def _table(self, prob: float) -> Table:
         best = {name: share[0] for name, share in self.chance_of_rank.items()}
-        order = sorted(self.recipes, key=lambda name: -best[name])
+        order = list(self.ranking)
         found = [self.recipes[name] for name in order]
         columns: dict[Any, Any] = {("runs", ""): [each.runs for each in found]}
         for name in DRAWS:

@@ -7,7 +7,8 @@ from typing import Any
 from scalefit._netcdf import Contents
 from scalefit.fits.netcdf import FORMAT, read
 from scalefit.infer.load import fit_of, load_fits
-from scalefit.recipes._storage import RECIPES, decoded
+from scalefit.recipes._storage import RECIPES
+from scalefit.recipes._stored import decoded
 from scalefit.recipes.fit_recipes import RecipeFits
 
 
