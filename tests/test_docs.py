@@ -128,3 +128,7 @@ def test_the_site_builds_offline(tmp_path):
     site = tmp_path / "site"
     assert "planner" in (site / "tutorial" / "report.html").read_text()
     assert "five_minutes" in (site / "llms.txt").read_text()
+    for page in PAGES:  # every picture that a cell draws is there
+        made = (site / page.relative_to(ROOT / "docs").with_suffix(".html")).read_text()
+        for alt in re.findall(r'"alt": "([^"]+)"', page.read_text()):
+            assert f'alt="{alt}"' in made, name(page)

@@ -1,3 +1,4 @@
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from matplotlib.image import imread
 import scalefit as sf
 from scalefit.frontier.isoflops import crowded_budgets
 from scalefit.plots._audit import _name_dots
+from scalefit.plots._axes import new_axes
 
 
 @pytest.mark.parametrize("picture", ["frontier", "isoflops", "surface", "pairs", "residuals", "predictive", "priors"])
@@ -16,6 +18,23 @@ def test_every_picture_is_drawn_and_saved(small_fit, tmp_path, picture):
     assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50, "more than an empty frame"
     assert np.asarray(drawn, dtype=object).flat[0].figure.number in plt.get_fignums(), "the figure is the caller's"
     plt.close("all")
+
+
+def test_a_notebook_shows_every_picture(monkeypatch):
+    """Its backend draws interactively from its first figure on, and shows no figure where that is off."""
+    subplots = plt.subplots
+
+    def first_figure(*arguments, **options):
+        matplotlib.interactive(True)
+        return subplots(*arguments, **options)
+
+    monkeypatch.setattr(plt, "subplots", first_figure)
+    try:
+        new_axes()
+        assert plt.isinteractive()
+    finally:
+        matplotlib.interactive(False)
+        plt.close("all")
 
 
 def test_the_frontier_band_is_the_frontier_table(small_fit):

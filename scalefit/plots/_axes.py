@@ -32,10 +32,14 @@ STYLE: dict[str, Any] = {
 
 def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.0, 5.0)) -> Any:
     """Axes of a new figure: one, or an array (rows, columns)."""
+    import matplotlib
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
-        return plt.subplots(rows, columns, figsize=size, layout="constrained")[1]
+        axes = plt.subplots(rows, columns, figsize=size, layout="constrained")[1]
+        interactive = plt.isinteractive()
+    matplotlib.interactive(interactive)  # a notebook's backend turns it on with its first figure; the context would not
+    return axes
 
 
 def legend_below(axes: Any, columns: int = 3) -> None:
