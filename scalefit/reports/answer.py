@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from scalefit._digits import written
 from scalefit._intervals import interval
-from scalefit._quantities import ratio
+from scalefit._quantities import ratio, write
 from scalefit.errors import QuestionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import trades
@@ -96,6 +97,15 @@ def _tiles(found: Plan) -> list[Row]:
         Row("Tokens per parameter", ratio(found.tokens_per_param), _to(per, ratio)),
         Row("Wasted by not knowing", f"{waste.mean():.1%}", f"{np.quantile(waste, 0.95):.1%} in one case of twenty"),
     ]
+
+
+def in_words(draws: np.ndarray) -> tuple[str, str]:
+    """The median, and its interval as "1 to 3", to the digits that are certain; of one draw no interval."""
+    ends = interval(draws, PROB)
+    if np.isnan(ends[1]):
+        return write(ends[0]), ""
+    middle, low, high = written(ends, write)
+    return middle, f"{low} to {high}"
 
 
 def _to(draws: np.ndarray, form: Any) -> str:

@@ -1,13 +1,11 @@
 """Comparisons that have no fit of their own to plan with: two runs, or recipes beside a baseline."""
 
-import numpy as np
-
-from scalefit._intervals import interval
-from scalefit._quantities import loss_units, quantity, write
+from scalefit._quantities import loss_units, quantity, ranged, write
 from scalefit.planning import RunComparison
 from scalefit.recipes.comparison import RecipeComparison, gain_interval
-from scalefit.reports.answer import PROB
+from scalefit.reports.answer import PROB, in_words
 from scalefit.reports.comparison import Comparison
+from scalefit.text.plans import run_comparison_paragraph
 from scalefit.units import chance
 
 
@@ -17,10 +15,8 @@ def of_runs(found: RunComparison) -> Comparison:
     units = loss_units(found.assumptions.loss_unit)
     for name, values in {**found.draws, "difference_one_run": found.observed_difference}.items():
         known = quantity(name, units.get(name))
-        middle, low, high = interval(values, PROB)
-        ends = "" if np.isnan(low) else f"{write(low)} to {write(high)}"
-        rows.append([name, known.meaning, write(middle), ends])
-    sentence = f"{found.headline()} P(speed-up > 1) is {chance(found.chance_of_speedup)}."
+        rows.append([name, known.meaning, *in_words(values)])
+    sentence = run_comparison_paragraph(found, PROB)
     return Comparison(sentence, "", ["quantity", "meaning", "median", "interval"], rows)
 
 
@@ -30,8 +26,7 @@ def of_recipes(found: RecipeComparison) -> Comparison:
     rows = []
     for name in sorted(found.recipes, key=lambda name: -best[name]):
         each = found.recipes[name]
-        middle, low, high = gain_interval(each.draws["gain"], PROB)
-        gain = write(middle) if np.isnan(low) else f"{write(middle)} [{write(low)}, {write(high)}]"
+        gain = ranged(gain_interval(each.draws["gain"], PROB), write)
         chances = [chance(value) for value in (each.chance, best[name])]
         rows.append([name, str(each.runs), gain, *chances, each.verdict, found.health[name]])
     header = ["recipe", "runs", "compute-equivalent gain", "P(gain > 1)", "P(best)", "verdict", "health"]

@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from scalefit._intervals import interval
-from scalefit._quantities import write
 from scalefit.fits.fit import Fit
 from scalefit.io.datasets import CATALOGUE
 from scalefit.loss_units import of_loss
 from scalefit.planning.assumptions import Assumptions
-from scalefit.reports.answer import PROB, FirstView
+from scalefit.reports.answer import PROB, FirstView, in_words
 from scalefit.text.plans import assumptions_sentence
 from scalefit.text.reports import FAILED, POINT, SCRIPT_OFF, failed_reasons
 from scalefit.units import format_count, format_flops
@@ -89,9 +87,7 @@ def _parameters(fit: Fit) -> list[list[str]]:
     meaning = {p.name: (p.meaning, p.unit) for p in fit.model.params()}
     for name, values in {**fit.draws, **fit.law_derived}.items():
         words, unit = meaning.get(name, ("", "1"))
-        middle, low, high = interval(values.reshape(-1), PROB)
-        ends = "" if np.isnan(low) else f"{write(low)} to {write(high)}"
-        rows.append([name, words, write(middle), ends, "" if unit == "1" else of_loss(unit, fit.runs.unit)])
+        rows.append([name, words, *in_words(values.reshape(-1)), "" if unit == "1" else of_loss(unit, fit.runs.unit)])
     return rows
 
 

@@ -1,7 +1,7 @@
 // The discrepancy of each draw: the counterpart of scalefit/model/paths.py and path_grids.py.
 // f = waves of a prior process + kernels at the pivots.
 
-const { exp, cos, sin, sqrt, abs, max } = Math;
+const { exp, cos, sin, sqrt, abs, hypot, max } = Math;
 const LEAST_REDUCIBLE = 1e-6;
 const SOFT = 0.05;
 const WHOLE = 1 + sqrt(1 + 4 * SOFT * SOFT);
@@ -61,6 +61,28 @@ export class Discrepancy {
     this.pivots = pull.length / component.length;
     this.waves = 2 * nodes.plane.length;
     this.terms = this.waves + this.pivots;
+  }
+
+  /** What |f| of draw i exceeds nowhere. */
+  most(i) {
+    this.bounds ??= new Float64Array(this.component.length).fill(NaN);
+    if (isNaN(this.bounds[i])) this.bounds[i] = this.boundOf(i);
+    return this.bounds[i];
+  }
+
+  boundOf(i) {
+    const { nodes, pivots, waves } = this;
+    const { scales: [one, , two] } = this.sets[this.component[i]];
+    const [line, half] = [nodes.line.length, waves / 2];
+    let found = 0;
+    for (let k = 0; k < line; k++) found += hypot(this.line[2 * i * line + k], this.line[2 * i * line + line + k]);
+    for (let k = 0; k < pivots; k++) found += (one * one + two * two) * abs(this.pull[i * pivots + k]);
+    for (let r = 0; r < half; r++)
+      for (let c = 0; c < half; c++) {
+        const at = (row, column) => this.plane[(i * waves + row) * waves + column];
+        found += hypot(at(r, c), at(r, half + c), at(half + r, c), at(half + r, half + c));
+      }
+    return found;
   }
 
   /** Functions of ln C that the draws of one set of scales share. */

@@ -143,7 +143,6 @@ export class LossPosterior {
     const coefficients = discrepancy && new Float64Array(discrepancy.terms);
     const shared = discrepancy && lines.shared && lines.mean.straight && discrepancy.shared(lines.mean.logC);
     const lattice = discrepancy && lines.shared && !shared ? this.onLattice(lines.mean, logN) : null;
-    const smaller = discrepancy && isFinite(this.logWall) ? this.onAllTokens(lines) : null;
     for (let i = 0; i < count; i++) {
       const line = lines.of(i);
       const fewest = this.atWall(line);
@@ -174,11 +173,10 @@ export class LossPosterior {
         ? discrepancy.atRatio(i, level, coefficients, ratio)
         : discrepancy.at(i, logN[i], logD[i]);
       loss[i] = this.joined(i, this.law(i, logN[i], logD[i]), f);
-      if (smaller && smaller.loss[i] < loss[i]) {
-        [logN[i], logD[i], loss[i]] = [smaller.logN[i], this.logWall, smaller.loss[i]];
-      }
     }
-    return { logN, logD, loss, converged, lawSizes };
+    const found = { logN, logD, loss, converged, lawSizes };
+    if (discrepancy && isFinite(this.logWall)) this.orSmaller(lines, found);
+    return found;
   }
 
   /** The least loss of draw i at a budget of its own, which pays for training alone; `guess` is ln N by the law. */
@@ -249,20 +247,21 @@ export class LossPosterior {
     return high - low < 1e-9 ? sizes[row] : brent(along, low, high, min(max(sizes[row], low + 1e-9), high - 1e-9));
   }
 
-  /** Of every draw the best size on all unique tokens that costs less than a line's budget: on a grid, then refined. */
-  onAllTokens(lines) {
-    const { discrepancy, logWall } = this;
+  /** Where a size on all unique tokens that costs less than a line's budget is better than what is `found`: that. */
+  orSmaller(lines, found) {
+    const [{ discrepancy, logWall }, step, count] = [this, EVERY / 2, RATIOS.length];
     const most = this.draws.map((i) => this.atWall(lines.of(i)));
-    const [step, count] = [EVERY / 2, RATIOS.length];
-    const [logN, loss] = [new Float64Array(this.count), new Float64Array(this.count).fill(Infinity)];
-    const sizesBelow = (top) => RATIOS.map((_, j) => top - step * (count - 1 - j));
-    const top = most.reduce((a, b) => max(a, b), 0);
-    if (top <= 0) return { logN, loss };
-    const sizes = sizesBelow(top);
-    const all = discrepancy.atMany(this.draws, sizes.map((n) => [n, logWall]));
-    for (let i = 0; i < this.count; i++) {
-      if (most[i] <= 0) continue;
-      const errors = all.subarray(i * count, (i + 1) * count);
+    // On all tokens the law is best at the largest size: no discrepancy makes up for more than it may be.
+    const some = this.draws.filter((i) => {
+      const least = this.joined(i, this.law(i, most[i], logWall), -discrepancy.most(i));
+      return most[i] > 0 && !(this.unimodal && least > found.loss[i]);
+    });
+    if (!some.length) return;
+    const top = some.reduce((high, i) => max(high, most[i]), 0);
+    const sizes = RATIOS.map((_, j) => top - step * (count - 1 - j));
+    const all = discrepancy.atMany(some, sizes.map((n) => [n, logWall]));
+    some.forEach((i, at) => {
+      const errors = all.subarray(at * count, (at + 1) * count);
       let [row, least] = [0, Infinity];
       for (let j = 0; j < count && sizes[j] <= most[i]; j++) {
         const value = this.joined(i, this.law(i, sizes[j], logWall), errors[j]);
@@ -271,10 +270,10 @@ export class LossPosterior {
       const first = min(max(row - 3, 0), count - STENCIL);
       const along = (n) => this.joined(i, this.law(i, n, logWall), through(errors, first, (n - sizes[first]) / step));
       const [low, high] = [sizes[row] - step, min(sizes[row] + step, most[i])];
-      logN[i] = brent(along, low, high, 0.5 * (low + high));
-      loss[i] = this.lossAt(i, logN[i], logWall);
-    }
-    return { logN, loss };
+      const size = brent(along, low, high, 0.5 * (low + high));
+      const loss = this.lossAt(i, size, logWall);
+      if (loss < found.loss[i]) [found.logN[i], found.logD[i], found.loss[i]] = [size, logWall, loss];
+    });
   }
 
   /** ln N of least expected loss along lines, between two ends: grids that close in. */

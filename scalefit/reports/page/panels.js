@@ -1,7 +1,7 @@
 // The panels: for a state, a title that states the finding, how to read the figure, its pictures, and its table.
 
 import { cvar } from "./model.js";
-import { interval, mean, quantile, sorted } from "./quantiles.js";
+import { interval, mean, quantile, sorted, written } from "./quantiles.js";
 import { formatCount, formatFlops, formatLoss, formatPercent, formatRatio, formatShare } from "./units.js";
 
 const { exp, log, max, min } = Math;
@@ -208,10 +208,11 @@ function shares({ model, state, payload, plan }) {
   if (!found) return null;
   const parts = [["floor: no run removes it", found.floor], ["capacity: infinite parameters would remove it", found.capacity], ["data: infinite tokens would remove it", found.data]];
   const short = ["floor", "capacity", "data"];
+  const certain = (ends) => (isNaN(ends[1]) ? formatLoss(ends[0]) : written(ends, formatLoss)[0]);
   const values = parts.map(([, ends]) => ends[0]);
   const spread = [parts.map(([, e]) => (isNaN(e[1]) ? 0 : e[0] - e[1])), parts.map(([, e]) => (isNaN(e[2]) ? 0 : e[2] - e[0]))];
   return {
-    title: `${formatLoss(found.floor[0])} of the plan's loss of ${formatLoss(plan.expected)} is irreducible; more parameters could remove ${formatLoss(found.capacity[0])}, more tokens ${formatLoss(found.data[0])}`,
+    title: `${certain(found.floor)} of the plan's loss of ${formatLoss(plan.expected)} is irreducible; more parameters could remove ${certain(found.capacity)}, more tokens ${certain(found.data)}`,
     how: `Bars are medians, whiskers ${name(state)}s.`,
     pictures: [{ x: { label: payload.lossUnit, range: [0, 1.08 * max(...parts.map(([, e]) => (isNaN(e[2]) ? e[0] : e[2])))] }, y: { label: "", ticks: [0, 1, 2], labels: short, range: [2.6, -0.6] }, series: [{ kind: "bars", across: true, tone: "main", label: `median and ${name(state)}`, x: values, y: [0, 1, 2], wide: 0.55, spread, text: parts.map(([label, ends]) => `${label}: ${formatLoss(ends[0])} [${formatLoss(ends[1])}, ${formatLoss(ends[2])}]`) }] }],
     table: { header: ["part", "median", "lower", "upper"], rows: parts.map(([label, ends]) => [label, ...ends]) },
