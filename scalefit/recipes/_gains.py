@@ -25,7 +25,7 @@ from scalefit.planning.least_budgets import (
 
 FAR = 14.0  # e-folds of compute, and of N and D, beyond which the baseline is taken never to get there
 NEAR = 3.0  # e-folds of compute from the target, beyond which the table of least budgets is ever wider
-POINTS = 57  # of N and of D, within which the baseline's loss is tabulated
+POINTS = 29  # of N and of D, within which the baseline's loss is tabulated
 
 
 @dataclass(frozen=True, eq=False)
