@@ -85,7 +85,8 @@ def gain_to_settle(
     baseline, *others = fits
     name = others[0] if recipe is None and len(others) == 1 else recipe
     if name not in others:
-        raise OptionError(f"the recipe whose gain to settle is one of {', '.join(others)}. Write aim={others[0]!r}.")
+        which = "the recipe whose gain to settle is open" if name is None else f"{name!r} is no recipe to settle"
+        raise OptionError(f"{which}. Choose from {', '.join(others)}, as in aim={others[0]!r}.")
     log_budgets, asked = np.log([flops]), (fits[baseline].resolve(discrepancy), cost, fixed)
     with precision():
         gains = Gains(Side.of(fits[baseline], log_budgets, *asked), log_budgets, 0)
