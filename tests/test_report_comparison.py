@@ -42,6 +42,8 @@ def test_a_page_has_the_comparison_and_names_stay_text(pair):
     hidden = page_of(pair, 200, None, True, "plotly.js")
     assert "new &lt;b&gt;" not in hidden
     alone = page_of(pair["first"], 200, None, False, "plotly.js")
+    assert "Point estimates." in alone
+    assert "Medians and 90%" not in alone[alone.index("The law's parameters") :].split("</section>")[0]
     assert "Side by side" not in alone
     assert '"comparison":null' in alone
 
@@ -74,6 +76,7 @@ def test_a_comparison_of_runs_is_a_page_without_a_planner(pair, tmp_path):
     found = sf.compare_runs(pair["first"], "1B:20B", "2B:20B")
     text = sf.report(found, tmp_path / "report.html").read_text()
     assert "<form" not in text
+    assert "<noscript" not in text  # there is nothing that needs a script
     assert found.headline().split(".")[0] in text
     assert "speedup" in text
 
