@@ -47,6 +47,8 @@ HUBER = {
 SWEEPS = re.findall(r"^- (\S.*?): (\d+)%", (RESULTS / "learn_discrepancy.md").read_text(), flags=re.MULTILINE)
 START, PEERS, POSTERIORS = rows("startup.md"), rows("peers.md"), rows("posteriors.md")
 SPEED = json.loads((RESULTS / "speed.json").read_text())
+ANSWERED = [row for (_, step), row in rows("newcomer.md", key=2).items() if step == "plan: the first answer"]
+NEWCOMER = sorted(5 * round(cpu / 5) for *_, cpu in ANSWERED)
 WRONG = next(
     row for row in json.loads((RESULTS / "sbc.json").read_text())["rows"] if "wrong on purpose" in row["engine"]
 )
@@ -94,7 +96,10 @@ QUOTED = {
         f"In the worst of {EVIDENCE['families']} families, 90 % intervals with discrepancy contained "
         f"{percent(EVIDENCE['worst_90'])} of the losses.",
     ],
-    "docs/tutorial/five_minutes.md": [f"tested is {EVIDENCE['times'][-1]:.0f} times the compute"],
+    "docs/tutorial/five_minutes.md": [
+        f"tested is {EVIDENCE['times'][-1]:.0f} times the compute",
+        f"the four command lines of the README take {NEWCOMER[0]:.0f} to {NEWCOMER[-1]:.0f} CPU seconds",
+    ],
     "docs/explanation/intervals.md": [
         f"Each of {EVIDENCE['studies']} public sweeps was cut at 1/3, 1/10 and 1/{EVIDENCE['times'][-1]:.0f}",
         f"unlike all {EVIDENCE['families']} families",
