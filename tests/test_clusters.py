@@ -200,6 +200,22 @@ def test_health_names_clusters_that_are_not_given(estimate):
 
 
 @pytest.mark.slow
+def test_health_names_errors_that_clusters_do_not_share():
+    """Errors that drift along each of eight runs, a correlation of .95 from one of 25 checkpoints to the next."""
+    table = {name: values[np.repeat(np.arange(0, 200, 25), 25)] for name, values in checkpoints().items()}
+    table["tokens"] = table["params"] * np.tile(np.geomspace(5, 150, 25), 8)
+    loss = LAW["E"] + LAW["A"] / table["params"] ** LAW["alpha"] + LAW["B"] / table["tokens"] ** LAW["beta"]
+    drift = np.random.default_rng(0).standard_normal((8, 25))
+    for k in range(1, 25):
+        drift[:, k] = 0.95 * drift[:, k - 1] + np.sqrt(1 - 0.95**2) * drift[:, k]
+    fit = sf.fit({**table, "loss": loss * np.exp(0.01 * drift.ravel())}, engine=sf.MAP(), cluster="run_id")
+    (found,) = (check for check in fit.health.checks if check.name == "one run")
+    assert found.verdict == "review"
+    assert "beyond the error that clusters share" in found.sentence
+    assert "--cluster" not in found.sentence
+
+
+@pytest.mark.slow
 def test_many_tables_with_clusters_and_without_share_a_batch(estimate):
     tables = [
         sf.Runs(checkpoints(), cluster="run_id"),

@@ -118,10 +118,12 @@ def _one_run(found: Explained, sizes: np.ndarray, order: np.ndarray, same: np.nd
         return Check("one run", "ok", lag, f"residuals of neighbours of one size are correlated by {lag:.2f}.")
     i = int(length.argmax())
     rows = np.isin(np.arange(len(order)), order[first[i] : first[i] + length[i]])
+    beyond, remedy = ("", "Name the column of the run in cluster= (--cluster), or keep the last row of each run")
+    if found.shared is not None:
+        beyond, remedy = " beyond the error that clusters share", "Keep the last row of each run, or fewer of its rows"
     sentence = (
-        f"residuals of neighbours of one size are correlated by {lag:.2f}, as if rows were checkpoints of one run, "
-        f"such as {row_names(found.of.rows, rows)}, so that intervals are too narrow. Name the column of the run in "
-        "cluster= (--cluster), or keep the last row of each run."
+        f"residuals of neighbours of one size are correlated by {lag:.2f}{beyond}, as if rows were checkpoints of one "
+        f"run, such as {row_names(found.of.rows, rows)}, so that intervals are too narrow. {remedy}."
     )
     return Check("one run", "review", lag, sentence)
 
