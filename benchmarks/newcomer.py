@@ -66,7 +66,10 @@ def main() -> None:
         for row in found
     ]
     header = ["Python", "step", "commands so far", "wall s", "CPU s", "wall s so far", "CPU s so far"]
-    where = f"{describe()}; load average {os.getloadavg()[2]:.1f}. Wall seconds are of a machine with that load; packages come from a mirror nearby."
+    where = (
+        f"{describe()}; load average {os.getloadavg()[2]:.1f}. Wall seconds are of a machine with that load; packages "
+        "come from a mirror nearby."
+    )
     write_table(ROOT / "benchmarks" / "results" / "newcomer.md", "A newcomer's path", where, (header, rows))
 
 
