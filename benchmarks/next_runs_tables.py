@@ -201,7 +201,8 @@ def engine(rows: Path) -> str:
         )
         words += table(shown) + "\n"
     if len(speed):
-        words += "## Seconds after the posterior is made and programs are compiled, least of seven\n\nBeside other programs; `cpu` is of this one alone.\n\n"
+        words += "## Seconds after the posterior is made and programs are compiled, least of seven\n\n"
+        words += "Beside other programs; `cpu` is of this one alone.\n\n"
         words += table(speed.set_index("what")) + "\n"
     return words
 
