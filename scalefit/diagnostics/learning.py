@@ -52,7 +52,9 @@ def check_learning(bound: BoundModel, draws: Draws, derived: Draws) -> Iterable[
     if ratios[worst] <= MOST_OF_PRIOR:
         sentence = f"the widest posterior, of {worst}, is {ratios[worst]:.0%} as wide as its prior."
         return [Check("learning", "ok", ratios[worst], sentence)]
-    poor = ", ".join(f"{name} ({ratio:.0%})" for name, ratio in ratios.items() if ratio > MOST_OF_PRIOR)
+    # Of a scale that the runs only bound from below, the posterior is wider than the prior.
+    narrowed = lambda ratio: f"{ratio:.0%} of it is left" if ratio < 1 else "not at all"
+    poor = ", ".join(f"{name} ({narrowed(ratio)})" for name, ratio in ratios.items() if ratio > MOST_OF_PRIOR)
     sentence = f"the runs hardly narrow the prior of {poor}, so that those intervals rest on it. {runs_to_add(bound)}"
     return [Check("learning", "review", ratios[worst], sentence)]
 
