@@ -45,7 +45,7 @@ def fits():
 
 def test_failures_are_kept_apart(fits):
     assert set(fits.failures) == set(BAD)
-    assert "2 runs cannot carry" in fits.failures[3]
+    assert "2 runs cannot determine" in fits.failures[3]
     with pytest.raises(sf.FitError, match="table 5 has no fit"):
         fits[5]
     assert [i for i, _ in fits.fitted()] == [i for i in range(11) if i not in BAD]

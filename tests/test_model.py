@@ -83,7 +83,7 @@ def test_an_override_moves_the_posterior():
 
 def test_too_few_runs_and_no_variation_are_refused():
     runs = simulated()
-    with pytest.raises(sf.DataError, match="6 runs cannot carry the 7 parameters"):
+    with pytest.raises(sf.DataError, match="6 runs cannot determine the 7 parameters"):
         sf.Model().bind(runs.subset(np.arange(6)))
     for name in ("params", "tokens"):
         flat = sf.Runs({**runs.columns, name: np.full(len(runs), 1e9)})

@@ -133,7 +133,7 @@ def test_it_repeats_with_its_seed(small_fit, found):
 def test_stop_where_no_run_is_worth_its_price(small_fit):
     tiny = sf.next_runs(small_fit, 1e23, spend=1e20)
     assert tiny.stop
-    assert "train the big one" in tiny.headline()
+    assert "train the large run" in tiny.headline()
     assert not tiny.worthwhile.runs
 
 
@@ -212,7 +212,7 @@ def test_the_command(run, saved, tmp_path):
     small = ("--spend", "1e20", "--max-params", "3B", "--candidates", table)
     code, out, _ = run("next", saved, "--budget", "1e22", "--law-only", *small)
     assert code == 0
-    assert "train the big one" in out
+    assert "train the large run" in out
     assert "of 2" in out
     assert run(*common, "--spend", "1e22", "--ratios", "5")[0] == 2
 

@@ -171,7 +171,7 @@ def test_what_cannot_be_done_is_refused():
         calibration(tables=2, draws=500)
     with pytest.raises(sf.DataError, match="moe law also takes experts"):
         sf.validation.sbc(sf.Model("moe"))
-    with pytest.raises(sf.DataError, match="the design: 3 runs cannot carry"):
+    with pytest.raises(sf.DataError, match="the design: 3 runs cannot determine"):
         sf.validation.sbc(MODEL, {name: values[:3] for name, values in DESIGN.items()})
     wild = sf.Model(noise=sf.Normal(), priors={"sigma": sf.Prior.of("LogNormal", loc=12, scale=0.1)})
     with pytest.raises(sf.FitError, match=r"none of 2 tables could be fitted: its simulated losses leave the range"):

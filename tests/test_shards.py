@@ -47,7 +47,7 @@ def test_a_row_has_what_the_fit_has(whole):
     assert list(table["table"]) == [0, 1, 2, 3, 4]
     assert list(table["name"]) == list(TABLES)
     assert table["failure"].notna().tolist() == [False, False, False, True, False]
-    assert "2 runs cannot carry" in table["failure"][3]
+    assert "2 runs cannot determine" in table["failure"][3]
     for i, fit in fits.fitted():
         assert table["seed"][i] == fit.seed
         assert table["fingerprint"][i] == fit.runs.fingerprint

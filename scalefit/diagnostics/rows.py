@@ -51,7 +51,7 @@ def _copies(runs: Runs, params: int) -> Check:
     )
     different = len(runs) - int(again.sum())
     if different <= params:
-        sentence += f" The {different} different runs cannot carry the {params} parameters of the law. Add runs."
+        sentence += f" The {different} different runs cannot determine the {params} parameters of the law. Add runs."
         return Check("copies", "fail", int(again.sum()), sentence)
     return Check("copies", "review", int(again.sum()), sentence)
 

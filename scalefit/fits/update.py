@@ -71,7 +71,8 @@ class Update(Result, Generic[F]):
         pandas.DataFrame
             Rows: quantities. Columns: median, lower and upper after the new runs; before (the median); shift of the
             mean (of ln where positive) and its expected size, in standard deviations of the draws before: 1 means that
-            the new runs were expected to tell all; standardised, the one over the other, Monte Carlo error included;
+            the new runs were expected to settle the quantity; standardised, the one over the other, Monte Carlo error
+            included;
             chance of a shift at least as large; and posterior, "law only" or "with discrepancy".
         """
         return self._table(prob).frame()

@@ -93,7 +93,7 @@ def check_design(law: Law, noise: str, free: int, runs: Runs) -> None:
     """Raise `DataError` where runs are fewer than free parameters, or an input is not positive or does not vary."""
     if len(runs) < free:
         raise DataError(
-            f"{runs.name}: {len(runs)} runs cannot carry the {free} parameters of the {law.name} law with {noise} "
+            f"{runs.name}: {len(runs)} runs cannot determine the {free} parameters of the {law.name} law with {noise} "
             "noise. Add runs."
         )
     for name in law.inputs:

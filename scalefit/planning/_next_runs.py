@@ -138,12 +138,15 @@ class NextRuns(Result):
             return self._settling(self.settle)
         if self.stop:
             return (
-                f"No run within {said(self.spend, unit)} is worth its price: train the big one, "
+                f"No run within {said(self.spend, unit)} is worth its price: train the large run, "
                 f"{format_count(self.params)} parameters with {said(self.budget, unit)}."
             )
         chosen = self.worthwhile if self.aim == PLAN else self.batch
         if not chosen.runs:
-            return f"No run within {said(self.spend, unit)} tells more of {self.aim} than the draws resolve."
+            return (
+                f"No run within {said(self.spend, unit)} reduces the variance of {self.aim} by more than the draws "
+                "resolve."
+            )
         listed = ", ".join(self._written(run) for run in dict.fromkeys(chosen.runs))
         price = said(self.price_of(chosen), unit)
         if not self.about_plan:
@@ -164,7 +167,10 @@ class NextRuns(Result):
         if not settle.open:
             return f"{known}: that is settled, and takes no further run."
         if not self.batch.runs:
-            return f"{known}. No run within {said(self.spend, self.cost.unit)} tells more of it than the draws resolve."
+            return (
+                f"{known}. No run within {said(self.spend, self.cost.unit)} reduces its variance by more than the "
+                "draws resolve."
+            )
         run = settle.cheapest(self.values, self.prices)
         price, odds = said(float(self.prices[run]), self.cost.unit), float(self.settles[run])
         written = f"{self._written(run)} of {settle.recipe}"

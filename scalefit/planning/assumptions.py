@@ -60,7 +60,7 @@ class Assumptions:
         law, wall, per = fit.model.law, "", fit.runs.tokens / fit.runs.params
         if unique_tokens is not None:
             wall = (
-                f"the {law.name} law gives repeated tokens their value"
+                f"the {law.name} law counts repeated tokens"
                 if "unique_tokens" in law.inputs
                 else f"the {law.name} law has no unique tokens, so repeated tokens are assumed to change nothing"
             )

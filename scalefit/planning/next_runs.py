@@ -57,7 +57,7 @@ def next_runs(
     seed: int | None = None,
     **fixed: Any,
 ) -> NextRuns:
-    """Which runs to make before a big one: what each is expected to save its plan, what it costs, and when to stop.
+    """Which runs to make before a large one: what each is expected to save its plan, what it costs, and when to stop.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def next_runs(
     if fit.kind != "posterior":
         raise QuestionError("the value of a run is that of a posterior. Fit with an engine such as sf.AIS().")
     if "sigma" not in fit.draws:
-        raise QuestionError("the value of a run takes noise with a scale. Use noise with a parameter sigma.")
+        raise QuestionError("the value of a run needs noise with a scale. Use noise with a parameter sigma.")
     most = RUNS if count is None else int(count)
     if most < 1:
         raise OptionError(f"a batch has at least one run; got count={count}.")

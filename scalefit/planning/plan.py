@@ -220,7 +220,7 @@ def plan(
     machines
         What FLOP are computed on, and its price.
     unique_tokens
-        The data there is: a number, or "1T..3T".
+        Unique tokens that exist: a number, or "1T..3T".
     risk
         Minimise instead the mean regret of the worst `1 - risk` of the draws (CVaR), as in 0.95.
     params, tokens, max_params, overtrain

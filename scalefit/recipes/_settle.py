@@ -98,6 +98,6 @@ def refuse_free_floors(draws: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Raise `QuestionError` where floors of recipes are free."""
     if "level" in next(iter(draws.values())):
         raise QuestionError(
-            "losses whose floors are free are on different data, and none is better than another. Ask each fit, or use "
-            "floor='pooled'."
+            "losses whose floors are free are on different data, and none is better than another. Compare within "
+            "each fit, or use floor='pooled'."
         )

@@ -70,7 +70,7 @@ class RecipeGain:
 
     @property
     def share_of_prior(self) -> float:
-        """Width of the 90 % interval of ln gain over that before the first run: 1 where the runs say nothing."""
+        """Width of the 90 % interval of ln gain over that before the first run: 1 where the runs add nothing."""
         after, before = _width(self.draws["gain"]), _width(self.unseen)
         return min(1.0, after / before) if np.isfinite(after) else 1.0
 

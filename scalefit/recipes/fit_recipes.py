@@ -209,7 +209,7 @@ def fit_recipes(
     Raises
     ------
     DataError
-        There are fewer than two recipes, or the table cannot carry the model.
+        There are fewer than two recipes, or the table has too few runs for the model.
     OptionError
         An option is unknown, the baseline is none of the recipes, or the law has no params and tokens.
 

@@ -95,7 +95,7 @@ def _tiles(found: Plan) -> list[Row]:
         Row("Tokens", format_count(found.tokens), _to(draws["D_opt"], format_count)),
         Row("Expected loss", loss(found.loss), _to(draws["loss"], loss)),
         Row("Tokens per parameter", ratio(found.tokens_per_param), _to(per, ratio)),
-        Row("Wasted by not knowing", f"{waste.mean():.1%}", f"{np.quantile(waste, 0.95):.1%} in one case of twenty"),
+        Row("Wasted by uncertainty", f"{waste.mean():.1%}", f"{np.quantile(waste, 0.95):.1%} in one case of twenty"),
     ]
 
 

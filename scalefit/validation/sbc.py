@@ -241,7 +241,7 @@ def sbc(
     Raises
     ------
     DataError
-        The design cannot carry the model.
+        The design has too few runs for the model.
     OptionError
         A number is too small, or the engine gives fewer draws than are to be ranked.
     FitError

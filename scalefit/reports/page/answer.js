@@ -80,8 +80,8 @@ export function tiles(plan, risk, state) {
   ];
   if (risk) {
     const tail = quantile(sorted(risk.wasted), 0.95);
-    found.push([state.shape === "free" ? "Wasted by not knowing" : "Wasted on average", formatShare(mean(risk.wasted)), `${formatShare(tail)} in one case of twenty`]);
-  } else found.push(["Wasted by not knowing", "…", "computing"]);
+    found.push([state.shape === "free" ? "Wasted by uncertainty" : "Wasted on average", formatShare(mean(risk.wasted)), `${formatShare(tail)} in one case of twenty`]);
+  } else found.push(["Wasted by uncertainty", "…", "computing"]);
   return found.map(([label, value, under]) => ({ label, value, under, prob }));
 }
 
