@@ -384,8 +384,9 @@ def test_options_of_reading_reach_the_table(run, monkeypatch, tmp_path):
     rows = ["1e8,2e9,3,finished", "2e8,4e9,2.8,running", "4e8,8e9,2.6,finished"]
     (tmp_path / "sweep.txt").write_text("\n".join(["N,D,loss,State", *rows]))
     (tmp_path / "logs").mkdir()
-    for name in "ab":
-        lines = [json.dumps({"step": s, "n_params": 1e8, "tokens": 1e9 * s, "loss": 3 + abs(s - 2)}) for s in (1, 2, 3)]
+    for name, least in (("a", 3), ("b", 2.9)):
+        steps = [{"step": s, "n_params": 1e8, "tokens": 1e9 * s, "loss": least + abs(s - 2)} for s in (1, 2, 3)]
+        lines = map(json.dumps, steps)
         (tmp_path / "logs" / f"{name}.jsonl").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
     for arguments, size in (
