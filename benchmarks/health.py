@@ -72,6 +72,30 @@ def simulated(good: int, bad: int) -> list[list[object]]:
     return rows
 
 
+def answers_of_kaplan(count: int) -> list[list[object]]:
+    """Whether answers contain the truth where tables of Kaplan's law are ok, for the discrepancy carries it.
+
+    The law is that of tests/bad_tables.py.
+    """
+    kaplan = lambda n, d: np.exp(0.103 * np.log((6.4e13 / n) ** (0.076 / 0.103) + 1.8e13 / d))
+    log_n, rows = np.linspace(np.log(1e6), np.log(1e14), 20_001), []
+    fits = [sf.fit(table("Kaplan's law", seed), engine=ENGINE) for seed in range(count)]
+    good = [fit for fit in fits if fit.health.verdict == "ok"]
+    for times in (3, 10, 44):
+        inside = np.zeros(2, int)
+        for fit in good:
+            budget = times * fit.compute_range[1]
+            sizes = np.log(fit.frontier([budget]).params[:, 0])
+            best = log_n[kaplan(np.exp(log_n), budget / 6 / np.exp(log_n)).argmin()]
+            n = float(np.exp(np.median(sizes)))
+            run = {"params": [n], "tokens": [budget / 6 / n]}
+            for i, (draws, truth) in enumerate(((sizes, best), (fit.predict(run)[:, 0], kaplan(n, budget / 6 / n)))):
+                low, high = np.quantile(draws, [0.05, 0.95])
+                inside[i] += low < truth < high
+        rows.append([times, f"{len(good)} of {count}", *(f"{each} of {len(good)}" for each in inside)])
+    return rows
+
+
 def verdicts(tables: dict[str, sf.Runs]) -> list[list[object]]:
     """A row for each public sweep."""
     rows: list[list[object]] = []
@@ -92,10 +116,12 @@ if __name__ == "__main__":
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/health.md"))
     options = parser.parse_args()
     of_kinds = simulated(options.good, options.bad)
+    header = ["Kaplan's law: times the compute", "ok", "90 % interval contains N_opt", "and the loss there"]
+    kaplan = header, answers_of_kaplan(options.bad)
     listed = verdicts(public(options.tables))
     misfit, ok = (int(np.sum([row[i] == value for row in listed])) for i, value in ((3, "yes"), (2, "ok")))
     where = f"{describe()}. Of {len(listed)} public sweeps {ok} are ok and {misfit} in review for misfit."
     title = "Health: false alarms and misses on simulated tables, and verdicts on public sweeps"
     kinds = ["kind", "wrong verdicts", "checks that are not ok, in tables"], of_kinds
     sweeps = ["sweep", "runs", "verdict", "misfit", "what was found"], listed
-    write_table(options.output, title, where, kinds, sweeps)
+    write_table(options.output, title, where, kinds, kaplan, sweeps)

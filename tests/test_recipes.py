@@ -14,7 +14,7 @@ import scalefit as sf
 from scalefit.cli.schema import FOLDER
 from scalefit.model.discrepancy import Scales
 from scalefit.model.paths import AtPivots, sample_paths, values_at
-from scalefit.planning.settle import Settle
+from scalefit.planning.least_budgets import Settle
 from scalefit.recipes._conditional import RecipeRows, conditional_draws
 from scalefit.recipes._health import few_runs_checks
 from scalefit.recipes._joint import smaller

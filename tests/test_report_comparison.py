@@ -17,7 +17,8 @@ def pair(point_fit):
     """The same law twice, the second with 2 % less loss at any run: point estimates, which compare at once."""
     first = point_fit()
     lower = {name: values * (0.98 if name in "EAB" else 1.0) for name, values in first.draws.items()}
-    return {"first": first, "new <b>": replace(first, draws=lower)}
+    runs = replace(first.runs, columns={**first.runs.columns, "loss": 0.98 * first.runs.loss})
+    return {"first": first, "new <b>": replace(first, draws=lower, runs=runs)}
 
 
 def test_the_lower_loss_wins_at_every_budget(pair):
@@ -30,6 +31,14 @@ def test_the_lower_loss_wins_at_every_budget(pair):
     assert {row[-1] for row in found.rows if row[1] == "first"} == {"below 1%"}
     loss = np.array(found.figure["loss"], dtype=float)[..., 0]
     np.testing.assert_allclose(loss[1], 0.98 * loss[0], rtol=1e-4)
+
+
+def test_of_the_same_runs_no_fit_wins_by_expecting_less(pair):
+    same = {"first": pair["first"], "other": replace(pair["new <b>"], runs=pair["first"].runs)}
+    found = compared(same, {name: {} for name in same})
+    assert "lowest" not in found.sentence + found.figure["title"] + " ".join(found.header)
+    assert "other" in found.sentence
+    assert len(found.rows[0]) == len(found.header)
 
 
 def test_a_page_has_the_comparison_and_names_stay_text(pair):

@@ -17,9 +17,9 @@ from scalefit.costs.machines import Machines
 from scalefit.loss_units import in_unit, short
 from scalefit.planning._candidates import Candidates
 from scalefit.planning._run_values import Batch
+from scalefit.planning._settle import LIKELY, Settle
 from scalefit.planning._value_check import Check
 from scalefit.planning.assumptions import Assumptions
-from scalefit.planning.settle import LIKELY, Settle
 from scalefit.units import chance, format_count
 
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from scalefit.planning._run_values import (
     normal_variance,
     sizes_to_decide,
 )
+from scalefit.planning._settle import SeveralFits, without_far
 from scalefit.planning._value_check import Check, check
 from scalefit.planning.assumptions import Assumptions
 from scalefit.planning.constraints import Constraints
-from scalefit.planning.settle import SeveralFits, without_far
 
 __all__ = ["NextRuns", "next_runs"]
 

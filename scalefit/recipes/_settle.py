@@ -11,8 +11,7 @@ from scalefit._precision import precision
 from scalefit.costs.cost import Cost
 from scalefit.errors import OptionError, QuestionError
 from scalefit.fits.fit import Fit
-from scalefit.planning.least_budgets import share_of_variance
-from scalefit.planning.settle import Settle, without_far
+from scalefit.planning.least_budgets import Settle, share_of_variance, without_far
 from scalefit.recipes._gains import Gains, Side, losses_at
 
 LEVELS = 6  # budgets of a further run, from the recipe's smallest run to its share of the target

@@ -13,7 +13,7 @@ from scalefit.costs.machines import Machines
 from scalefit.errors import OptionError
 from scalefit.frontier.optimum import check_optimum
 from scalefit.planning.assumptions import Assumptions
-from scalefit.planning.settle import Settle
+from scalefit.planning.least_budgets import Settle
 from scalefit.recipes._gains import Gains, Side
 from scalefit.recipes._settle import refuse_free_floors, settling_run
 from scalefit.recipes._terms import Differences

@@ -17,7 +17,7 @@ from scalefit.errors import OptionError
 from scalefit.fits.fit import Fit
 from scalefit.frontier.optimum import check_trades
 from scalefit.model.model import Model
-from scalefit.planning.settle import Settle, SeveralFits
+from scalefit.planning.least_budgets import Settle, SeveralFits
 from scalefit.recipes._fits import UNSEEN, fits_of, raw_of
 from scalefit.recipes._joint import JointTable, joined
 from scalefit.recipes._paths import paths_of_recipes

@@ -12,7 +12,13 @@ from scalefit.fits.fit import Fit, check_fit
 from scalefit.frontier.optimum import trades
 from scalefit.reports.answer import FURTHEST_FRONTIER, PROB, TABLE
 from scalefit.runs import refuse_other_unit
-from scalefit.text.reports import comparison_sentence, comparison_title, left_out_sentence
+from scalefit.text.reports import (
+    comparison_sentence,
+    comparison_title,
+    laws_sentence,
+    laws_title,
+    left_out_sentence,
+)
 from scalefit.units import chance, format_count, format_flops
 
 MOST = 6  # fits in one picture
@@ -94,6 +100,7 @@ def compared(fits: Mapping[str, Fit], fixed: Mapping[str, dict[str, Any]], paire
     if not paired:
         losses = {name: _shuffled(loss, seed) for seed, (name, loss) in enumerate(losses.items())}
     better = {name: _shares_below(losses, name) for name in losses}
+    same = len({fit.runs.fingerprint for fit in good.values()}) == 1  # of the same runs no fit is better off
     rows = [
         [
             format_flops(flops),
@@ -101,17 +108,25 @@ def compared(fits: Mapping[str, Fit], fixed: Mapping[str, dict[str, Any]], paire
             _written(front.params[:, at], format_count),
             _written(front.tokens[:, at], format_count),
             _written(front.loss[:, at], "{:.3f}".format),
-            chance(better[name][at]),
+            *([] if same else [chance(better[name][at])]),
         ]
         for at, flops in enumerate(some)
         for name, front in shown.items()
     ]
-    header = ["FLOP", "fit", "parameters", "tokens", "loss", "P(lowest loss)"]
+    header = ["FLOP", "fit", "parameters", "tokens", "loss", *([] if same else ["P(lowest loss)"])]
     at = TABLE.index(10.0)
     best = max(good, key=lambda name: better[name][at])
     others = {name: interval(losses[name][:, at] - losses[best][:, at], PROB) for name in good if name != best}
     unit = next(iter(good.values())).runs.unit
-    sentence = comparison_sentence(some[at], best, better[best][at], others, unit)
+    expected = {name: interval(losses[name][:, at], PROB) for name in good}
+    sentence, title = (
+        (laws_sentence(some[at], expected, unit), laws_title(some[at], expected))
+        if same
+        else (
+            comparison_sentence(some[at], best, better[best][at], others, unit),
+            comparison_title(some[at], best, better[best][at]),
+        )
+    )
     figure = {
         "names": list(good),
         "budgets": all_of.tolist(),
@@ -120,7 +135,7 @@ def compared(fits: Mapping[str, Fit], fixed: Mapping[str, dict[str, Any]], paire
             part: [_ends(getattr(front, part)) for front in drawn.values()]
             for part in ("params", "tokens", "tokens_per_param", "loss")
         },
-        "title": comparison_title(some[at], best, better[best][at]),
+        "title": title,
     }
     return Comparison(sentence, note, header, rows, figure)
 

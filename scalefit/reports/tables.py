@@ -1,13 +1,16 @@
 """What the template shows beside the answer: parameters, health, runs, provenance."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scalefit.fits.fit import Fit
+from scalefit.infer import Engine
 from scalefit.io.datasets import CATALOGUE
 from scalefit.loss_units import of_loss
+from scalefit.model.model import Model
 from scalefit.planning.assumptions import Assumptions
 from scalefit.reports.answer import PROB, FirstView, in_words
 from scalefit.text.plans import assumptions_sentence
@@ -117,8 +120,8 @@ def _provenance(fit: Fit, draws: int, redact: bool) -> list[tuple[str, str]]:
         ("Priors", priors),
         ("Engine and seed", f"{fit.engine}; seed {fit.seed}"),
         ("Versions", versions),
-        ("Command", f"scalefit fit {name} -o fit.nc && scalefit report fit.nc -o report.html --draws {draws}"),
-        ("Python", f'sf.report(sf.fit({_reading(name)}, seed={fit.seed}), "report.html", draws={draws})'),
+        ("Command", f"scalefit fit {name}{_options(fit)} -o fit.nc && scalefit report fit.nc --draws {draws}"),
+        ("Python", f'sf.report(sf.fit({_reading(name)}{_arguments(fit)}), "report.html", draws={draws})'),
         (
             "Cite",
             f"The scalefit developers. scalefit: Bayesian scaling laws, version {fit.versions.get('scalefit', '')}.",
@@ -131,6 +134,21 @@ def _discrepancy(fit: Fit) -> str:
         return "none"
     sets = len(fit.model.discrepancy.scales)
     return f"included in every answer; {sets} sets of scales, weighed by the marginal likelihood of these runs"
+
+
+def _options(fit: Fit) -> str:
+    """Law, engine and seed on the command line, where they are not those by default."""
+    law = "" if fit.model.law == Model().law else f" --law {fit.model.law.name}"
+    engine = fit.engine.partition("(")[0]
+    names = [name for name, known in Engine.registry.items() if known.__name__ == engine and engine != "Auto"]
+    return law + "".join(f" --engine {name}" for name in names) + (f" --seed {fit.seed}" if fit.seed else "")
+
+
+def _arguments(fit: Fit) -> str:
+    """The same in Python."""
+    law = "" if fit.model.law == Model().law else f', sf.Model("{fit.model.law.name}")'
+    engine = "" if fit.engine.startswith("Auto(") else ", engine=" + re.sub(r"\b([A-Z]\w*\()", r"sf.\1", fit.engine)
+    return f"{law}{engine}, seed={fit.seed}"
 
 
 def _reading(name: str) -> str:

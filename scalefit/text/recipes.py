@@ -1,7 +1,7 @@
 """Sentences about recipes beside a baseline: the gain, what it rests on, the verdict, and what would settle it."""
 
 from scalefit._quantities import ranged, ratio
-from scalefit.planning.settle import LIKELY
+from scalefit.planning.least_budgets import LIKELY
 from scalefit.recipes import RecipeComparison
 from scalefit.recipes.comparison import RecipeGain, factor, gain_interval
 from scalefit.units import chance, format_count, format_flops, percent

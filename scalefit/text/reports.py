@@ -65,6 +65,22 @@ def comparison_title(flops: float, best: str, share: float) -> str:
     return f"At {format_flops(flops)} FLOP {best} has the lowest loss with probability {chance(share)}"
 
 
+def laws_sentence(flops: float, expected: Mapping[str, Float[np.ndarray, "3"]], unit: str) -> str:
+    """What laws of the same runs expect at a budget: none is better for expecting a lower loss."""
+    listed = "; ".join(f"{name} {ranged(ends, write)}" for name, ends in expected.items())
+    return (
+        f"At {format_flops(flops)} FLOP, ten times the compute of the largest run, the same runs give expected losses "
+        f"in {unit} of: {listed}."
+    )
+
+
+def laws_title(flops: float, expected: Mapping[str, Float[np.ndarray, "3"]]) -> str:
+    """The finding of the figure of laws of the same runs."""
+    middles = [float(ends[0]) for ends in expected.values()]
+    low, high = min(middles), max(middles)
+    return f"At {format_flops(flops)} FLOP the expected losses of {len(middles)} fits differ by {write(high - low)}"
+
+
 def left_out_sentence(names: Sequence[str]) -> str:
     """Which fits are not compared; empty where all are."""
     if not names:

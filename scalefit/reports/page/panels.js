@@ -371,7 +371,10 @@ function comparison({ payload }) {
       return y[0][1] === null ? [line] : [{ kind: "band", tone, light: true, x, lower: pick(y, 1), upper: pick(y, 2) }, line];
     });
     const values = found[key].flat(2).filter((value) => value !== null);
-    const range = log ? [min(...values) / 1.6, max(...values) * 1.6] : lossRange(values);
+    // A fit that hardly knows its optimum does not flatten the others.
+    const middles = found[key].flatMap((each) => pick(each, 0)).filter((value) => value !== null);
+    const ends = [max(min(...values), min(...middles) / 100), min(max(...values), max(...middles) * 100)];
+    const range = log ? [ends[0] / 1.6, ends[1] * 1.6] : lossRange(values);
     return { caption: label[0].toUpperCase() + label.slice(1), x: { label: "training compute, FLOP", log: true, format: formatFlops, range: [x[0], x.at(-1)] }, y: { label, log, format, range }, series, shade: [{ from: max(...found.largest), to: x.at(-1), label: "beyond the runs" }] };
   });
   return {
