@@ -18,7 +18,7 @@ import numpy as np
 import scalefit as sf
 
 Table = tuple[list[str], list[list[object]]]
-LARGE = (5000, 100_000, 1_000_000)
+LARGE = (5000, 100_000)
 BUDGETS = np.geomspace(1e19, 1e26, 30)
 
 IN_A_PROCESS = """
