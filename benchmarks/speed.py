@@ -234,7 +234,7 @@ Aims not reached, and why.
 
 - Law and discrepancy together: .25 CPU s for a posterior of 240 runs, .1 for a plan, .08 for each of 100 tables, 3 s
   for 5,000 runs, 15 s for 100,000. 4,000 joint draws are made, four times as many as are carried, for digits that ten
-  seeds agree in. On one core a posterior takes .42 CPU s: the second core saves a tenth of the wall time, and costs half
+  seeds agree in. On one core a posterior takes .42 CPU s: the second saves a tenth of the wall time, and costs half
   as much again. Fewer proposals leave Pareto k above its limit, and the second effort costs more than they saved.
   Large tables with discrepancy were not profiled.
 - A hundred tables: 5 ms each in float64, which float32 takes. Two fifths of it are densities of 1,260 proposals a
