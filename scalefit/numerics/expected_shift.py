@@ -81,13 +81,13 @@ def _by_gaussian_step(
     signal = (expected - expected.mean(axis=0)) / scale
     variance, directions = np.linalg.eigh(signal.T @ signal / count)
     variance = np.maximum(variance, 0)
-    told = variance / (variance + 1)  # of each direction's variance
+    reduced = variance / (variance + 1)  # of each direction's variance
     centred = quantities - quantities.mean(axis=0)
     total = np.maximum(centred.var(axis=0), np.finfo(float).tiny)
     cross = (signal @ directions).T @ centred / count
     shifts = (signal + (noise - noise.mean(axis=0)) / scale) @ directions @ (cross / (variance + 1)[:, None])
     each = cross**2 / (variance + 1)[:, None] / total  # shares of the quantities' variance
-    by_chance = told[:, None] * np.maximum(1 - each.sum(axis=0), 0) / count
+    by_chance = reduced[:, None] * np.maximum(1 - each.sum(axis=0), 0) / count
     error = np.sqrt((4 * each * by_chance + 2 * by_chance**2).sum(axis=0))
     square = _expected_square((each - by_chance).sum(axis=0), error)
     return shifts * np.sqrt(np.minimum(square, 1) * total / np.maximum(shifts.var(axis=0), np.finfo(float).tiny))
