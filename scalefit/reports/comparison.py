@@ -114,19 +114,15 @@ def compared(fits: Mapping[str, Fit], fixed: Mapping[str, dict[str, Any]], paire
         for name, front in shown.items()
     ]
     header = ["FLOP", "fit", "parameters", "tokens", "loss", *([] if same else ["P(lowest loss)"])]
-    at = TABLE.index(10.0)
-    best = max(good, key=lambda name: better[name][at])
-    others = {name: interval(losses[name][:, at] - losses[best][:, at], PROB) for name in good if name != best}
-    unit = next(iter(good.values())).runs.unit
-    expected = {name: interval(losses[name][:, at], PROB) for name in good}
-    sentence, title = (
-        (laws_sentence(some[at], expected, unit), laws_title(some[at], expected))
-        if same
-        else (
-            comparison_sentence(some[at], best, better[best][at], others, unit),
-            comparison_title(some[at], best, better[best][at]),
-        )
-    )
+    at, unit = TABLE.index(10.0), next(iter(good.values())).runs.unit
+    if same:
+        expected = {name: interval(loss[:, at], PROB) for name, loss in losses.items()}
+        sentence, title = laws_sentence(some[at], expected, unit), laws_title(some[at], expected)
+    else:
+        best = max(good, key=lambda name: better[name][at])
+        others = {name: interval(losses[name][:, at] - losses[best][:, at], PROB) for name in good if name != best}
+        sentence = comparison_sentence(some[at], best, better[best][at], others, unit)
+        title = comparison_title(some[at], best, better[best][at])
     figure = {
         "names": list(good),
         "budgets": all_of.tolist(),

@@ -46,11 +46,11 @@ class Mlruns(Format):
 def _run_folders(path: Path) -> Iterator[Path]:
     """The folders of runs, each once: MLflow hides what it deletes in `.trash`."""
     for top in (path, path / FOLDER):
-        folders = [top, *sorted(islice(top.glob("*"), MOST)), *sorted(islice(top.glob("*/*"), MOST))]
-        for folder in folders:
-            hidden = any(part.startswith(".") for part in folder.relative_to(top).parts)
-            if not hidden and (folder / META).is_file() and any((folder / part).is_dir() for part in PARTS[:2]):
-                yield folder
+        for pattern in (META, f"*/{META}", f"*/*/{META}"):
+            for folder in sorted(found.parent for found in islice(top.glob(pattern), MOST)):
+                hidden = any(part.startswith(".") for part in folder.relative_to(top).parts)
+                if not hidden and any((folder / part).is_dir() for part in PARTS[:2]):
+                    yield folder
 
 
 def _values(folder: Path) -> dict[str, Any]:
