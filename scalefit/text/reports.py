@@ -78,7 +78,8 @@ def laws_title(flops: float, expected: Mapping[str, Float[np.ndarray, "3"]]) -> 
     """The finding of the figure of laws of the same runs."""
     middles = [float(ends[0]) for ends in expected.values()]
     low, high = min(middles), max(middles)
-    return f"At {format_flops(flops)} FLOP the expected losses of {len(middles)} fits differ by {write(high - low)}"
+    apart = f"{high - low:.1g}"  # medians of 1,000 draws leave no more digits certain
+    return f"At {format_flops(flops)} FLOP the expected losses of {len(middles)} fits differ by {apart}"
 
 
 def left_out_sentence(names: Sequence[str]) -> str:
