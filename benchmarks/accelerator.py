@@ -297,7 +297,8 @@ def _with_discrepancy(like: BoundModel) -> Callable[..., Any]:
     """From data and keys of tables with the runs of one to intervals and Pareto k."""
     from scalefit.numerics.laplace import Laplace
     from scalefit.sampling.alr import constrain_alr
-    from scalefit.sampling.discrepancy_posterior import SCHEDULES, SHAPE, joint_draw, joint_modes
+    from scalefit.sampling.discrepancy_posterior import SHAPE
+    from scalefit.sampling.joint_draws import SCHEDULES, joint_draw, joint_modes
     from scalefit.sampling.modes import modes
 
     model, (_, bases) = MODEL.with_discrepancy_priors, like.bases

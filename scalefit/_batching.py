@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -97,3 +97,32 @@ def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) ->
         return jax.tree.map(lambda leaf: leaf[:count], found)
 
     return call
+
+
+def groups_alike(
+    kind: Int[Array, " row"], kinds: int, size: int
+) -> tuple[Int[Array, " group"], Int[Array, "group size"], Bool[Array, "group size"]]:
+    """Groups of rows of one kind, inside a program: what a kind needs is then looked up once a group.
+
+    Parameters
+    ----------
+    kind
+        Of every row, from 0 to `kinds` - 1.
+    kinds
+        How many there are.
+    size
+        Rows of a group.
+
+    Returns
+    -------
+    tuple
+        The kind of each group, its rows, and which of these count: every row counts once, others fill groups up.
+    """
+    count = jnp.bincount(kind, length=kinds)
+    groups = -(-count // size)
+    number = jnp.arange(-(-len(kind) // size) + kinds)
+    of_group = jnp.minimum(jnp.searchsorted(jnp.cumsum(groups), number, side="right"), kinds - 1)
+    place = (number - (jnp.cumsum(groups) - groups)[of_group])[:, None] * size + jnp.arange(size)
+    counts = place < count[of_group][:, None]
+    at = jnp.minimum((jnp.cumsum(count) - count)[of_group][:, None] + place, len(kind) - 1)
+    return of_group, jnp.argsort(kind)[at], counts

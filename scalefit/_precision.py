@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 import jax
 
+from scalefit._blas import one_blas_thread
 from scalefit.errors import OptionError
 
 Precision = Literal["float32", "float64"]
@@ -18,7 +19,8 @@ _chosen: ContextVar[Precision | None] = ContextVar("precision", default=None)
 def precision(kind: str | None = None) -> Iterator[None]:
     """The precision of everything computed inside: `with sf.precision("float32"): sf.fit(runs)`.
 
-    Matrices are multiplied in full: accelerators otherwise use 10 bits or fewer, too few for whitened coordinates.
+    Matrices are multiplied in full: accelerators otherwise use 10 bits or fewer, too few for whitened coordinates. On
+    the host they are multiplied by one thread.
 
     Parameters
     ----------
@@ -35,7 +37,8 @@ def precision(kind: str | None = None) -> Iterator[None]:
         raise OptionError(f"precision is float32 or float64, not {kind!r}.")
     token = _chosen.set(cast(Precision | None, kind) or _chosen.get())
     try:
-        with jax.enable_x64(precision_in_force() == "float64"), jax.default_matmul_precision("highest"):
+        wide = jax.enable_x64(precision_in_force() == "float64")
+        with one_blas_thread(), wide, jax.default_matmul_precision("highest"):
             yield
     finally:
         _chosen.reset(token)

@@ -391,7 +391,8 @@ def test_a_discrepancy_that_is_not_there_is_refused(quick):
 
 def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fit, monkeypatch):
     """The retry with a larger schedule, and the warning where that fails too."""
-    from scalefit.sampling import discrepancy_posterior as module
+    from scalefit.sampling import joint_draws as module
+    from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
 
     asked = []
 
@@ -401,7 +402,7 @@ def test_draws_that_are_not_to_be_trusted_are_tried_again_and_warned_of(small_fi
 
     monkeypatch.setattr(module, "doubt", doubting)
     with pytest.warns(sf.FitWarning, match="Pareto k is planted"):
-        found = module.sample_discrepancy_posterior(small_fit.bound, small_fit.theta, small_fit.seed)
+        found = sample_discrepancy_posterior(small_fit.bound, small_fit.theta, small_fit.seed)
     assert len(asked) == len(module.SCHEDULES)
     assert found.doubt == "Pareto k is planted"
     assert np.isfinite(found.theta["E"]).all()

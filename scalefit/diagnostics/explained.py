@@ -147,7 +147,7 @@ def shared_errors(bound: BoundModel, draws: Draws, rows: Int[np.ndarray, " run"]
 
 def components_of(model: Model) -> Components:
     """Scales of the model's discrepancy, each with its weight; none where it has no discrepancy."""
-    if model.discrepancy is None or not model.has_discrepancy or not {"params", "tokens"} <= set(model.law.inputs):
+    if model.discrepancy is None or not model.has_discrepancy:
         return ()
     return tuple(zip(model.discrepancy.scales, model.discrepancy.probabilities, strict=True))
 

@@ -141,8 +141,9 @@ class Model:
 
     @property
     def has_discrepancy(self) -> bool:
-        """Whether a discrepancy is part of it, and the noise has a sigma to tell the two apart."""
-        return self.discrepancy is not None and "sigma" in {p.name for p in self.noise.params()}
+        """Whether a discrepancy is part of it: of a law of N and D, with a noise whose sigma tells the two apart."""
+        along = {"params", "tokens"} <= set(self.law.inputs)
+        return self.discrepancy is not None and along and "sigma" in {p.name for p in self.noise.params()}
 
     def log_mean(self, theta: Theta, x: Mapping[str, Float[Array | np.ndarray, " run"]]) -> Float[Array, " run"]:
         """Expected ln loss of every run by the law, without the discrepancy."""
@@ -275,7 +276,7 @@ class BoundModel:
             The model has no discrepancy, or the law no compute and allocation along which it could vary.
         """
         discrepancy, law = self.model.discrepancy, self.model.law
-        if discrepancy is None or not self.model.has_discrepancy or not {"params", "tokens"} <= set(law.inputs):
+        if discrepancy is None or not self.model.has_discrepancy:
             raise QuestionError(
                 f"the model of the {law.name} law has no discrepancy. Use a law of params and tokens, a noise with a "
                 "sigma, and discrepancy=sf.Discrepancy()."

@@ -18,7 +18,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from scalefit.counting import FLOPS_PER_PARAM_TOKEN
 from scalefit.model.discrepancy import PIVOTS, Scales, kernel
-from scalefit.numerics.linalg import small_matmul
 
 # In one dimension 20 nodes, in two 10 by 10; half of each, the others being their mirror images.
 NODES = {count: [half[count // 2 :] for half in np.polynomial.hermite_e.hermegauss(count)] for count in (20, 10)}
@@ -97,8 +96,8 @@ def sample_paths(
         paths["plane"][rows] *= at.scales.allocation
         paths["centres"][rows] = np.resize(at.centres, (PIVOTS, 2))  # those repeated have no pull
         # What moves paths of the prior to their posterior's values at the pivots.
-        off = weights[rows, :count] - small_matmul(small_matmul(_amplitudes(paths, rows), at.waves.T), at.whiten.T)
-        paths["pull"][rows, :count] = small_matmul(off, at.whiten)
+        off = weights[rows, :count] - _amplitudes(paths, rows) @ at.waves.T @ at.whiten.T
+        paths["pull"][rows, :count] = off @ at.whiten
     return paths
 
 
@@ -113,8 +112,8 @@ def values_at(
     for k in np.unique(component):
         rows, at = component == k, pivots[k]
         near = kernel(at.scales, at.centres[:, None], u[None])
-        pull = small_matmul(paths["pull"][rows, : len(near)], near)
-        values[rows] = small_matmul(_amplitudes(paths, rows), _all_waves(at.scales, u).T) + pull
+        pull = paths["pull"][rows, : len(near)] @ near
+        values[rows] = _amplitudes(paths, rows) @ _all_waves(at.scales, u).T + pull
     return values
 
 

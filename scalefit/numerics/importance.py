@@ -70,6 +70,7 @@ def pseudo_marginal_importance(
     key: UInt32[Array, " 2"],
     shape: tuple[int, int],
     schedule: Schedule,
+    share: float | Float[Array, ""] = 1.0,
 ) -> Drawn:
     """Draws of a density, from at least twice as many proposals.
 
@@ -89,24 +90,33 @@ def pseudo_marginal_importance(
         Chains, and draws of each.
     schedule
         How long to adapt.
+    share
+        Of the proposals that are made, for rough draws; the program is the same.
 
     Returns
     -------
     Drawn
         Statistics are `log_weight`, relative to the mean weight, and `pareto_k`.
     """
-    from blackjax.diagnostics import psis_weights
-
-    kept_count = shape[0] * shape[1]
-    blocks = -(-2 * kept_count // schedule.block)
+    blocks = -(-2 * shape[0] * shape[1] // schedule.block)
     *block_keys, last_key = jax.random.split(key, schedule.rounds + blocks + 1)
-    z, latent, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, schedule)
-    log_weight, pareto_k = psis_weights(log_ratio)
-    kept = systematic(last_key, jnp.exp(log_weight), kept_count)
-    relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
-    stats = {"log_weight": relative, "pareto_k": jnp.broadcast_to(pareto_k, shape)}
+    enough = jnp.ceil(share * blocks).astype(int)
+    z, latent, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, enough, schedule)
+    kept, stats = resampled(last_key, log_ratio, shape)
     kept_latent = {name: values[kept].reshape(*shape, *values.shape[1:]) for name, values in latent.items()}
     return Drawn(z[kept].reshape(*shape, -1), kept_latent, stats)
+
+
+def resampled(
+    key: UInt32[Array, " 2"], log_ratio: Float[Array, " proposal"], shape: tuple[int, int]
+) -> tuple[Int[Array, " kept"], dict[str, Shaped[Array, "chain draw"]]]:
+    """Proposals chosen in proportion to Pareto-smoothed ratios of target over proposal, and `Drawn.stats`."""
+    from blackjax.diagnostics import psis_weights
+
+    log_weight, pareto_k = psis_weights(log_ratio)
+    kept = systematic(key, jnp.exp(log_weight), shape[0] * shape[1])
+    relative = log_weight[kept].reshape(shape) + jnp.log(len(log_weight))
+    return kept, {"log_weight": relative, "pareto_k": jnp.broadcast_to(pareto_k, shape)}
 
 
 def pareto_k_of(stats: Mapping[str, ArrayLike]) -> float:
@@ -141,12 +151,13 @@ def _propose(
     log_target: Callable[[Array, Array], tuple[Array, Latent]],
     keys: UInt32[Array, "step 2"],
     blocks: int,
+    wanted: Int[Array, ""],
     schedule: Schedule,
 ) -> tuple[Float[Array, "draw dim"], Latent, Float[Array, " draw"]]:
     """Final proposals, what was drawn with each, and ln of target over proposal, up to a constant.
 
     Weighted EM moves the mixture until a block is efficient; from then on blocks are kept. Both happen in one place of
-    the program, which is most of what there is to compile.
+    the program, which is most of what there is to compile. Of `blocks` that there is room for, `wanted` are made.
     """
 
     def step(state: State) -> State:
@@ -172,8 +183,9 @@ def _propose(
     z = jnp.zeros((blocks, schedule.block, start.mean.shape[1]), start.mean.dtype)
     _, shapes = jax.eval_shape(log_target, z[0], keys[0])
     latent = {name: jnp.zeros((blocks, *of.shape), of.dtype) for name, of in shapes.items()}
-    state = State(start, z, latent, z[..., 0], 0, jnp.asarray(-1 if schedule.rounds else 0))
-    state = jax.lax.while_loop(lambda state: state.kept < blocks, step, state)
+    nothing = jnp.full_like(z[..., 0], -jnp.inf)
+    state = State(start, z, latent, nothing, 0, jnp.asarray(-1 if schedule.rounds else 0))
+    state = jax.lax.while_loop(lambda state: state.kept < wanted, step, state)
     joined = {name: values.reshape(-1, *values.shape[2:]) for name, values in state.latent.items()}
     return state.z.reshape(-1, z.shape[-1]), joined, state.log_ratio.reshape(-1)
 

@@ -4,16 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
-
-ALONE = 2**17  # multiplications that BLAS does on one thread
-
-
-def small_matmul(a: Float[np.ndarray, "i j"], b: Float[np.ndarray, "j k"]) -> Float[np.ndarray, "i k"]:
-    """a @ b on one thread: those of BLAS cost more than they save where a thousand draws meet a few dozen numbers."""
-    step = max(1, ALONE // b.size)
-    return np.concatenate([a[first : first + step] @ b for first in range(0, max(len(a), 1), step)])
 
 
 def small_solve(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:

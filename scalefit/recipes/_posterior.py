@@ -21,7 +21,8 @@ from scalefit.recipes._conditional import RecipeRows, conditional_draws
 from scalefit.recipes._joint import JointTable
 from scalefit.recipes._linear import Linear, linearised
 from scalefit.recipes._terms import Terms
-from scalefit.sampling.discrepancy_posterior import SHAPE, joint_draws
+from scalefit.sampling.discrepancy_posterior import SHAPE
+from scalefit.sampling.joint_draws import joint_draws
 from scalefit.sampling.modes import laplace
 
 

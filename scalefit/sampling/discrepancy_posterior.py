@@ -1,9 +1,7 @@
-"""The posterior of a law together with its discrepancy, and with the discrepancy's scales.
+"""The posterior of a law together with its discrepancy: what a fit's answers are computed from.
 
-Each set of scales has a mode and a marginal likelihood by Laplace's method, which say how many proposals it gets. The
-proposals, a mixture of t distributions around the modes, come with weights of the discrepancy proposed around their own
-approximation, and importance makes all of it exact: law, noise, scales and discrepancy are drawn together, in
-proportion to their joint density.
+Law, noise, scales and weights of the discrepancy are drawn together, a large table's on a squashed one, and paths made
+of them on which the loss falls.
 """
 
 from collections.abc import Mapping
@@ -12,48 +10,24 @@ from functools import partial
 from typing import Any
 from warnings import warn
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Float, Int
 
-from scalefit._aot import cached_jit, on_host
-from scalefit._batching import by_groups
-from scalefit._precision import in_background, precision
-from scalefit._random import prng_key, quasirandom
+from scalefit._aot import on_host
+from scalefit._precision import precision
 from scalefit.errors import FitWarning, QuestionError
-from scalefit.model.data import Data, Theta
-from scalefit.model.model import BoundModel, Model
+from scalefit.model.data import TILE, Data
+from scalefit.model.model import BoundModel
 from scalefit.model.paths import AtPivots, sample_paths, values_at
-from scalefit.numerics.importance import Drawn, Schedule, at_shares, doubt, pareto_k_of, pseudo_marginal_importance
-from scalefit.numerics.laplace import Laplace, laplace_at
-from scalefit.numerics.linalg import small_matmul
-from scalefit.numerics.mixture import at_modes
-from scalefit.numerics.newton import Minimum, descend
-from scalefit.numerics.quadratic import Quadratic
-from scalefit.sampling.alr import constrain_alr, unconstrain_alr
-from scalefit.sampling.marginal_discrepancy import (
-    LaplaceWeights,
-    laplace_weights,
-    law_residuals,
-    marginal_derivatives,
-    marginal_potential,
-    propose_weights,
-)
+from scalefit.model.squashing import squashed
+from scalefit.numerics.importance import doubt, pareto_k_of
+from scalefit.sampling.joint_draws import joint_draws
 from scalefit.sampling.monotone import LEAST_KEPT, falling_paths
+from scalefit.sampling.whole_table import reweighed
 
 DRAWN = (4, 1000)
 SHAPE = (4, 250)  # of them: paths are costly to evaluate
-
-SCHEDULES = Schedule(1000, rounds=6), Schedule(4000, rounds=40)  # the second where the first fails
-PASSES = 2  # of correcting the approximation where the draws of the pass before are
-PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
-CHOICES = 16  # sets of weights that a draw chooses from
-ROUNDS = 2  # of descending to a mode and reweighting the runs there
-AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
-GROUP = 20  # proposals that share a set of scales
-LEAST_SHARE = 0.002  # of the proposals that a set of scales gets, whatever its marginal likelihood
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,164 +83,73 @@ def sample_discrepancy_posterior(
     FitWarning
         The draws are not to be trusted.
     """
-    model, discrepancy = bound.model.with_discrepancy_priors, bound.model.discrepancy
-    centres, bases = bound.bases
-    assert discrepancy is not None, "bases refuses a model without one"
-    middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
     with precision():
-        log_prior = np.log(discrepancy.probabilities)
-        drawn, latent, stats, why = joint_draws(model, bound.data, bases, middle, log_prior, seed, DRAWN)
-    if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
-        raise QuestionError(
-            f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
-            "Remove copies of runs, or leave the discrepancy out."
-        )
-    if why:
-        warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
-    raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
-    weights = np.asarray(latent["weights"], dtype=float).reshape(-1, bases.shape[-1])
-    component = np.asarray(latent["component"]).reshape(-1)
-    sd_at_runs = np.zeros(len(weights))
-    for k in np.unique(component):
-        rows = component == k
-        sd_at_runs[rows] = small_matmul(weights[rows], bases[k, : len(bound.runs)].T).std(axis=1)
-    at = [AtPivots.of(*each) for each in zip(discrepancy.scales, centres, strict=True)]
-    with precision():
+        few, counts, drawn, latent, pareto_k, why = _on_a_table(bound, theta, seed)
+        if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
+            raise QuestionError(
+                f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
+                "Remove copies of runs, or leave the discrepancy out."
+            )
+        if why:
+            warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
+        raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
+        weights = np.asarray(latent["weights"], dtype=float).reshape(len(raw["sigma"]), -1)
+        component = np.asarray(latent["component"]).reshape(-1)
+        sd_at_runs, at = np.zeros(len(weights)), pivots_of(few)
+        for k in np.unique(component):
+            rows = component == k
+            sd_at_runs[rows] = _spread(weights[rows], few.bases[1][k, : len(counts)], counts)
         rng, values = np.random.default_rng(seed), partial(values_at, at, component)
         some_paths, count = partial(sample_paths, at, component, weights, rng), SHAPE[0] * SHAPE[1]
-        draw, paths, kept = falling_paths(model.law, raw, bound.runs, some_paths, values, count, rng)
+        draw, paths, kept = falling_paths(few.model.law, raw, bound.runs, some_paths, values, count, rng)
     if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
     theta_of = {name: values[draw] for name, values in raw.items()}
-    return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k_of(stats), sd_at_runs[draw], why)
+    return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k, sd_at_runs[draw], why)
 
 
-def joint_draws(
-    model: Model,
-    data: Data,
-    bases: Float[np.ndarray, "component run pivot"],
-    start: Mapping[str, Any],
-    log_prior: Float[np.ndarray, " component"],
-    seed: int,
-    shape: tuple[int, int],
-) -> tuple[Any, Any, Any, str]:
-    """`joint_draw` around `joint_modes`, and why its draws are not to be trusted; for use inside `precision()`."""
-    key, number = prng_key(seed), jnp.result_type(float)
-    some, prior = jnp.asarray(bases, number), jnp.asarray(log_prior, number)
-    at = {name: jnp.asarray(value, number) for name, value in start.items()}
-    given_shapes = jax.eval_shape(jax.vmap(lambda basis: LaplaceWeights.uninformed(basis, data)), some)
-    shapes = Laplace.shapes(len(model.free), len(some))
-    with in_background(
-        lambda: joint_draw.prepare(model, data, tuple(given_shapes), shapes, prior, key, shape, SCHEDULES[0])
-    ):
-        given, found = on_host(joint_modes(model, data, some, at))
-    for schedule in SCHEDULES:
-        drawn, latent, stats = joint_draw(model, data, given, Laplace(*found), prior, key, shape, schedule)
-        if not (why := doubt(stats)):
+def pivots_of(bound: BoundModel) -> list[AtPivots]:
+    """Of every set of scales of the discrepancy."""
+    assert bound.model.discrepancy is not None, "bases refuses a model without one"
+    return [AtPivots.of(*each) for each in zip(bound.model.discrepancy.scales, bound.bases[0], strict=True)]
+
+
+def _spread(
+    weights: Float[np.ndarray, "draw pivot"], basis: Float[np.ndarray, "run pivot"], counts: Float[np.ndarray, " run"]
+) -> Float[np.ndarray, " draw"]:
+    """Standard deviation over the runs of the discrepancy of every draw."""
+    centred = basis - counts @ basis / counts.sum()
+    cov = (centred.T * counts) @ centred / counts.sum()
+    return np.sqrt(np.maximum(((weights @ cov) * weights).sum(axis=1), 0.0))
+
+
+def _on_a_table(
+    bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]], seed: int
+) -> tuple[BoundModel, Float[np.ndarray, " run"], Any, Any, float, str]:
+    """The table that was sampled on, and how many runs each of its counts for; draws of law and noise, and what was
+    drawn with them; the largest Pareto k, and why the draws are not to be trusted.
+
+    A large table is squashed; should its few runs be a poor substitute, less so.
+    """
+    middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
+    model, sets = bound.model.with_discrepancy_priors, bound.model.discrepancy
+
+    def sampled(table: BoundModel, data: Data) -> tuple[Any, Any, Any, str]:
+        _, bases = table.bases
+        assert sets is not None, "bases refuses a model without one"
+        return joint_draws(model, data, bases, middle, np.log(sets.probabilities), seed, DRAWN)
+
+    if bound.rows <= 2 * TILE or not (bound.data.is_plain and bound.model.has_discrepancy):
+        drawn, latent, stats, why = sampled(bound, bound.data)
+        return bound, np.ones(len(bound.runs)), drawn, latent, pareto_k_of(stats), why
+    for finer in (0, 2):
+        few, counts = squashed(bound, middle, finer)
+        weight = np.pad(counts, (0, few.rows - len(counts)))
+        data = few.data._replace(weight=jnp.asarray(weight, jnp.result_type(float)))
+        *found, first, why = sampled(few, data)
+        drawn, latent = on_host(found)
+        drawn, latent, second = reweighed(bound, data, pivots_of(few), drawn, latent, seed)
+        if not (why := why or doubt(second)):
             break
-    return drawn, latent, stats, why
-
-
-@cached_jit("model")
-def joint_modes(
-    model: Model, data: Data, bases: Float[Array, "component run pivot"], start: Theta
-) -> tuple[tuple[Any, ...], tuple[Array, ...]]:
-    """Laplace's approximations at the mode of every set of scales: of the weights, and of law and noise.
-
-    Sought one after another, each from the one before, the first from the law and noise `start`.
-    """
-
-    def mode(x: Float[Array, " dim"], basis: Array) -> tuple[Array, tuple[LaplaceWeights, Minimum]]:
-        def refine(_: Any, state: tuple[LaplaceWeights, Minimum]) -> tuple[LaplaceWeights, Minimum]:
-            near, minimum = state
-            given = laplace_weights(model, data, near, *law_residuals(model, data, minimum.x))
-            return given, descend(partial(marginal_derivatives, model, data, given), minimum.x)
-
-        begin = LaplaceWeights.uninformed(basis, data), Minimum.unevaluated(x)
-        given, minimum = jax.lax.fori_loop(0, ROUNDS, refine, begin)
-        return minimum.x, (given, minimum)
-
-    _, (given, minima) = jax.lax.scan(mode, unconstrain_alr(model, start), bases)
-    leaves: Any = given
-    return tuple(leaves), tuple(jax.vmap(laplace_at)(minima))
-
-
-@cached_jit("model", "shape", "schedule")
-def joint_draw(
-    model: Model,
-    data: Data,
-    given: tuple[Any, ...],
-    found: Laplace,
-    log_prior: Float[Array, " component"],
-    key: PRNGKeyArray,
-    shape: tuple[int, int],
-    schedule: Schedule,
-) -> tuple[dict[str, Float[Array, "chain draw"]], dict[str, Array], dict[str, Shaped[Array, "chain draw"]]]:
-    """Draws of law and noise by name; "weights" and "component" of each; and statistics.
-
-    Proposals are made around a mode at zero with a scale of one, and carried to that of their set of scales.
-    """
-    draws, dim, number = shape[0] * shape[1], found.mode.shape[1], found.mode.dtype
-    log_volume = jnp.linalg.slogdet(found.scale)[1]
-    log_evidence = jnp.where(jnp.isfinite(found.value), log_prior - found.value + log_volume, -jnp.inf)
-    share = jnp.maximum(jax.nn.softmax(log_evidence), LEAST_SHARE)
-    share = share / share.sum()
-    log_factor = log_prior + log_volume - jnp.log(share)
-
-    def carried(pick: Int[Array, ""], z: Float[Array, " dim"]) -> tuple[LaplaceWeights, Float[Array, " dim"]]:
-        """The approximation that a proposal takes, and its law and noise."""
-        return jax.tree.map(lambda leaf: leaf[pick], LaplaceWeights(*given)), found.mode[pick] + found.scale[pick] @ z
-
-    def log_density(pick: Int[Array, ""], z: Float[Array, " dim"]) -> Float[Array, ""]:
-        return log_factor[pick] - marginal_potential(model, data, *carried(pick, z))
-
-    def log_error(pick: Int[Array, ""], z: Float[Array, " dim"], normal: Array) -> tuple[Array, Array]:
-        """ln of the exact density over that of `log_density`, and the effective number of sets behind it.
-
-        The logarithm of a mean is too low by half its variance.
-        """
-        given_there, alr = carried(pick, z)
-        log_importance = propose_weights(model, data, given_there, alr, normal)[1]
-        log_sum, sets = logsumexp(log_importance), len(log_importance)
-        effective = jnp.exp(2 * log_sum - logsumexp(2 * log_importance))
-        log_mean = log_sum - jnp.log(sets) + 0.5 / effective - 0.5 / sets
-        return log_mean + marginal_potential(model, data, given_there, alr), effective
-
-    def chosen(pick: Int[Array, ""], z: Float[Array, " dim"], normal: Array, at_share: Array) -> Array:
-        weights, log_importance = propose_weights(model, data, *carried(pick, z), normal)
-        return weights[at_shares(jnp.exp(log_importance - log_importance.max()), at_share)]
-
-    some = lambda each: max(1, AT_ONCE // (each * len(data.weight)))
-    of_groups = by_groups(jax.vmap(log_density, (None, 0)), size=some(GROUP))
-    errors, choose = by_groups(log_error, size=some(SETS)), by_groups(chosen, size=some(CHOICES))
-    components = lambda count, offset: at_shares(share, (jnp.arange(count) + offset) / count)
-    normal_key, pass_key = jax.random.split(key)
-    # Drawn at once, and used for both: a generator is much to compile, and so is another.
-    normal = jax.random.normal(normal_key, (PLACES, SETS // 4, given[0].shape[-1] + dim), number)
-    first, normal = normal[:, 0, :dim], normal[..., dim:]
-    start = at_modes(Laplace(jnp.zeros(1, number), jnp.zeros((1, dim), number), jnp.eye(dim)[None], jnp.ones(1, bool)))
-
-    def corrected(places: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], Drawn]:
-        pick, z = places
-        correction = Quadratic.through(z, *errors(pick, z, normal))
-
-        def log_target(z: Float[Array, "draw dim"], key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
-            groups = len(z) // GROUP
-            pick = components(groups, jax.random.uniform(key, dtype=number))
-            log_densities = of_groups(pick, z.reshape(groups, GROUP, dim)).reshape(-1)
-            return log_densities + jax.vmap(lambda each: correction(each))(z), {"component": jnp.repeat(pick, GROUP)}
-
-        drawn = pseudo_marginal_importance(start, log_target, key, shape, schedule)
-        spread = np.arange(PLACES) * draws // PLACES
-        return (drawn.latent["component"].reshape(-1)[spread], drawn.z.reshape(draws, dim)[spread]), drawn
-
-    _, passes = jax.lax.scan(corrected, (components(PLACES, 0.5), first), jax.random.split(pass_key, PASSES))
-    drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
-    pick, z = drawn.latent["component"].reshape(draws), drawn.z.reshape(draws, dim)
-    shares = jnp.asarray(quasirandom(draws, 1, first=0, offset=0.0)[:, 0], number)
-    weights = choose(pick, z, jnp.resize(normal, (draws, CHOICES // 4, normal.shape[-1])), shares)
-    weights = jnp.einsum("nij,nj->ni", LaplaceWeights(*given).rotation[pick], weights)
-    alr = found.mode[pick] + jnp.einsum("nij,nj->ni", found.scale[pick], z)
-    latent = {"weights": weights.reshape(*shape, -1), "component": drawn.latent["component"]}
-    return constrain_alr(model, alr.reshape(*shape, dim)), latent, drawn.stats
+    return few, counts, drawn, latent, max(map(pareto_k_of, (first, second))), why

@@ -10,7 +10,7 @@ much that is depends on both scales, so that no coordinates keep the precision o
 """
 
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from scalefit.numerics.linalg import small_cholesky, small_solve_lower, small_so
 from scalefit.numerics.newton import Minimum
 from scalefit.sampling.alr import from_alr, unflatten
 
+T = TypeVar("T")
 SWEEPS = 3  # of reweighted least squares, from weights nearby
 SMALL = 1e-3  # of sigma: nearer residuals have the IRLS weight of this one
 WIDER = 1.3  # than Laplace's approximation are half of the proposals: noise of heavy tails leaves weights wider
@@ -140,6 +141,16 @@ def law_residuals(model: Model, data: Data, alr: Float[Array, " dim"]) -> tuple[
     return theta, data.log_loss - model.log_mean(theta, data.x)
 
 
+def in_precision_of(given: LaplaceWeights, tree: T) -> T:
+    """Arrays of a tree in the precision of an approximation.
+
+    The law is evaluated in that in force, its residuals are small numbers: single precision then serves for all that is
+    done with them, in half of the time.
+    """
+    number = given.basis.dtype
+    return jax.tree.map(lambda leaf: leaf.astype(number) if leaf.dtype.kind == "f" else leaf, tree)
+
+
 def laplace_weights(
     model: Model, data: Data, near: LaplaceWeights, theta: Theta, r: Float[Array, " run"]
 ) -> LaplaceWeights:
@@ -222,8 +233,8 @@ def log_density_of(
 
 
 def marginal_potential(model: Model, data: Data, given: LaplaceWeights, alr: Float[Array, " dim"]) -> Float[Array, ""]:
-    """Minus ln density of law and noise, the weights integrated out by Laplace's method."""
-    theta, r = law_residuals(model, data, alr)
+    """Minus ln density of law and noise, the weights integrated out by Laplace's method; in `given`'s precision."""
+    data, theta, r = in_precision_of(given, (data, *law_residuals(model, data, alr)))
     mean, precision = given.mean_and_precision(data, theta, r)
     log_likelihood = log_density_of(model, data, given, theta, r, mean) - half_log_det(precision)
     return -model.space.log_density(unflatten(model, from_alr(model, alr))) - log_likelihood
@@ -263,7 +274,7 @@ def propose_weights(
     """Sets of weights around their approximation, and ln of the importance of each.
 
     The mean of exp(ln) over all sets is an estimate of the density of law and noise, that of `marginal_potential` but
-    for its error.
+    for its error. The precision is that of `given`.
 
     Parameters
     ----------
@@ -274,7 +285,7 @@ def propose_weights(
     normal
         Standard normal numbers; each makes two sets, mirrored, and two that are `WIDER`.
     """
-    theta, r = law_residuals(model, data, alr)
+    data, theta, r = in_precision_of(given, (data, *law_residuals(model, data, alr)))
     mean, precision = given.mean_and_precision(data, theta, r)
     scaled = jnp.concatenate([normal, -normal, WIDER * normal, -WIDER * normal])
     if data.scales_alike:

@@ -18,7 +18,7 @@ from scalefit.counting import flops_6nd
 from scalefit.laws import Law
 from scalefit.model.data import Theta
 from scalefit.model.discrepancy import coordinates
-from scalefit.numerics.linalg import small_matmul
+from scalefit.numerics.kd_tree import kd_order
 from scalefit.runs import Runs
 
 SIZES, AMOUNTS = 6, 8  # of the grid
@@ -112,15 +112,8 @@ def spread_evenly(
     that order (stratified sampling). The chosen then stand for all of the paths better than as many drawn freely.
     """
     centred = answers - answers.mean(axis=0)
-    ways = centred @ np.linalg.eigh(small_matmul(centred.T, centred))[1][:, -WAYS:]
-    order, position = np.arange(len(ways)), np.arange(len(ways))
-    for level in range(min(LEAVES, int(np.log2(len(ways))))):
-        cell = position * 2**level // len(ways)
-        starts = np.searchsorted(cell, np.arange(2**level))
-        sizes = np.diff(np.append(starts, len(ways)))[:, None]
-        mean = np.add.reduceat(ways[order], starts) / sizes
-        widest = (np.add.reduceat(ways[order] ** 2, starts) / sizes - mean**2).argmax(axis=1)
-        order = order[np.lexsort((ways[order, widest[cell]], cell))]
+    ways = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -WAYS:]
+    order = kd_order(ways, LEAVES)
     parts = (np.arange(count) + rng.uniform(size=count)) * len(ways) / count
     return rng.permutation(order[parts.astype(int)])
 
