@@ -187,3 +187,14 @@ def test_overfitting_is_named_with_its_rows():
     one_bad_run = sf.Runs({**good.columns, "loss": good.loss * np.where(np.arange(len(good)) == 4, 1.1, 1.0)})
     assert checks(one_bad_run)["overfitting"].verdict == "ok"
     assert checks(sf.datasets.load("chinchilla", "keep"))["overfitting"].verdict == "ok"
+
+
+def test_overfitting_of_many_runs_is_no_matter_of_their_extremes():
+    """Of 4,000 runs with heavy tails the least and the last are outliers; a loss that does turn up is seen."""
+    rng = np.random.default_rng(0)
+    x = {"params": np.repeat([1e8, 1e9], 2000), "tokens": np.tile(np.geomspace(1e9, 1e11, 2000), 2)}
+    loss = 1.8 + 480 / x["params"] ** 0.35 + 2000 / x["tokens"] ** 0.37
+    noise = 0.006 * rng.standard_t(3, 4000)
+    assert checks(sf.Runs({**x, "loss": loss * np.exp(noise)}))["overfitting"].verdict == "ok"
+    turned = np.maximum(np.log(x["tokens"] / 3e10), 0) * 0.1
+    assert checks(sf.Runs({**x, "loss": loss * np.exp(noise + turned)}))["overfitting"].verdict == "review"

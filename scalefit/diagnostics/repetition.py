@@ -12,6 +12,7 @@ from scalefit.runs import Runs
 ALIKE = 0.01  # in ln params and ln unique tokens
 ONCE = 1.01  # epochs
 LEAST_RISE, NOISES = 0.02, 4.0  # of ln loss above the least of its group: more than seeds differ by, and than the noise
+LONG = 20  # runs of one size, for each of which two more neighbours count
 USUAL_NOISE, FEWEST = 0.005, 6  # of ln loss, where fewer second differences of losses than that tell it
 
 
@@ -58,7 +59,7 @@ def _overfitting(runs: Runs) -> Iterator[Check]:
     least = max(LEAST_RISE, NOISES * _noise([log_loss[rows] for rows in groups]))
     risen = np.zeros(len(runs))
     for rows in groups:
-        values = log_loss[rows]
+        values = _smooth(log_loss[rows])
         after = np.arange(len(rows)) > values.argmin()
         # The least of this and of all that follow: a single bad run does not count.
         lasting = np.minimum.accumulate(values[::-1])[::-1] - values.min()
@@ -81,6 +82,13 @@ def _overfitting(runs: Runs) -> Iterator[Check]:
             "unique_tokens where data are repeated."
         )
     yield Check("overfitting", "review", float(risen.max()), sentence)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Running medians of a long group, in which the least and the last of all runs are outliers; a short one as it is."""
+    from scipy.ndimage import median_filter
+
+    return median_filter(values, 2 * (len(values) // LONG) + 1, mode="nearest")
 
 
 def _groups(runs: Runs) -> list[np.ndarray]:
