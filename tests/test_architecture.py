@@ -20,7 +20,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # From the ground up: a room may import from those before it, and from itself.
 ROOMS = (
     "errors", "_interrupt", "_registry", "loss_units", "_bad_cells", "_row_errors", "_copies", "_atomic",
-    "_program_files", "_netcdf", "_aot", "units", "_precision", "_random", "_roots", "_batching", "_intervals",
+    "_program_files", "_blas", "_netcdf", "_aot", "units", "_precision", "_random", "_roots", "_batching", "_intervals",
     "_digits", "_quantities", "_tables", "_labelled", "_display", "_results", "hardware", "counting", "runs", "io",
     "laws", "costs", "numerics", "model", "diagnostics", "sampling", "frontier", "fits", "infer", "planning", "recipes",
     "downstream", "validation", "text", "plots", "reports", "cli",

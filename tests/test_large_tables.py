@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 import scalefit as sf
 from scalefit._precision import precision
 from scalefit.model import squashing
+from scalefit.model.robust_fit import robust_fit
 from scalefit.model.squashing import squashed
 from scalefit.numerics.kd_tree import kd_order
 from scalefit.sampling import discrepancy_posterior
@@ -43,7 +44,7 @@ def test_squashing_keeps_what_sums_of_runs_are(bound, truth):
     assert len(few.runs) < 0.4 * len(bound.runs)
     assert counts.sum() == pytest.approx(len(bound.runs))
     log_x = [{k: np.log(runs[k] / bound.unit[k]) for k in ("params", "tokens")} for runs in (bound.runs, few.runs)]
-    reference, scale = squashing._reference(bound, truth, log_x[0])
+    reference, scale = robust_fit(bound, truth, log_x[0])
     whole, part = (
         np.log(runs.loss / bound.unit["loss"]) - reference(x)
         for runs, x in zip((bound.runs, few.runs), log_x, strict=True)

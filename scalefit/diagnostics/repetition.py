@@ -85,7 +85,7 @@ def _overfitting(runs: Runs) -> Iterator[Check]:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Running medians of a long group, in which the least and the last of all runs are outliers; a short one as it is."""
+    """Running medians of a long group, whose least and last runs are outliers; a short one as it is."""
     from scipy.ndimage import median_filter
 
     return median_filter(values, 2 * (len(values) // LONG) + 1, mode="nearest")

@@ -142,8 +142,8 @@ class Model:
     @property
     def has_discrepancy(self) -> bool:
         """Whether a discrepancy is part of it: of a law of N and D, with a noise whose sigma tells the two apart."""
-        along = {"params", "tokens"} <= set(self.law.inputs)
-        return self.discrepancy is not None and along and "sigma" in {p.name for p in self.noise.params()}
+        names = {*self.law.inputs, *(p.name for p in self.noise.params())}
+        return self.discrepancy is not None and names >= {"params", "tokens", "sigma"}
 
     def log_mean(self, theta: Theta, x: Mapping[str, Float[Array | np.ndarray, " run"]]) -> Float[Array, " run"]:
         """Expected ln loss of every run by the law, without the discrepancy."""
@@ -267,19 +267,18 @@ class BoundModel:
 
     @cached_property
     def bases(self) -> tuple[list[np.ndarray], Float[np.ndarray, "component padded pivot"]]:
-        """Of the discrepancy at the runs, for each set of scales: coordinates of its pivots, and a basis, zero where
-        padded.
+        """Coordinates of the discrepancy's pivots for each set of scales, and a basis at the runs, zero where padded.
 
         Raises
         ------
         QuestionError
             The model has no discrepancy, or the law no compute and allocation along which it could vary.
         """
-        discrepancy, law = self.model.discrepancy, self.model.law
+        discrepancy = self.model.discrepancy
         if discrepancy is None or not self.model.has_discrepancy:
             raise QuestionError(
-                f"the model of the {law.name} law has no discrepancy. Use a law of params and tokens, a noise with a "
-                "sigma, and discrepancy=sf.Discrepancy()."
+                f"the model of the {self.model.law.name} law has no discrepancy. Use a law of params and tokens, "
+                "a noise with a sigma, and discrepancy=sf.Discrepancy()."
             )
         at_runs = coordinates({"params": self.runs.params, "tokens": self.runs.tokens})
         centres, bases = zip(*(pivots(scales, at_runs) for scales in discrepancy.scales), strict=True)

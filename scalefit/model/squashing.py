@@ -10,24 +10,19 @@ References
 DuMouchel, Volinsky, Johnson, Cortes and Pregibon 1999, Squashing flat files flatter, KDD, 6.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from scalefit.model.data import Theta
-from scalefit.model.discrepancy import coordinates, kernel, pivots
 from scalefit.model.model import BoundModel
-from scalefit.model.paths import AtPivots
+from scalefit.model.robust_fit import robust_fit
 from scalefit.numerics.kd_tree import kd_order
 from scalefit.runs import Runs
 
 CELLS = 0.9  # times the root of the number of runs: cells of inputs, of which there is a power of two
 BIN, BIN_AT = 0.5, 5000  # width of a bin of residuals in units of 2 sigma, of a table of so many runs
-SWEEPS = 10  # of reweighted least squares, for t noise of `NU` degrees of freedom
-NU = 4.0
-Columns = dict[str, np.ndarray]
 
 
 def squashed(bound: BoundModel, theta: Theta, finer: int = 0) -> tuple[BoundModel, Float[np.ndarray, " group"]]:
@@ -44,7 +39,7 @@ def squashed(bound: BoundModel, theta: Theta, finer: int = 0) -> tuple[BoundMode
     """
     runs = bound.runs
     log_x = {name: np.log(runs[name] / bound.unit[name]) for name in bound.model.law.inputs}
-    reference, scale = _reference(bound, theta, log_x)
+    reference, scale = robust_fit(bound, theta, log_x)
     rest = np.log(runs.loss / bound.unit["loss"]) - reference(log_x)
 
     halvings = max(round(np.log2(CELLS * np.sqrt(len(runs)))), 0) + finer
@@ -60,7 +55,7 @@ def squashed(bound: BoundModel, theta: Theta, finer: int = 0) -> tuple[BoundMode
     middle = mean(rest)
     spread = np.sqrt(np.maximum(mean(rest**2) - middle**2, 0.0)) * (count > 1)
     both = lambda low, high: np.concatenate([low, high[count > 1]])
-    at: Columns = {}
+    at: dict[str, np.ndarray] = {}
     for name, values in log_x.items():  # apart by what they vary with the residuals
         centre, off = mean(values), (mean(values * rest) - mean(values) * middle) / np.maximum(spread, 1e-300)
         at[name] = both(centre - off * (spread > 0), centre + off * (spread > 0))
@@ -69,25 +64,3 @@ def squashed(bound: BoundModel, theta: Theta, finer: int = 0) -> tuple[BoundMode
     columns = {name: np.exp(values) * bound.unit[name] for name, values in at.items()}
     few = Runs({**columns, "loss": np.exp(log_loss) * bound.unit["loss"]}, name=runs.name)
     return replace(bound, runs=few), both(half, half)
-
-
-def _reference(bound: BoundModel, theta: Theta, log_x: Columns) -> tuple[Callable[[Columns], np.ndarray], float]:
-    """ln loss of a law with the discrepancy that fits the runs best, and the scale of what it leaves."""
-    law, unit, sets = bound.model.law, bound.unit, bound.model.discrepancy
-    assert sets is not None, "tables without a discrepancy are not squashed"
-    of_law = lambda log_x: np.log(np.asarray(law.loss(theta, {name: np.exp(v) for name, v in log_x.items()})))
-    at_runs = lambda log_x: coordinates({name: np.exp(log_x[name]) * unit[name] for name in ("params", "tokens")})
-    bendable = min(sets.scales, key=lambda scales: (scales.compute_length, -scales.allocation))
-    centres, basis = pivots(bendable, at_runs(log_x))
-    at, basis = AtPivots.of(bendable, centres), basis[:, : len(centres)]
-
-    off = np.log(bound.runs.loss / unit["loss"]) - of_law(log_x)
-    rest, scale = off, float(np.median(np.abs(off)))
-    for _ in range(SWEEPS):
-        weight = 1 / (1 + (rest / scale) ** 2 / NU)
-        gram = (basis.T * weight) @ basis + scale**2 * np.eye(len(centres))
-        coefficients = np.linalg.solve(gram, basis.T @ (weight * off))
-        rest = off - basis @ coefficients
-        scale = max(float(np.sqrt((weight * rest**2).sum() / weight.sum())), 1e-9)
-    f = lambda log_x: kernel(at.scales, at_runs(log_x)[:, None], centres[None]) @ (at.whiten.T @ coefficients)
-    return lambda log_x: of_law(log_x) + f(log_x), scale

@@ -48,12 +48,7 @@ def reweighed(
     drawn, latent
         Draws of law and noise on the squashed table, and the "weights" and "component" of each.
     seed
-        Of the choice among them.
-
-    Returns
-    -------
-    tuple
-        `drawn` and `latent` again, of chosen draws, and statistics of the importance weights.
+        Of the choice among them, which is returned in their place, with statistics of the importance weights.
     """
     shape = latent["component"].shape
     flat = lambda values: np.asarray(values).reshape(-1, *np.shape(values)[2:])
