@@ -297,7 +297,7 @@ def _with_discrepancy(like: BoundModel) -> Callable[..., Any]:
     """From data and keys of tables with the runs of one to intervals and Pareto k."""
     from scalefit.numerics.laplace import Laplace
     from scalefit.sampling.alr import constrain_alr
-    from scalefit.sampling.discrepancy_posterior import SHAPE
+    from scalefit.sampling.discrepancy_posterior import CHAINS, MANY
     from scalefit.sampling.joint_draws import SCHEDULES, joint_draw, joint_modes
     from scalefit.sampling.modes import modes
 
@@ -309,7 +309,7 @@ def _with_discrepancy(like: BoundModel) -> Callable[..., Any]:
         start = constrain_alr(model, modes(model, data).mode[0])
         given, found = joint_modes(model, data, jnp.asarray(bases, number), start)
         prior = jnp.asarray(log_prior, number)
-        theta, _, stats = joint_draw(model, data, given, Laplace(*found), prior, key, SHAPE, SCHEDULES[0])
+        theta, _, stats = joint_draw(model, data, given, Laplace(*found), prior, key, (CHAINS, MANY[1]), SCHEDULES[0])
         return _quantiles(theta), stats["pareto_k"][0, 0]
 
     return jax.jit(jax.vmap(solve))

@@ -17,7 +17,7 @@ from scalefit.frontier.frontier import Frontier, frontier
 from scalefit.frontier.optimum import check_trades, trades
 from scalefit.io.read import read_inputs
 from scalefit.runs import Runs, refuse_other_unit
-from scalefit.sampling.discrepancy_posterior import SHAPE
+from scalefit.sampling.discrepancy_posterior import CHAINS
 from scalefit.units import distinct_labels, positive_budgets
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Answers(Draws):
         """
         discrepancy = self.resolve(discrepancy)
         front = self.frontier(self.compute_range[1:] if budgets is None else budgets, discrepancy, **fixed)
-        shape = SHAPE if discrepancy else next(iter(self.draws.values())).shape
+        shape = next(iter(self.draws.values())).shape
         return {
-            at_budget(name, label): values.reshape(shape)
+            at_budget(name, label): values.reshape(CHAINS if discrepancy else shape[0], -1)
             for index, label in enumerate(distinct_labels(front.flops))
             for name, values in front.optimum(index).items()
         }

@@ -45,7 +45,8 @@ def to_datatree(fit: Draws, predictions: "xr.DataArray | None" = None) -> "xr.Da
     Notes
     -----
     Predictions with a discrepancy are made of draws of law and discrepancy together, which are sampled on their own:
-    draw i there has nothing to do with draw i of the law-only posterior, and there are 1,000 whatever the engine drew.
+    draw i there has nothing to do with draw i of the law-only posterior. There are 1,000, or 500 where the engine drew
+    fewer than 1,000.
     `predictions` is then (draw, run), without chains, so that nothing pairs it with `posterior`; ArviZ takes it with
     `sample_dims="draw"`. Predictions of the law alone are (chain, draw, run), made of the very draws of `posterior`.
     The group's attributes say which: `discrepancy` (0 or 1), and `sample_dims`.

@@ -46,11 +46,13 @@ Latent = dict[str, Array]
 
 
 class Drawn(NamedTuple):
-    """Kept draws, (chain, draw, dim); what was drawn with each, (chain, draw, ...); statistics, each (chain, draw)."""
+    """Kept draws, (chain, draw, dim); what was drawn with each, (chain, draw, ...); statistics, each (chain, draw); and
+    the proposals they come from, before these were made wider."""
 
     z: Float[Array, "chain draw dim"]
     latent: Latent
     stats: dict[str, Shaped[Array, "chain draw"]]
+    proposals: Mixture
 
 
 def importance(
@@ -101,10 +103,10 @@ def pseudo_marginal_importance(
     blocks = -(-2 * shape[0] * shape[1] // schedule.block)
     *block_keys, last_key = jax.random.split(key, schedule.rounds + blocks + 1)
     enough = jnp.ceil(share * blocks).astype(int)
-    z, latent, log_ratio = _propose(start, log_target, jnp.stack(block_keys), blocks, enough, schedule)
+    z, latent, log_ratio, mixture = _propose(start, log_target, jnp.stack(block_keys), blocks, enough, schedule)
     kept, stats = resampled(last_key, log_ratio, shape)
     kept_latent = {name: values[kept].reshape(*shape, *values.shape[1:]) for name, values in latent.items()}
-    return Drawn(z[kept].reshape(*shape, -1), kept_latent, stats)
+    return Drawn(z[kept].reshape(*shape, -1), kept_latent, stats, mixture)
 
 
 def resampled(
@@ -153,8 +155,8 @@ def _propose(
     blocks: int,
     wanted: Int[Array, ""],
     schedule: Schedule,
-) -> tuple[Float[Array, "draw dim"], Latent, Float[Array, " draw"]]:
-    """Final proposals, what was drawn with each, and ln of target over proposal, up to a constant.
+) -> tuple[Float[Array, "draw dim"], Latent, Float[Array, " draw"], Mixture]:
+    """Final proposals, what was drawn with each, ln of target over proposal up to a constant, and the mixture.
 
     Weighted EM moves the mixture until a block is efficient; from then on blocks are kept. Both happen in one place of
     the program, which is most of what there is to compile. Of `blocks` that there is room for, `wanted` are made.
@@ -187,7 +189,7 @@ def _propose(
     state = State(start, z, latent, nothing, 0, jnp.asarray(-1 if schedule.rounds else 0))
     state = jax.lax.while_loop(lambda state: state.kept < wanted, step, state)
     joined = {name: values.reshape(-1, *values.shape[2:]) for name, values in state.latent.items()}
-    return state.z.reshape(-1, z.shape[-1]), joined, state.log_ratio.reshape(-1)
+    return state.z.reshape(-1, z.shape[-1]), joined, state.log_ratio.reshape(-1), state.mixture
 
 
 def systematic(key: UInt32[Array, " 2"], weight: Float[Array, " draw"], count: int) -> Int[Array, " kept"]:

@@ -17,7 +17,7 @@ from scalefit.recipes._joint import JointTable
 from scalefit.recipes._paths import Paths
 from scalefit.recipes._posterior import JointPosterior
 from scalefit.recipes._terms import Terms
-from scalefit.sampling.discrepancy_posterior import SHAPE, DiscrepancyPosterior
+from scalefit.sampling.discrepancy_posterior import CHAINS, DiscrepancyPosterior
 
 UNSEEN = ""  # name of a recipe without runs
 
@@ -56,7 +56,7 @@ def fits_of(
     # Last one of which there are no runs; what it costs is what the baseline's runs show.
     some = (*zip(table.names, table.tables, strict=True), (UNSEEN, table.tables[0]))
     for r, (name, runs) in enumerate(some):
-        draws = {k: v.reshape(SHAPE) for k, v in raw_of(table, terms, law_only, r).items()}
+        draws = {k: v.reshape(CHAINS, -1) for k, v in raw_of(table, terms, law_only, r).items()}
         draws = {p.name: draws[p.name] for p in model.params()}
         fit = Fit(draws, "posterior", model, runs, law_only.stats, JOINT, seed + r, dict(versions()), Health(()))
         if joint is not None:

@@ -21,7 +21,7 @@ from scalefit.recipes._conditional import RecipeRows, conditional_draws
 from scalefit.recipes._joint import JointTable
 from scalefit.recipes._linear import Linear, linearised
 from scalefit.recipes._terms import Terms
-from scalefit.sampling.discrepancy_posterior import SHAPE
+from scalefit.sampling.discrepancy_posterior import CHAINS, MANY
 from scalefit.sampling.joint_draws import joint_draws
 from scalefit.sampling.modes import laplace
 
@@ -118,7 +118,9 @@ def sample_joint(
             log_x={name: jnp.asarray(values, number) for name, values in at.log_x.items()},
             log_loss=jnp.asarray(at.log_loss, number),
         )
-        drawn, latent, stats, why = joint_draws(model, data, bases, at.theta, np.log(probability), seed, SHAPE)
+        drawn, latent, stats, why = joint_draws(
+            model, data, bases, at.theta, np.log(probability), seed, (CHAINS, MANY[1])
+        )
         flat = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()}
         weights = np.asarray(latent["weights"], dtype=float).reshape(len(flat["sigma"]), -1)
         component = np.asarray(latent["component"]).reshape(-1)

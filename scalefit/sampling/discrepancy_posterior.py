@@ -26,8 +26,9 @@ from scalefit.sampling.joint_draws import joint_draws
 from scalefit.sampling.monotone import LEAST_KEPT, falling_paths
 from scalefit.sampling.whole_table import reweighed
 
-DRAWN = (4, 1000)
-SHAPE = (4, 250)  # of them: paths are costly to evaluate
+CHAINS = 4
+MANY, FEW = (1000, 250), (250, 125)  # of a chain: joint draws, and paths that are kept of them, costly to evaluate
+LEAST_FOR_MANY = 1000  # draws of a fit, in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +101,18 @@ def sample_discrepancy_posterior(
             rows = component == k
             sd_at_runs[rows] = _spread(weights[rows], few.bases[1][k, : len(counts)], counts)
         rng, values = np.random.default_rng(seed), partial(values_at, at, component)
-        some_paths, count = partial(sample_paths, at, component, weights, rng), SHAPE[0] * SHAPE[1]
+        some_paths, count = partial(sample_paths, at, component, weights, rng), CHAINS * _a_chain(theta)[1]
         draw, paths, kept = falling_paths(few.model.law, raw, bound.runs, some_paths, values, count, rng)
     if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
         warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
     theta_of = {name: values[draw] for name, values in raw.items()}
     return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k, sd_at_runs[draw], why)
+
+
+def _a_chain(theta: Mapping[str, Float[np.ndarray, "..."]]) -> tuple[int, int]:
+    """Joint draws and paths of a chain. Two sizes serve all fits, because each is a program of its own."""
+    return MANY if np.size(next(iter(theta.values()))) >= LEAST_FOR_MANY else FEW
 
 
 def pivots_of(bound: BoundModel) -> list[AtPivots]:
@@ -138,7 +144,7 @@ def _on_a_table(
     def sampled(table: BoundModel, data: Data) -> tuple[Any, Any, Any, str]:
         _, bases = table.bases
         assert sets is not None, "bases refuses a model without one"
-        return joint_draws(model, data, bases, middle, np.log(sets.probabilities), seed, DRAWN)
+        return joint_draws(model, data, bases, middle, np.log(sets.probabilities), seed, (CHAINS, _a_chain(theta)[0]))
 
     if bound.rows <= 2 * TILE or not (bound.data.is_plain and bound.model.has_discrepancy):
         drawn, latent, stats, why = sampled(bound, bound.data)

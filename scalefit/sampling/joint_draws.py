@@ -39,7 +39,7 @@ from scalefit.sampling.marginal_discrepancy import (
 
 SCHEDULES = Schedule(1000, rounds=6), Schedule(4000, rounds=40)  # the second where the first fails
 PASSES = 2  # of correcting the approximation where the draws of the pass before are
-PLACES, SETS = 256, 64  # laws at which the approximation's error is measured, and sets of weights for each
+PLACES, SETS = 256, 32  # laws at which the approximation's error is measured, and sets of weights for each
 CHOICES = 16  # sets of weights that a draw chooses from
 ROUNDS = 2  # of descending to a mode and reweighting the runs there
 AT_ONCE = 2**18  # proposals times sets times rows evaluated together: what a cache holds
@@ -160,8 +160,10 @@ def joint_draw(
     first, normal = normal[:, 0, :dim].astype(number), normal[..., dim:]
     start = at_modes(Laplace(jnp.zeros(1, number), jnp.zeros((1, dim), number), jnp.eye(dim)[None], jnp.ones(1, bool)))
 
-    def corrected(places: tuple[Array, Array], this: tuple[Array, Array]) -> tuple[tuple[Array, Array], Drawn]:
-        (pick, z), (key, made) = places, this
+    def corrected(
+        before: tuple[Array, Array, Any], this: tuple[Array, Array]
+    ) -> tuple[tuple[Array, Array, Any], Drawn]:
+        (pick, z, start), (key, made) = before, this
         correction = Quadratic.through(z, *errors(pick, z, normal))
 
         def log_target(z: Float[Array, "draw dim"], key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
@@ -172,10 +174,13 @@ def joint_draw(
 
         drawn = pseudo_marginal_importance(start, log_target, key, shape, schedule, made)
         spread = np.arange(PLACES) * draws // PLACES
-        return (drawn.latent["component"].reshape(-1)[spread], drawn.z.reshape(draws, dim)[spread]), drawn
+        pick, z = drawn.latent["component"].reshape(-1)[spread], drawn.z.reshape(draws, dim)[spread]
+        return (pick, z, drawn.proposals), drawn
 
     made = jnp.full(PASSES, ROUGH, number).at[-1].set(1.0)
-    _, passes = jax.lax.scan(corrected, (components(PLACES, 0.5), first), (jax.random.split(pass_key, PASSES), made))
+    _, passes = jax.lax.scan(
+        corrected, (components(PLACES, 0.5), first, start), (jax.random.split(pass_key, PASSES), made)
+    )
     drawn = jax.tree.map(lambda leaf: leaf[-1], passes)
     pick, z = drawn.latent["component"].reshape(draws), drawn.z.reshape(draws, dim)
     shares = jnp.asarray(quasirandom(draws, 1, first=0, offset=0.0)[:, 0], number)
