@@ -40,10 +40,10 @@ def rounded(ends: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
     return np.array([to_error(float(value), float(error)) for value, error in zip(ends, errors, strict=True)])
 
 
-def rounded_like(value: float, ends: Float[np.ndarray, "3"]) -> float:
-    """A size, such as that of a plan, to as many digits as the median of an interval of such sizes has."""
+def rounded_like(value: float, ends: Float[np.ndarray, "3"], power: float = 1.0) -> float:
+    """A power of a size, such as that of a plan, to the digits that an interval of such sizes leaves it."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return to_error(value, float(value * monte_carlo_errors(ends)[0] / ends[0]))
+        return to_error(value, float(value * power * monte_carlo_errors(ends)[0] / ends[0]))
 
 
 def rounded_mean(draws: Float[np.ndarray, " draw"]) -> float:

@@ -131,7 +131,7 @@ def test_it_repeats_with_its_seed(small_fit, found):
 
 
 def test_stop_where_no_run_is_worth_its_price(small_fit):
-    tiny = sf.next_runs(small_fit, 1e23, spend=1e20)
+    tiny = sf.next_runs(small_fit, 1e22, spend=1e20)
     assert tiny.stop
     assert "train the large run" in tiny.headline()
     assert not tiny.worthwhile.runs

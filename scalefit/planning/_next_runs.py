@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from scalefit._digits import to_error
 from scalefit._intervals import interval
 from scalefit._labelled import labelled
 from scalefit._quantities import said, write
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SHOWN = 10
+PLAN_ERROR = 0.01  # of ln N of a plan, from seed to seed
 PLAN, BOTH, LOSS = "plan", "plan and loss", "loss"
 
 
@@ -139,7 +141,7 @@ class NextRuns(Result):
         if self.stop:
             return (
                 f"No run within {said(self.spend, unit)} is worth its price: train the large run, "
-                f"{format_count(self.params)} parameters with {said(self.budget, unit)}."
+                f"{self.certain_params} parameters with {said(self.budget, unit)}."
             )
         chosen = self.worthwhile if self.aim == PLAN else self.batch
         if not chosen.runs:
@@ -154,12 +156,25 @@ class NextRuns(Result):
                 f"Run {listed}: for {price} they take away {write(chosen.value, 'share')} of the variance of "
                 f"{'the loss of the plan' if self.aim == LOSS else self.aim}."
             )
-        saved = in_unit(write(chosen.value), short(self.assumptions.loss_unit))
+        share = self.certain(chosen.value) / chosen.value
         return (
-            f"Run {listed}: for {price} the plan of {said(self.budget, unit)} is expected to save {saved} of its "
-            f"expected regret of {write(self.regret)}, as much as {said(float(self.in_budget(chosen.value)), unit)} "
-            "more of budget would."
+            f"Run {listed}: for {price} the plan of {said(self.budget, unit)} is expected to save "
+            f"{self.saves(chosen.value)} of its expected regret of {write(self.certain(self.regret))}, as much as "
+            f"{said(float(self.in_budget(share * chosen.value)), unit)} more of budget would."
         )
+
+    def certain(self, loss: float) -> float:
+        """A saved loss to the digits that the draws resolve."""
+        return to_error(loss, self.resolution)
+
+    def saves(self, loss: float) -> str:
+        """The same in words, with its unit."""
+        return in_unit(write(self.certain(loss)), short(self.assumptions.loss_unit))
+
+    @property
+    def certain_params(self) -> str:
+        """N of today's plan to the digits above its Monte Carlo error, in words."""
+        return format_count(to_error(self.params, PLAN_ERROR * self.params))
 
     def _settling(self, settle: Settle) -> str:
         """The cheapest run that is likely to settle a question, and what the whole batch does."""

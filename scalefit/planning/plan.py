@@ -113,9 +113,9 @@ class Plan(Result):
         hours, days = float(machines.hours(flops)), float(machines.days(flops))
         return {"flops": flops, "accelerator_hours": hours, "days": days, "money": float(machines.money(flops))}
 
-    def certain(self, size: float) -> float:
-        """A size of the plan to the digits that are larger than its Monte Carlo error."""
-        return size if self.constraints.any else rounded_like(size, interval(self.draws["N_opt"], PROB))
+    def certain(self, size: float, power: float = 1.0) -> float:
+        """A size of the plan, or what grows as that power of it, to the digits above its Monte Carlo error."""
+        return size if self.constraints.any else rounded_like(size, interval(self.draws["N_opt"], PROB), power)
 
     @property
     def wasted_money(self) -> Float[np.ndarray, " draw"]:
@@ -138,7 +138,8 @@ class Plan(Result):
     def headline(self, prob: float = PROB) -> str:
         """What to train, and the loss to expect."""
         ends = np.append(self.loss, interval(self.draws["loss"], prob)[1:])
-        params, tokens, ratio = (self.certain(each) for each in (self.params, self.tokens, self.tokens_per_param))
+        params, tokens = self.certain(self.params), self.certain(self.tokens)
+        ratio = self.certain(self.tokens_per_param, power=2.0)  # D / N = C / (6 N^2)
         return (
             f"Train {format_count(params)} parameters on {format_count(tokens)} tokens "
             f"({ratio:.3g} tokens per parameter) with {said(self.budget, self.cost.unit)} for an "

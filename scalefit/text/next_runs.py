@@ -28,8 +28,7 @@ def _price_sentence(found: NextRuns) -> str:
     unit, bill = found.cost.unit, ""
     if unit == "FLOP":
         bill = f" ({money(float(found.machines.money(price)))} at ${found.machines.price:g} an hour)"
-    saves = in_unit(write(found.per_cost * price), short(found.assumptions.loss_unit))
-    return f"Added to the budget instead, {said(price, unit)}{bill} would save {saves}."
+    return f"Added to the budget instead, {said(price, unit)}{bill} would save {found.saves(found.per_cost * price)}."
 
 
 def _batch_sentence(found: NextRuns) -> str:
@@ -38,9 +37,8 @@ def _batch_sentence(found: NextRuns) -> str:
     if not batch.runs or sorted(batch.runs) == sorted(found.worthwhile.runs):
         return ""
     count = f"{len(batch.runs)} runs" if len(batch.runs) > 1 else "one run"
-    saves = in_unit(write(batch.value), short(found.assumptions.loss_unit))
     priced = f"{count}, {said(found.price_of(batch), unit)}"
-    return f"The batch of most value within {said(found.spend, unit)} ({priced}) saves {saves}."
+    return f"The batch of most value within {said(found.spend, unit)} ({priced}) saves {found.saves(batch.value)}."
 
 
 def _plan_sentence(found: NextRuns, prob: float) -> str:
@@ -48,7 +46,7 @@ def _plan_sentence(found: NextRuns, prob: float) -> str:
     tail = (1 - prob) / 2
     low, high = np.quantile(found.params_after, [tail, 1 - tail])
     return (
-        f"After that batch the plan's N, today {format_count(found.params)}, lies between {format_count(low)} and "
+        f"After that batch the plan's N, today {found.certain_params}, lies between {format_count(low)} and "
         f"{format_count(high)} in {percent(prob)} of the outcomes."
     )
 
