@@ -79,7 +79,7 @@ def test_fit_by_the_law_only(run, table):
 
 
 def test_columns_can_be_named(run, table):
-    code, out, _ = run("fit", table, "--params", "size", "--tokens", "seen", "--json")
+    code, out, _ = run("fit", table, "--params", "size", "--tokens", "seen", "--law-only", "--json")
     document = json.loads(out)
     assert code == 0
     assert document["noise"] == "student-t"
@@ -161,8 +161,8 @@ def test_predict_completes_counts_and_reads_tables(run, saved, tmp_path):
 FEW = ["--set", "unique_tokens=25e9"]
 
 
-@pytest.fixture
-def repeated(tmp_path):
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
     """A fit of a law with a further input, by an engine that takes no time."""
     model, rng = sf.Model("data-constrained"), np.random.default_rng(0)
     theta = {"E": 1.8, "A": 482, "B": 2085, "alpha": 0.35, "beta": 0.37, "R_N": 5.0, "R_D": 15.0}
@@ -170,7 +170,7 @@ def repeated(tmp_path):
     x = {"params": np.exp(rng.uniform(18, 22, 90)), "tokens": np.exp(rng.uniform(21, 25, 90))}
     x["unique_tokens"] = x["tokens"] / np.exp(rng.uniform(0, 4, 90))
     runs = sf.Runs({**x, "loss": model.simulate(theta, x)})
-    return sf.fit(runs, model, engine="huber").save(tmp_path / "repeated.nc")
+    return sf.fit(runs, model, engine="huber").save(tmp_path_factory.mktemp("fit") / "repeated.nc")
 
 
 def test_set_gives_a_law_its_further_inputs(run, repeated):
