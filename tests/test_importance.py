@@ -24,17 +24,24 @@ from scalefit.sampling.alr import alr_potential, constrain_flat, from_alr, to_al
 from scalefit.sampling.modes import derivatives
 
 
+def compiled(f):
+    """As one program: operation by operation each of them is one."""
+    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
+
+
 @pytest.mark.parametrize("noise", ["student-t", "normal"])
 def test_derivatives_are_those_of_the_potential(noise):
     with precision():
         bound = Model(noise=noise).bind(simulated())
         potential = partial(alr_potential, bound.model, bound.data)
-        truth = {name: jnp.asarray(value) for name, value in bound.to_unit(TRUTH).items()}
-        alr = unconstrain_alr(bound.model, truth) + 0.1
-        compiled = partial(jax.jit, compiler_options=fast_compile_options(jax.default_backend()))
-        found = compiled(partial(derivatives, bound.model))(bound.data, alr)
-        for ours, exact in zip(found, compiled(autodiff_value_grad_hess(potential))(alr), strict=True):
-            np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * float(jnp.abs(exact).max()))
+
+        def both(truth):
+            alr = unconstrain_alr(bound.model, truth) + 0.1
+            return derivatives(bound.model, bound.data, alr), autodiff_value_grad_hess(potential)(alr)
+
+        found, expected = compiled(both)({name: float(value) for name, value in bound.to_unit(TRUTH).items()})
+    for ours, exact in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.abs(exact).max())
 
 
 def test_a_large_table_is_summed_tile_by_tile():
@@ -45,8 +52,11 @@ def test_a_large_table_is_summed_tile_by_tile():
         data = bound.data
         assert len(data.weight) % TILE == 0
         whole = lambda tile: (tile.weight * tile.log_loss**2).sum()
-        assert over_tiles(whole, data) == pytest.approx(float(whole(data)))
-        assert jax.grad(lambda s: over_tiles(lambda t: s**2 * whole(t), data))(1.5) == pytest.approx(3 * whole(data))
+        scaled = lambda s, data: over_tiles(lambda tile: s**2 * whole(tile), data)
+        expected = float((np.asarray(data.weight) * np.asarray(data.log_loss) ** 2).sum())
+        value, slope = compiled(jax.value_and_grad(scaled))(1.5, data)
+        assert value == pytest.approx(1.5**2 * expected)
+        assert slope == pytest.approx(3 * expected)
 
 
 def test_a_start_that_leads_nowhere_gives_way_to_the_best():
@@ -54,7 +64,8 @@ def test_a_start_that_leads_nowhere_gives_way_to_the_best():
     from scalefit.sampling.modes import modes_from
 
     hole = lambda z: jnp.where(z[0] > 50, jnp.nan, ((z - 1.0) ** 2).sum())
-    found = modes_from(autodiff_value_grad_hess(hole), jnp.asarray([[100.0, 0.0], [3.0, 0.0]]))
+    find = compiled(partial(modes_from, autodiff_value_grad_hess(hole)))
+    found = find(jnp.asarray([[100.0, 0.0], [3.0, 0.0]]))
     np.testing.assert_allclose(found.mode, 1.0, atol=1e-3)
 
 
@@ -81,30 +92,40 @@ def test_alr_coordinates_lead_back_and_keep_volume(law):
     """So that a density needs no Jacobian; the first of them is the logarithm of the linear parameters' sum."""
     with precision():
         model = Model(law)
-        flat = jnp.asarray(np.random.default_rng(0).normal(size=len(model.params())))
-        alr = to_alr(model, flat)
-        np.testing.assert_allclose(from_alr(model, alr), flat, rtol=1e-12)
-        _, log_volume = np.linalg.slogdet(jax.jacfwd(partial(to_alr, model))(flat))
+        flat = np.random.default_rng(0).normal(size=len(model.params()))
+
+        @compiled
+        def look(flat):
+            alr = to_alr(model, flat)
+            return alr, from_alr(model, alr), jax.jacfwd(partial(to_alr, model))(flat), constrain_flat(model, flat)
+
+        alr, back, slopes, theta = look(flat)
+        np.testing.assert_allclose(back, flat, rtol=1e-12)
+        _, log_volume = np.linalg.slogdet(slopes)
         assert log_volume == pytest.approx(0, abs=1e-12)
-        theta = constrain_flat(model, flat)
         if model.law.linear:
             at = sorted(theta).index(model.law.linear[0])
             assert np.exp(alr[at]) == pytest.approx(sum(float(theta[name]) for name in model.law.linear))
 
 
 def two_components():
-    scale = jnp.asarray([[[1.0, 0.0], [0.5, 0.8]], [[0.3, 0.0], [0.0, 0.3]]])
-    return Mixture(jnp.log(jnp.asarray([0.7, 0.3])), jnp.asarray([[0.0, 0.0], [3.0, 1.0]]), scale)
+    scale = np.array([[[1.0, 0.0], [0.5, 0.8]], [[0.3, 0.0], [0.0, 0.3]]])
+    return Mixture(*map(jnp.asarray, (np.log([0.7, 0.3]), np.array([[0.0, 0.0], [3.0, 1.0]]), scale)))
 
 
 def test_the_mixture_has_the_density_it_is_drawn_from():
     """Weights of its own draws against a known t distribution have mean one: 5 standard errors, 1 in a million."""
     with precision():
-        mixture = two_components()
-        z = np.asarray(sample(mixture, jax.random.PRNGKey(0), 200_000))
+
+        @compiled
+        def drawn(mixture):
+            z = sample(mixture, jax.random.PRNGKey(0), 200_000)
+            return z, log_density(mixture, z)
+
+        z, log_proposal = map(np.asarray, drawn(two_components()))
         norm = stats.multivariate_t(df=DF, shape=np.eye(2)).logpdf([0, 0])  # of a component of unit scale
         target = stats.multivariate_t(loc=[1, 0], shape=np.eye(2), df=20).logpdf(z)
-        ratio = np.exp(target - np.asarray(log_density(mixture, jnp.asarray(z))) - norm)
+        ratio = np.exp(target - log_proposal - norm)
     assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(ratio))
 
 
@@ -112,17 +133,19 @@ def test_adaptation_moves_towards_what_is_weighted():
     with precision():
         mixture = two_components()
         z = jnp.asarray(np.random.default_rng(0).normal([1.0, -1.0], [0.2, 0.5], (4000, 2)))
+        step = compiled(adapted)
         for _ in range(20):
-            mixture = adapted(mixture, z, jnp.full(4000, 1 / 4000))
+            mixture = step(mixture, z, np.full(4000, 1 / 4000))
         share = np.exp(np.asarray(mixture.log_weight))
         assert share @ np.asarray(mixture.mean) == pytest.approx([1.0, -1.0], abs=0.05)
 
 
 def test_systematic_resampling_keeps_every_draws_share():
     with precision():
-        weight = jax.random.dirichlet(jax.random.PRNGKey(0), jnp.ones(500))
-        kept = np.bincount(np.asarray(systematic(jax.random.PRNGKey(1), weight, 2000)), minlength=500)
-    assert np.abs(kept - 2000 * np.asarray(weight)).max() < 1
+        weight = np.random.default_rng(0).dirichlet(np.ones(500))
+        chosen = compiled(lambda key, weight: systematic(key, weight, 2000))(jax.random.PRNGKey(1), jnp.asarray(weight))
+        kept = np.bincount(np.asarray(chosen), minlength=500)
+    assert np.abs(kept - 2000 * weight).max() < 1
     assert kept.sum() == 2000
 
 
