@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 
 import scalefit as sf
+from scalefit._aot import fast_compile_options
 from scalefit.infer._chunk import Batch, Chunk, RowSettings
 from scalefit.infer._chunk_store import FolderStore
 from scalefit.infer._contracts import EngineResult
@@ -42,6 +43,11 @@ def checkpoints(seed: int = 0, shared: float = SHARED, own: float = OWN) -> dict
     return {"params": params, "tokens": tokens, "loss": loss, "run_id": np.array([f"r{i}" for i in run])}
 
 
+def compiled(f):
+    """As one program: operation by operation each of them is one."""
+    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
+
+
 @pytest.fixture(scope="module")
 def estimate():
     return sf.fit(checkpoints(), engine=sf.MAP(), cluster="run_id")
@@ -59,9 +65,8 @@ def test_the_density_of_a_cluster_is_the_integral_over_its_error(sizes):
         clusters = Clusters(
             *map(jnp.asarray, (group, real, run, taken)), jnp.asarray(of_line) if layout.lines else None
         )
-        known = {name: jnp.asarray(value) for name, value in theta.items()}
-        density = jax.jit(partial(log_density_of_clusters, StudentT()))
-        ours = density(known, jnp.asarray(r), jnp.ones(len(r)), clusters)
+        density = compiled(partial(log_density_of_clusters, StudentT()))
+        ours = density(theta, jnp.asarray(r), np.ones(len(r)), clusters)
     u = np.linspace(-0.09, 0.09, 30_001)
     each = student.logpdf((r[:, None] - u) / 0.003, 4) - np.log(0.003)
     exact = [np.log(np.trapezoid(np.exp(each[group == k].sum(0)) * norm.pdf(u, 0, 0.01), u)) for k in range(len(sizes))]
@@ -120,24 +125,34 @@ def test_the_marginal_of_weights_and_clusters_is_exact_for_normal_noise(errors):
     basis, model = bound.bases[1][0], bound.model.with_discrepancy_priors
     truth = {**LAW, "sigma": OWN, "sigma_cluster": SHARED}
     theta = {name: truth[name] for name in (p.name for p in model.params())}
-    with jax.enable_x64(True):
-        data = bound.data
-        alr = unconstrain_alr(model, {k: jnp.asarray(float(v)) for k, v in bound.to_unit(theta).items()})
-        near = LaplaceWeights.uninformed(jnp.asarray(basis), data)
+
+    @compiled
+    def look(data, theta, basis):
+        alr = unconstrain_alr(model, theta)
+        near = LaplaceWeights.uninformed(basis, data)
         given = laplace_weights(model, data, near, *law_residuals(model, data, alr))
-        ours, exact = [], []
-        for move in (0.0, 0.02):
+
+        def at_move(move):
             at, r = law_residuals(model, data, alr + move)
-            ours.append(-float(marginal_potential(model, data, given, alr + move)))
-            prior = -float(model.potential(model.space.unconstrain(at), data))
-            prior -= float(sf.model.likelihood.log_density(model.noise, at, data, r))
+            prior = -model.potential(model.space.unconstrain(at), data)
+            prior -= sf.model.likelihood.log_density(model.noise, at, data, r)
+            return at, r, -marginal_potential(model, data, given, alr + move), prior
+
+        return jax.vmap(at_move)(jnp.asarray([0.0, 0.02]))
+
+    with jax.enable_x64(True):
+        found = look(bound.data, {k: float(v) for k, v in bound.to_unit(theta).items()}, jnp.asarray(basis))
+        both, residuals, ours, priors = jax.tree.map(np.asarray, found)
+        exact = []
+        for k, (r, prior) in enumerate(zip(residuals, priors, strict=True)):
+            at = {name: values[k] for name, values in both.items()}
             group = bound.runs.clusters
             shared = 0.0 if group is None else float(at["sigma_cluster"]) ** 2 * (group[:, None] == group)
             own = float(at["sigma"]) ** 2 / (bound.runs.precision if bound.runs.weight else 1.0)
             own = own + (bound.runs.variance if bound.runs.sd else 0.0)
             own = np.diag(np.broadcast_to(own, 200))
             covariance = basis[:200] @ basis[:200].T + shared + own
-            exact.append(prior + multivariate_normal(np.zeros(200), covariance).logpdf(np.asarray(r)[:200]))
+            exact.append(prior + multivariate_normal(np.zeros(200), covariance).logpdf(r[:200]))
     # The constant of the weights' prior cancels.
     assert ours[1] - ours[0] == pytest.approx(exact[1] - exact[0], abs=1e-4)
 
