@@ -68,7 +68,8 @@ def test_plan_names_the_shape_to_build(run, saved):
 
 
 def test_plan_under_constraints_says_what_they_cost(run, saved):
-    code, out, _ = run("plan", saved, "--budget", "1e23", "--max-params", "7B", "--unique-tokens", "100B..1T")
+    constraints = ["--max-params", "7B", "--unique-tokens", "100B..1T", "--law-only"]
+    code, out, _ = run("plan", saved, "--budget", "1e23", *constraints)
     assert code == 0
     for words in ("at most 7B parameters", "data wall", "repeated"):
         assert words in flat(out)
@@ -114,7 +115,7 @@ def test_every_question_takes_the_law_only(run, saved, monkeypatch, question, ar
 
 
 def test_target(run, saved, small_fit):
-    code, out, _ = run("target", saved, "--loss", "2.1")
+    code, out, _ = run("target", saved, "--loss", "2.1", "--law-only")
     assert code == 0
     assert "even odds" in flat(out)
     assert "90% confidence" in flat(out)
@@ -124,13 +125,13 @@ def test_target(run, saved, small_fit):
 
 
 def test_lifetime_in_flop_and_in_money(run, saved, tmp_path):
-    arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T"]
+    arguments = ["lifetime", saved, "--quality", "1B", "--inference-tokens", "1T..10T", "--law-only"]
     counted = asked(run, *arguments, "--plot", tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").stat().st_size > 10_000
     assert counted["unit"] == "FLOP"
     sizes = [row["params"] for row in counted["pareto"]]
     assert sizes == sorted(sizes)
-    code, out, _ = run(*arguments, "--serving-mfu", "10%", "--law-only")
+    code, out, _ = run(*arguments, "--serving-mfu", "10%")
     (total,) = [line for line in out.splitlines() if line.split()[:1] == ["total"]]
     assert code == 0
     assert total.count("$") == 4
@@ -138,7 +139,7 @@ def test_lifetime_in_flop_and_in_money(run, saved, tmp_path):
 
 
 def test_audit_reads_a_run_names_and_every_model(run, saved, tmp_path):
-    code, out, _ = run("audit", "70B", "1.4T", "--fit", saved)
+    code, out, _ = run("audit", "70B", "1.4T", "--fit", saved, "--law-only")
     assert code == 0
     for words in ("70B:1.4T", "70B parameters", "1.4T tokens", "5.88e23 FLOP"):
         assert words in flat(out)
