@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 DRAWS = 2500  # about as many independent draws stand behind an answer
+DRAWS_OF_WASTE = 1000  # and behind what a decision wastes, where few draws make most of a mean
 # Standard errors of the quantiles of normal draws, of which a 90 % interval is 3.29 standard deviations wide.
 OF_MIDDLE = 1.2533 / 3.2897 / sqrt(DRAWS)  # of the median, in widths of the interval
 OF_END = 2.1132 / 1.6449 / sqrt(DRAWS)  # of an end, in distances from the median
@@ -48,7 +49,14 @@ def rounded_like(value: float, ends: Float[np.ndarray, "3"], power: float = 1.0)
 
 def rounded_mean(draws: Float[np.ndarray, " draw"]) -> float:
     """The mean of draws to the digits that are larger than its Monte Carlo error."""
-    return to_error(float(draws.mean()), float(draws.std()) / sqrt(DRAWS))
+    return to_error(float(draws.mean()), float(draws.std()) / sqrt(DRAWS_OF_WASTE))
+
+
+def rounded_quantile(draws: Float[np.ndarray, " draw"], level: float) -> float:
+    """A quantile of draws to the digits above its Monte Carlo error: half the step between those beside it."""
+    apart = sqrt(level * (1 - level) / DRAWS_OF_WASTE)
+    low, middle, high = np.quantile(draws, np.clip([level - apart, level, level + apart], 0.0, 1.0))
+    return to_error(float(middle), float(high - low) / 2)
 
 
 def monte_carlo_errors(ends: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scalefit._digits import rounded_like, rounded_mean
+from scalefit._digits import rounded_like, rounded_mean, rounded_quantile
 from scalefit._intervals import interval
 from scalefit._quantities import said, write
 from scalefit._results import PROB
@@ -57,7 +57,8 @@ def plan_paragraph(plan: Plan, prob: float) -> str:
 
 def _waste_sentence(plan: Plan) -> str:
     """What not knowing costs, or what the constraints cost, and the sizes that are as good."""
-    waste, tail = plan.draws["wasted_compute"], float(np.quantile(plan.draws["wasted_compute"], TAIL))
+    waste = plan.draws["wasted_compute"]
+    tail = write(rounded_quantile(waste, TAIL), "share")
     what = "compute" if plan.cost.unit == "FLOP" else "money"
     average = write(rounded_mean(waste), "share")
     low, high = map(plan.certain, plan.near_optimal)
@@ -66,7 +67,7 @@ def _waste_sentence(plan: Plan) -> str:
     else:
         lead = f"Uncertainty about the optimum wastes {average} of the {what} on average"
     near = f" Any N from {format_count(low)} to {format_count(high)} costs at most 1% of the {what} more."
-    return f"{lead} and {tail:.0%} in one case of twenty.{near if high > 1.001 * low else ''}"
+    return f"{lead} and {tail} in one case of twenty.{near if high > 1.001 * low else ''}"
 
 
 def deployment_sentence(plan: Plan) -> str:
