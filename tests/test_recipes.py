@@ -394,7 +394,7 @@ def test_the_command_reads_what_is_stored(run, stored, found, fits, tmp_path):
     assert "recipes" in err
 
 
-def test_the_command(run, tables, tmp_path):
+def test_the_command(run, tables, stored, tmp_path):
     import json
 
     x = isoflop_design()
@@ -409,7 +409,7 @@ def test_the_command(run, tables, tmp_path):
     document = json.loads(out)
     jsonschema.validate(document, json.loads((FOLDER / "compare-recipes.json").read_text()))
     assert document["recipes"]["B"]["gain"]["90"]["lower"] < GAIN < document["recipes"]["B"]["gain"]["90"]["upper"]
-    code, out, _ = run("compare", "recipes", str(path), "--baseline", "A", "--at", "1e22", "--plot", tmp_path / "g.png")
+    code, out, _ = run("compare", "recipes", stored, "--at", "1e22", "--plot", tmp_path / "g.png")
     assert code == 0
     assert (tmp_path / "g.png").stat().st_size > 10_000
     assert "share of" in out
