@@ -401,10 +401,9 @@ def test_the_same_seed_gives_the_same_paths(quick):
     assert (first.paths["pull"] != other.paths["pull"]).any()
 
 
-def test_a_discrepancy_that_is_not_there_is_refused(quick):
-    fit = sf.fit(simulated(), sf.Model(discrepancy=None), engine=quick)
+def test_a_discrepancy_that_is_not_there_is_refused(law_fit):
     with pytest.raises(sf.QuestionError, match="has no discrepancy"):
-        fit.frontier([1e22], discrepancy=True)
+        law_fit.frontier([1e22], discrepancy=True)
     with pytest.raises(sf.ScalefitError, match="is positive"):
         sf.Discrepancy.fixed(0.0, 4.0, 0.1)
 
