@@ -323,8 +323,7 @@ def test_units_follow_the_cost(small_fit, made):
     assert frontier["loss"].attrs["units"] == "nats per token"
     assert frontier.attrs["discrepancy"] == 1
     assert made("plan").to_xarray()["wasted_compute"].attrs["units"] == "1"
-    in_money = sf.costs.Lifetime.in_money(2e12, training=sf.Machines())
-    paid = sf.lifetime(small_fit, "7B", in_money, discrepancy=False)
+    paid = sf.lifetime(small_fit, "7B", sf.costs.Lifetime.in_money(2e12, training=sf.Machines()))
     assert paid.to_xarray()["total"].attrs["units"] == "$"
     assert "$" in repr(paid)
 
