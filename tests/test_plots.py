@@ -49,6 +49,9 @@ def test_the_frontier_band_is_the_frontier_table(small_fit):
 
 def test_isoflop_budgets_are_where_the_runs_are(small_fit):
     np.testing.assert_allclose(crowded_budgets(small_fit.runs.flops), np.geomspace(1e19, 1e21, 8), rtol=1e-6)
+    # Of 200,000 runs all pairs would take 300 GB.
+    many = np.concatenate([np.geomspace(1e18, 1e22, 100_000), np.full(100_000, 1e20)])
+    assert np.abs(np.log(crowded_budgets(many) / 1e20)).min() < 1e-3
 
 
 def test_an_unknown_ending_leaves_no_file(small_fit, tmp_path):

@@ -20,8 +20,10 @@ def crowded_budgets(flops: Float[np.ndarray, " run"], most: int = 8) -> Float[np
     chosen: list[float] = []
     left = np.ones(len(log_c), dtype=bool)
     while left.any() and len(chosen) < most:
-        near = np.abs(log_c[:, None] - log_c[None, left]) < ISOFLOP_WIDTH
-        centre = log_c[np.argmax(np.where(left, near.sum(1), -1))]
+        others = np.sort(log_c[left])
+        first = np.searchsorted(others, log_c - ISOFLOP_WIDTH, side="right")
+        near = np.searchsorted(others, log_c + ISOFLOP_WIDTH) - first
+        centre = log_c[np.argmax(np.where(left, near, -1))]
         chosen.append(log_c[left & (np.abs(log_c - centre) < ISOFLOP_WIDTH)].mean())
         left &= np.abs(log_c - centre) >= 2 * ISOFLOP_WIDTH
     return np.exp(np.sort(chosen))
