@@ -29,7 +29,9 @@ def main() -> None:
     for name, spoil in (("right", None), ("too smooth", too_smooth)):
         start = time.process_time()
         found = joint_sbc(options.tables, spoil=spoil)
-        words.append(f"{name}: {options.tables} tables, {len(found.failures)} failed, {time.process_time() - start:.0f} CPU-s")
+        words.append(
+            f"{name}: {options.tables} tables, {len(found.failures)} failed, {time.process_time() - start:.0f} CPU-s"
+        )
         for quantity, row in found.summary().iterrows():
             cover = (f"{row[column]:.1%}" for column in ("cover_50", "cover_90"))
             inside = "yes" if row["inside"] else "no"

@@ -76,6 +76,12 @@ class BruteForce:
             part[self.loss[:, i] == least[:, i : i + tokens]] = self.n[i]
         return found
 
+    def jumps(self, budget):
+        """Whether any draw's optimum jumps from one size to another in the three e-folds below a budget."""
+        log_c, _ = self.envelope()
+        near = (log_c > np.log(budget) - 3) & (log_c <= np.log(budget))
+        return bool((np.abs(np.diff(self.optimal_sizes()[:, near], axis=1)) > 10 * STEP).any())
+
     def walled_line(self, budget, unique):
         """Losses along C = 6 N D where tokens beyond the unique ones, on the grid, change nothing, (draw, size)."""
         log_n, losses = self.line(budget)

@@ -21,8 +21,7 @@ def crowded_budgets(flops: Float[np.ndarray, " run"], most: int = 8) -> Float[np
     left = np.ones(len(log_c), dtype=bool)
     while left.any() and len(chosen) < most:
         others = np.sort(log_c[left])
-        first = np.searchsorted(others, log_c - ISOFLOP_WIDTH, side="right")
-        near = np.searchsorted(others, log_c + ISOFLOP_WIDTH) - first
+        near = np.searchsorted(others, log_c + ISOFLOP_WIDTH) - np.searchsorted(others, log_c - ISOFLOP_WIDTH, "right")
         centre = log_c[np.argmax(np.where(left, near, -1))]
         chosen.append(log_c[left & (np.abs(log_c - centre) < ISOFLOP_WIDTH)].mean())
         left &= np.abs(log_c - centre) >= 2 * ISOFLOP_WIDTH
