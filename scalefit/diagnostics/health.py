@@ -5,6 +5,7 @@ Checks of the table come first, then those of the model on it, then those of the
 
 import numpy as np
 
+from scalefit._blas import one_blas_thread
 from scalefit.diagnostics.checks import Draws, Health, Stats
 from scalefit.diagnostics.design import check_design
 from scalefit.diagnostics.learning import check_learning, check_tails
@@ -16,6 +17,7 @@ from scalefit.diagnostics.sampler import check_chains, check_sampler, check_sear
 from scalefit.model.model import BoundModel
 
 
+@one_blas_thread()
 def assess(bound: BoundModel, draws: Draws, derived: Draws, stats: Stats, kind: str = "posterior") -> Health:
     """Make every check that table, model and draws allow; chains and priors are checked for a posterior alone.
 
