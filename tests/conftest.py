@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from dataclasses import replace
+from functools import lru_cache
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has that of the process that started it
     _cache = tempfile.TemporaryDirectory(prefix="scalefit-tests-")
@@ -47,6 +48,16 @@ def ray(alpha: float, beta: float, count: int = 100) -> sf.Runs:
     log_noise = 3e-4 * np.random.default_rng(0).standard_normal(count)
     loss = (1 + 0.5 * u**-alpha + 0.8 * u**-beta) * np.exp(log_noise)
     return sf.Runs({"params": params, "tokens": 20 * params, "loss": loss})
+
+
+@lru_cache
+def compiled(f, static=()):
+    """`f` as one program, the same each time: operation by operation each of them is one, for every shape again."""
+    import jax
+
+    from scalefit._aot import fast_compile_options
+
+    return jax.jit(f, static_argnames=static, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(scope="session")

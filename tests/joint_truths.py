@@ -20,7 +20,7 @@ from scalefit.model.discrepancy import coordinates
 from scalefit.model.model import BoundModel, Model
 from scalefit.model.paths import AtPivots, _amplitudes, sample_paths, values_at
 from scalefit.runs import Runs
-from scalefit.sampling.discrepancy_posterior import sample_discrepancy_posterior
+from scalefit.sampling.discrepancy_posterior import pivots_of, sample_discrepancy_posterior
 from scalefit.sampling.monotone import known_grid, law_losses, loss_falls
 from scalefit.validation import SBC, _ecdf
 
@@ -51,7 +51,7 @@ def truths(model: Model, count: int, seed: int) -> tuple[BoundModel, dict[str, n
     x = design()
     bound = model.on_design(Runs({**x, "loss": np.ones(len(x["params"]))}, name="the design"))
     priors, grid, rng = model.with_discrepancy_priors, known_grid(bound.runs), np.random.default_rng(seed)
-    at = [AtPivots.of(*each) for each in zip(model.discrepancy.scales, bound.bases[0], strict=True)]
+    at = pivots_of(bound)
     found: list[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]] = []
     with precision():
         while sum(len(each[1]) for each in found) < count:
@@ -88,7 +88,7 @@ def joint_sbc(tables: int, seed: int = 0, model: Model | None = None, spoil: Spo
     """
     model = model or sf.Model()
     bound, theta, at_runs, far = truths(model, tables, seed)
-    at = [AtPivots.of(*each) for each in zip(model.discrepancy.scales, bound.bases[0], strict=True)]
+    at = pivots_of(bound)
     rng = np.random.default_rng((seed, 1))
     ranks: Ranks = {}
     failures: dict[int, str] = {}

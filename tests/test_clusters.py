@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import compiled
 from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit.infer._chunk import Batch, Chunk, RowSettings
 from scalefit.infer._chunk_store import FolderStore
 from scalefit.infer._contracts import EngineResult
@@ -41,11 +41,6 @@ def checkpoints(seed: int = 0, shared: float = SHARED, own: float = OWN) -> dict
     loss = LAW["E"] + LAW["A"] / params ** LAW["alpha"] + LAW["B"] / tokens ** LAW["beta"]
     loss = loss * np.exp(shared * rng.standard_normal(40)[run] + own * rng.standard_t(5, 200))
     return {"params": params, "tokens": tokens, "loss": loss, "run_id": np.array([f"r{i}" for i in run])}
-
-
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,16 @@
 """The discrepancy: its process, its posterior against a long joint run, and what answers include of it."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from conftest import TRUTH, isoflop_design, simulated
+from conftest import TRUTH, compiled, isoflop_design, simulated
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
 from scalefit.model import noise
@@ -20,12 +19,6 @@ from scalefit.model.paths import AtPivots, discrepancies_at, sample_paths
 
 SCALES = Scales(0.08, 4.0, 0.05)
 FIXED = sf.Discrepancy.fixed(*SCALES[:3])
-
-
-@lru_cache
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(scope="module")

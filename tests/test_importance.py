@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TRUTH, ray, simulated
+from conftest import TRUTH, compiled, ray, simulated
 from scipy import stats
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
 from scalefit.diagnostics.convergence import convergence
 from scalefit.infer._contracts import EngineResult
@@ -22,11 +21,6 @@ from scalefit.numerics.mixture import DF, Mixture, adapted, log_density, sample
 from scalefit.numerics.newton import autodiff_value_grad_hess
 from scalefit.sampling.alr import alr_potential, constrain_flat, from_alr, to_alr, unconstrain_alr
 from scalefit.sampling.modes import derivatives
-
-
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.mark.parametrize("noise", ["student-t", "normal"])

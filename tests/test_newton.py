@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import simulated
+from conftest import compiled, simulated
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
 from scalefit.diagnostics.sampler import check_search
 from scalefit.model import Model
@@ -17,11 +16,6 @@ from scalefit.numerics.laplace import all_converged, laplace_at
 from scalefit.numerics.newton import autodiff_value_grad_hess, descend, descend_each
 from scalefit.sampling.huber import minimise_huber
 from scalefit.sampling.starts import projected_starts
-
-
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 def banana(z):

@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
+from conftest import compiled
 from scipy import stats
 
-from scalefit._aot import fast_compile_options
 from scalefit._precision import precision
 from scalefit.laws import Param, ParamSpace, Prior
 
@@ -17,11 +17,6 @@ SPACE = ParamSpace(
     )
 )
 EXACT = {"scale": stats.lognorm(0.7, scale=np.exp(0.3)), "drift": stats.norm(-1, 2), "share": stats.beta(4, 2)}
-
-
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,10 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import isoflop_design
+from conftest import compiled, isoflop_design
 from scipy import stats
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit.infer import Engine
 from scalefit.infer._contracts import EngineResult
 from scalefit.validation import _ecdf as ecdf
@@ -48,8 +47,7 @@ def half_as_wide(bounds, seeds):
 @lru_cache
 def prior_sampler():
     """As one program: operation by operation each of them is one, and is called for each table."""
-    options = fast_compile_options(jax.default_backend())
-    return jax.jit(lambda key: MODEL.space.sample(key, 400), compiler_options=options)
+    return compiled(lambda key: MODEL.space.sample(key, 400))
 
 
 def prior(bounds, seeds):

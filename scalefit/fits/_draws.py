@@ -13,7 +13,6 @@ from scalefit.costs.measured import cost_of_runs
 from scalefit.diagnostics.checks import Health
 from scalefit.diagnostics.far_runs import FarRuns, far_runs, residual_table
 from scalefit.errors import QuestionError
-from scalefit.frontier.optimum import trades
 from scalefit.loss_units import of_loss
 from scalefit.model.model import BoundModel, Model
 from scalefit.runs import Runs
@@ -100,7 +99,7 @@ class Draws:
     @property
     def has_discrepancy(self) -> bool:
         """Whether answers include a discrepancy unless asked not to: a posterior whose model has one has."""
-        return self.kind == "posterior" and self.model.has_discrepancy and trades(self.model.law)
+        return self.kind == "posterior" and self.model.has_discrepancy
 
     def resolve(self, discrepancy: bool | None) -> bool:
         """Whether an answer includes the discrepancy: as the model has it where None.

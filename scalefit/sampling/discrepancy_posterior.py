@@ -146,8 +146,9 @@ def _on_a_table(
         assert sets is not None, "bases refuses a model without one"
         return joint_draws(model, data, bases, middle, np.log(sets.probabilities), seed, (CHAINS, _a_chain(theta)[0]))
 
-    if bound.rows <= 2 * TILE or not (bound.data.is_plain and bound.model.has_discrepancy):
-        drawn, latent, stats, why = sampled(bound, bound.data)
+    whole = bound.data
+    if bound.rows <= 2 * TILE or not (whole.is_plain and bound.model.has_discrepancy):
+        drawn, latent, stats, why = sampled(bound, whole)
         return bound, np.ones(len(bound.runs)), drawn, latent, pareto_k_of(stats), why
     for finer in (0, 2):
         few, counts = squashed(bound, middle, finer)

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import isoflop_design
+from conftest import compiled, isoflop_design
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit.frontier.frontier import frontier
 from scalefit.frontier.optimum import log_loss_of, planning_draws, trades
 from scalefit.laws import Law, ParamSpace, find_law
@@ -25,11 +24,6 @@ CYCLES = {
     "bits": (3, 4, 5, 6, 8, 12, 16),
 }
 LEAST_STEPS = 1000  # of a run's tokens a batch takes at most a thousandth
-
-
-def compiled(*static):
-    """Decorate what would otherwise be compiled operation by operation, for every law and shape again."""
-    return partial(jax.jit, static_argnames=static, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(params=LAWS, ids=lambda law: law.name)
@@ -80,18 +74,18 @@ def prior_draws(law, count=4000):
     return {name: jnp.asarray(values[:count]) for name, values in many_prior_draws(law).items()}
 
 
-@compiled("law")
+@partial(compiled, static="law")
 def losses(law, theta, x):
     over_runs = jax.vmap(law.loss, (None, 0))
     return jax.vmap(over_runs, (0, None))({p.name: theta[p.name] for p in law.params()}, x)
 
 
-@compiled("law")
+@partial(compiled, static="law")
 def one_loss(law, theta, x):
     return law.loss(theta, x)
 
 
-@compiled("law")
+@partial(compiled, static="law")
 def slopes(law, draws, x):
     total = lambda draw: jnp.log(jax.vmap(law.loss, (None, 0))(draw, x)).sum()
     return jax.vmap(jax.grad(total))(draws)
@@ -161,7 +155,7 @@ def test_prior_predictions_are_plausible(law):
     assert 1.25 < median < 5.0
 
 
-@compiled("law")
+@partial(compiled, static="law")
 def reference_losses(law, theta, x):
     return jax.vmap(law.loss, (None, 0))(theta, x)
 
@@ -219,7 +213,7 @@ def least_of_a_grid(law, theta, fixed, flops):
         return float(least_loss(law, draw, np.log(flops / 6), np.linspace(-5, 5, 200_001)))
 
 
-@compiled("law")
+@partial(compiled, static="law")
 def least_loss(law, draw, log_k, steps):
     loss = log_loss_of(law, draw)
     return jax.vmap(lambda u: loss(u, log_k - u))(log_k / 2 + steps).min()

@@ -6,19 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TRUTH, isoflop_design
+from conftest import TRUTH, compiled, isoflop_design
 from scipy.special import digamma, gammaln, polygamma
 
 import scalefit as sf
-from scalefit._aot import fast_compile_options
 from scalefit.model.noise import Noise, find_noise, log_gamma_step
 
 NOISES = [find_noise(name) for name in sorted(Noise.registry)]
-
-
-def compiled(f):
-    """As one program: operation by operation each of them is one."""
-    return jax.jit(f, compiler_options=fast_compile_options(jax.default_backend()))
 
 
 @pytest.fixture(params=NOISES, ids=lambda noise: noise.name)
