@@ -2,7 +2,7 @@
 
 Every sweep is cut at C_max/3, /10 and /30; fits to the smaller runs predict the larger ones, and, where they
 hold isoFLOP curves, the sizes at their minima. Every family of sweeps weighs the same. "left out" takes, for each
-family of sweeps, the candidate that is best on all other families.
+family of sweeps, the candidate that all other families choose.
 
     python benchmarks/learn_discrepancy.py --tables ../shared/data/eval -o benchmarks/results/learn_discrepancy
 

@@ -62,6 +62,22 @@ def in_chunks(
     return jax.tree.map(lambda leaf: leaf[(slice(None),) * axis + (slice(count),)], joined)
 
 
+def at_rows(in_axes: Any, parts: T, rows: Any) -> T:
+    """Rows of every leaf of a tree that has lanes.
+
+    Parameters
+    ----------
+    in_axes
+        0 or None for parts of the tree, as for `jax.vmap`.
+    parts
+        The tree, of arrays.
+    rows
+        Which, (row,), or one of them.
+    """
+    some = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: leaf[rows], part)
+    return jax.tree.map(some, in_axes, parts, is_leaf=lambda axis: axis is None)
+
+
 def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) -> Callable[..., T]:
     """`jax.vmap(f, in_axes)` inside a program, a group of lanes at a time.
 
@@ -89,10 +105,8 @@ def by_groups(f: Callable[..., T], in_axes: Any = 0, size: int | None = None) ->
         if count <= group:
             return jax.vmap(f, in_axes)(*args)
 
-        def one(row: Int[Array, ""]) -> T:
-            at = lambda axis, part: part if axis is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], part)
-            return f(*jax.tree.map(at, in_axes, args, is_leaf=is_axis))
-
+        lanes = jax.tree.map(jnp.asarray, args)
+        one = lambda row: f(*at_rows(in_axes, lanes, row))
         found = jax.lax.map(one, jnp.asarray(padded_rows(count, group)), batch_size=group)
         return jax.tree.map(lambda leaf: leaf[:count], found)
 

@@ -59,8 +59,8 @@ def best_on_lines(
     def one(log_k: Scalar, fewest: Scalar, middle: Scalar, errors: Float[Array, " ratio"]) -> tuple[Array, ...]:
         ratios = middle + offsets
         line = Line(ratios, jnp.maximum(0.5 * (log_k - ratios), fewest), errors)
-        found = best_on_line(loss, lambda log_n: log_k - log_n, line)
-        return found.x, loss(found.x, jnp.minimum(log_k - found.x, log_k - fewest)), found.converged
+        found, least = best_on_line(loss, lambda log_n: log_k - log_n, line)
+        return found.x, least, found.converged
 
     errors = discrepancy_on_lines(draw[PATHS], log_flops, middles, offsets)
     log_n, least, converged = jax.vmap(one)(log_k, fewest, middles, errors)

@@ -8,10 +8,7 @@ from jaxtyping import Float
 
 from scalefit.counting.compute import ISOFLOP_WIDTH
 from scalefit.errors import NoMinimumError, TooFewRunsError
-from scalefit.runs import Runs
 from scalefit.units import format_flops
-
-LEAST_NOISE = 5e-4  # of ln loss
 
 
 def crowded_budgets(flops: Float[np.ndarray, " run"], most: int = 8) -> Float[np.ndarray, " budget"]:
@@ -60,40 +57,3 @@ def vertex(log_n: Float[np.ndarray, " run"], loss: Float[np.ndarray, " run"], bu
             f"no best size between the smallest and largest at {format_flops(budget)} FLOP. Add smaller or larger ones."
         )
     return float(best)
-
-
-def isoflop_minima(runs: Runs) -> list[tuple[float, float, float]]:
-    """The best size of every budget whose runs show one.
-
-    By a parabola of ln loss in ln N through the runs within a factor 8 of the best, whose residuals, taken as 5e-4 at
-    least, give its error.
-
-    Parameters
-    ----------
-    runs
-        The table.
-
-    Returns
-    -------
-    list of tuple
-        (flops, ln N, standard error), by compute. Left out: fewer than five runs, curvature within two errors of none,
-        a minimum outside the runs or known to half an e-fold only.
-    """
-    line = np.round(np.log(runs.flops) / ISOFLOP_WIDTH)
-    found = (_minimum(runs.subset(line == budget)) for budget in np.unique(line))
-    return [each for each in found if each is not None]
-
-
-def _minimum(runs: Runs) -> tuple[float, float, float] | None:
-    x, y = np.log(runs.params), np.log(runs.loss)
-    near = np.abs(x - x[y.argmin()]) < np.log(8)
-    if near.sum() < 5 or len(np.unique(x[near])) < 3:
-        return None
-    x, y, centre = x[near], y[near], x[near].mean()
-    (curve, slope, level), cov = np.polyfit(x - centre, y, 2, cov="unscaled")
-    left = y - np.polyval((curve, slope, level), x - centre)
-    cov = cov * max(left @ left / max(len(x) - 3, 1), LEAST_NOISE**2)
-    best, gradient = centre - slope / (2 * curve), np.array([slope / (2 * curve**2), -1 / (2 * curve), 0.0])
-    error = float(np.sqrt(gradient @ cov @ gradient))
-    clear = curve > 2 * np.sqrt(cov[0, 0]) and x.min() < best < x.max() and error < 0.5
-    return (float(runs.flops.mean()), float(best), error) if clear else None

@@ -32,7 +32,7 @@ LogLoss = Callable[[Scalar, Scalar], Scalar]
 TRADED = {"params", "tokens"}
 PATHS = "paths"
 # ln D/N is searched within this of the optimum of the law, in steps of a fifth of a discrepancy's length.
-RATIOS = np.linspace(-12.0, 12.0, 41)
+RATIOS = np.linspace(-12.0, 12.0, 31)
 STENCIL = 7  # points of the polynomial through a discrepancy: an error of 1e-6 of its standard deviation
 TO_POWERS = np.linalg.inv(np.vander(np.arange(STENCIL) - STENCIL // 2.0))
 CLOSE = 1e-8  # in ln N: the loss there is exact to rounding
@@ -76,7 +76,7 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Scalar], Scalar], high:
     """
     if isinstance(loss, WithDiscrepancy):
         from_law = optimum_along(loss.law, tokens_along, high)
-        found = best_along(loss, tokens_along, from_law.x, (0 * high, high))
+        found, _ = best_along(loss, tokens_along, from_law.x, (0 * high, high))
         return Root(found.x, found.converged & from_law.converged)
     tiny = jnp.finfo(high.dtype).tiny
 
@@ -94,8 +94,8 @@ def optimum_along(loss: LogLoss, tokens_along: Callable[[Scalar], Scalar], high:
 
 def best_along(
     loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], start: Scalar, ends: tuple[Scalar, Scalar]
-) -> Root:
-    """ln N between two ends that minimises a loss with discrepancy along any line, sought around `start`."""
+) -> tuple[Root, Scalar]:
+    """ln N between two ends that minimises a loss with discrepancy along any line, sought around `start`; the loss."""
     ratios = tokens_along(start) - start + RATIOS
     log_n = jax.vmap(lambda ratio: _size_at(tokens_along, ratio, ends))(ratios)
     errors = jax.vmap(loss.discrepancy)(log_n, log_n + ratios)
@@ -120,8 +120,8 @@ class Line(NamedTuple):
     errors: Float[Array, " ratio"]
 
 
-def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], line: Line) -> Root:
-    """ln N of the least loss with discrepancy along a line: the best of its grid, refined.
+def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scalar], line: Line) -> tuple[Root, Scalar]:
+    """ln N of the least loss with discrepancy along a line, and that loss: the best of its grid, refined.
 
     Between points the discrepancy is a polynomial through the nearest `STENCIL`, the law is itself.
     """
@@ -141,7 +141,7 @@ def best_on_line(loss: "WithDiscrepancy", tokens_along: Callable[[Scalar], Scala
     downhill = lambda u: -jax.jvp(along, (u,), (jnp.ones_like(u),))[1]
     low, high = log_n[jnp.minimum(row + 1, len(ratios) - 1)], log_n[jnp.maximum(row - 1, 0)]
     found = find_root(lambda u: jax.jvp(downhill, (u,), (jnp.ones_like(u),)), low, high, log_n[row], CLOSE)
-    return Root(found.x, found.converged & (row > 0) & (row < len(ratios) - 1))
+    return Root(found.x, found.converged & (row > 0) & (row < len(ratios) - 1)), along(found.x)
 
 
 def _size_at(tokens_along: Callable[[Scalar], Scalar], ratio: Scalar, ends: tuple[Scalar, Scalar]) -> Scalar:

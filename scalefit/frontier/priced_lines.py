@@ -66,9 +66,8 @@ def best_on_straight_lines(
     def one(left: Scalar, fewest: Scalar, middle: Scalar, errors: Float[Array, " ratio"]) -> tuple[Array, ...]:
         ratios = middle + offsets
         line = Line(ratios, jnp.maximum((left - q * ratios) / (p + q), fewest), errors)
-        found = best_on_line(loss, along(left), line)
-        log_d = along(left)(found.x)
-        return found.x, loss(found.x, log_d if log_wall is None else jnp.minimum(log_d, log_wall)), found.converged
+        found, least = best_on_line(loss, along(left), line)
+        return found.x, least, found.converged
 
     rows = coordinates_of(jnp.log(FLOPS_PER_PARAM_TOKEN) + start + start_d, middles)
     errors = discrepancy_at_sums(draw[PATHS], rows, coordinates_of((p - q) / (p + q) * offsets, offsets))

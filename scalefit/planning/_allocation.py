@@ -108,16 +108,16 @@ class AllocationProblem:
         """From another loss posterior to ln N of its plan for the same budget and constraints."""
         return lambda other: jnp.asarray(replace(self, posterior=other).decide(risk)[1], dtype=float)
 
-    def near(self, best: float) -> tuple[float, float]:
+    def near(self, best: float, waste: float) -> tuple[float, float]:
         """The first N on each side of the plan at which expected waste is `NEAR_OPTIMAL` more than at the plan.
 
         Parameters
         ----------
-        best
-            ln N of the plan.
+        best, waste
+            ln N of the plan, and its expected waste.
         """
         low, high = self.constraints.bounds(best, self.mean_cost, self.budget)
-        most = float(self.regret.expected_waste(np.array([best]))[0]) + NEAR_OPTIMAL
+        most = waste + NEAR_OPTIMAL
         ends = [[best, best - min(best - low, SEARCH)], [best, best + min(high - best, SEARCH)]]
         shares = np.linspace(0.0, 1.0, POINTS // 2) ** 2  # the nearer, the denser
         for _ in range(ROUNDS):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-STEPS = 8  # Newton's, or halvings where they leave the cell
+STEPS = 5  # Newton's from the chord, or halvings where they leave the cell
 HALVINGS = 30
 
 
@@ -36,9 +36,11 @@ def first_crossing(
     at = _nearest_four(row, len(x))
     nodes, near = np.moveaxis(x[at], -1, 0), np.moveaxis(np.take_along_axis(values, at, -1), -1, 0)
     differences = _divided(nodes, near)
-    low, high = x[np.maximum(row - 1, 0)], x[np.minimum(row, len(x) - 1)]
-    found = 0.5 * (low + high)
+    cell = np.clip(row, 1, len(x) - 1)
+    low, high = x[cell - 1], x[cell]
+    before, after = (np.take_along_axis(values, k[..., None], -1)[..., 0] for k in (cell - 1, cell))
     with np.errstate(invalid="ignore", divide="ignore"):
+        found = low + np.clip((before - level) / (before - after), 0.0, 1.0) * (high - low)
         for _ in range(STEPS):
             value, slope = _cubic(nodes, differences, found)
             above = value > level

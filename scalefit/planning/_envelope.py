@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from scalefit._aot import cached_jit
-from scalefit._batching import by_groups, in_chunks
+from scalefit._batching import at_rows, by_groups, in_chunks, padded_rows
 from scalefit.costs.cost import Cost
 from scalefit.frontier.frontier import BLOCK, priced_optima
 from scalefit.frontier.priced_lines import best_on_straight_lines, has_straight_lines
@@ -23,9 +23,11 @@ from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
 
 DIPS = 3  # of a draw whose bottom is sought
+LANES = 256  # draws at a time that have budgets of their own: after the first round few are left
 STEP = 0.3  # of ln budget: cubics between points are exact to 1e-5 of a budget
 CORRECTIONS, HALVINGS, CLOSE = 8, 8, 1e-5  # of a step of the table
 Draws = Float[np.ndarray, " draw"]
+Own = tuple[Draws, Draws, Bool[np.ndarray, " draw"]]
 Found = tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]
 
 
@@ -125,23 +127,39 @@ class LeastBudgets:
         first, (loss, to), draws = self.tabulated(level), self._with_dips, np.arange(len(level))
         last = np.clip(np.searchsorted(self.log_budgets, first), 1, len(self.log_budgets) - 1)
         # Illinois' method from the table's cubic, which is not exact where an optimum jumps from one size to another.
-        ends = [self.log_budgets[last - 1], to[draws, last]]
-        excess = [loss[draws, last - 1] - level, loss[draws, last] - level]
-        log_c, side = np.clip(first, *ends), np.zeros(len(level), dtype=int)
+        ends = np.array([self.log_budgets[last - 1], to[draws, last]])
+        excess = np.array([loss[draws, last - 1], loss[draws, last]]) - level
+        log_c, log_n = np.clip(first, *ends), np.full(len(level), np.nan)
+        side, converged, moving = np.zeros(len(level), dtype=int), np.ones(len(level), dtype=bool), draws
         for _ in range(CORRECTIONS):
-            before = log_c
-            log_n, found, converged = map(np.asarray, optima_of_own(self.posterior, self.cost, jnp.asarray(log_c)))
-            above = found > level
-            ends = [np.where(above, log_c, ends[0]), np.where(above, ends[1], log_c)]
-            kept = [np.where(side < 0, 0.5, 1.0) * excess[0], np.where(side > 0, 0.5, 1.0) * excess[1]]
-            excess = [np.where(above, found - level, kept[0]), np.where(above, kept[1], found - level)]
-            side = np.where(above, 1, -1)
-            share = excess[0] / np.maximum(excess[0] - excess[1], np.finfo(float).tiny)
-            log_c = ends[0] + np.clip(share, 0.0, 1.0) * (ends[1] - ends[0])
-            if np.nanmax(np.abs(log_c - before), initial=0.0) < CLOSE:
+            at, (low, high), (over, under) = log_c[moving], ends[:, moving], excess[:, moving]
+            log_n[moving], found, converged[moving] = self._own_optima(at, moving)
+            off, above, before = found - level[moving], found > level[moving], side[moving]
+            low, high = np.where(above, at, low), np.where(above, high, at)
+            over = np.where(above, off, np.where(before < 0, 0.5, 1.0) * over)
+            under = np.where(above, np.where(before > 0, 0.5, 1.0) * under, off)
+            share = np.clip(over / np.maximum(over - under, np.finfo(float).tiny), 0.0, 1.0)
+            ends[:, moving], excess[:, moving], side[moving] = (low, high), (over, under), np.where(above, 1, -1)
+            log_c[moving] = low + share * (high - low)
+            moving = moving[np.abs(log_c[moving] - at) >= CLOSE]
+            if not len(moving):
                 break
         log_c = np.where(first <= self.low, self.low, log_c)
         return np.where(np.isinf(first), np.inf, log_c), np.where(np.isinf(first), np.inf, log_n), converged
+
+    @cached_property
+    def _host(self) -> tuple[LossPosterior, Cost]:
+        """The posterior and the cost as NumPy arrays, of which rows are cheap to take."""
+        return jax.tree.map(np.asarray, (self.posterior, self.cost))
+
+    def _own_optima(self, log_budgets: Draws, draws: Int[np.ndarray, " draw"]) -> Own:
+        """`optima_of_own` of some draws at a budget each."""
+        parts = []
+        for chunk in padded_rows(len(draws), LANES).reshape(-1, LANES):
+            posterior, cost = at_rows((self.posterior.axes, self.cost.axes), self._host, draws[chunk])
+            parts.append(map(np.asarray, optima_of_own(posterior, cost, log_budgets[chunk])))
+        log_n, loss, converged = (np.concatenate(each)[: len(draws)] for each in zip(*parts, strict=True))
+        return log_n, loss, converged
 
     @cached_property
     def _with_dips(self) -> tuple[Float[np.ndarray, "draw budget"], Float[np.ndarray, "draw budget"]]:
@@ -152,12 +170,11 @@ class LeastBudgets:
         for turn in range(1, 1 + min(DIPS, int(dips.sum(axis=1).max(initial=0)))):
             draw = np.flatnonzero(dips.sum(axis=1) >= turn)
             k = np.argmax(np.cumsum(dips[draw], axis=1) == turn, axis=1)
-            bottom = np.full(len(loss), x[0])
-            bottom[draw] = _vertex(*((x[k + i], loss[draw, k + i]) for i in (-1, 0, 1)))
-            least = np.asarray(optima_of_own(self.posterior, self.cost, jnp.asarray(bottom))[1])
-            lower = least[draw] < loss[draw, k]
-            draw, k = draw[lower], k[lower]
-            loss[draw, k], to[draw, k] = least[draw], np.maximum(x[k], bottom[draw])
+            bottom = _vertex(*((x[k + i], loss[draw, k + i]) for i in (-1, 0, 1)))
+            _, least, _ = self._own_optima(bottom, draw)
+            lower = least < loss[draw, k]
+            draw, k, least, bottom = draw[lower], k[lower], least[lower], bottom[lower]
+            loss[draw, k], to[draw, k] = least, np.maximum(x[k], bottom)
         return loss, to
 
     def first_with_size(self, log_n: float) -> Draws:
@@ -168,7 +185,7 @@ class LeastBudgets:
         low, high = self.log_budgets[last - 1], self.log_budgets[last]
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            enough = np.asarray(optima_of_own(self.posterior, self.cost, jnp.asarray(middle))[0]) >= log_n
+            enough = self._own_optima(middle, np.arange(len(middle)))[0] >= log_n
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.where(reached[:, 0], self.low, np.where(reached.any(axis=1), 0.5 * (low + high), np.inf))
 

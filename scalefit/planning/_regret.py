@@ -24,11 +24,12 @@ from scalefit.frontier.priced_lines import has_straight_lines, losses_on_line
 from scalefit.model.path_grids import discrepancy_on_lines
 from scalefit.planning._envelope import LeastBudgets, Optima, optima_at
 from scalefit.planning._loss_posterior import LossPosterior
-from scalefit.planning._solve import LARGEST, POINTS, minimise, tokens_along
+from scalefit.planning._solve import LARGEST, POINTS, loss_at, minimise, tokens_along
 
 Scalar = Float[Array, ""]
-FURTHEST_BELOW, NEAR = 30.0, 3.0  # of a table of least budgets, in ln of the budget: two `BLOCK`s
-ROUNDS = 4  # of grids of sizes that close in, to 1e-5
+FURTHEST_BELOW, NEAR = 30.0, 1.0  # of a table of least budgets, in ln of the budget: two `BLOCK`s
+ROUNDS = 4  # of grids of sizes that close in, to 1e-4 where the loss has kinks
+SMOOTH_ROUNDS = 2  # where it has none, so that a parabola finds the minimum between points
 MARGIN = 4.0  # beyond the smallest and the largest optimum of the law alone, in ln N
 
 
@@ -79,7 +80,7 @@ class Regret:
             Name -> (draw,): loss and regret; wasted_compute, the share of the budget that the optimum
             would save; converged, whether the searches for that optimum and that share did.
         """
-        loss = self.losses(np.array([log_n]))[:, 0]
+        loss = self._loss(log_n)
         least, converged = self.least_budgets(loss)
         wasted = np.maximum(-np.expm1(least - self.log_budget), 0.0)
         found = {"loss": loss, "regret": np.maximum(loss - self.optimum.loss, 0.0), "wasted_compute": wasted}
@@ -96,8 +97,19 @@ class Regret:
             return Root(*_best_log_params(self.posterior, self.cost, self._jax_budget))
         sizes = optima_at(self.posterior.law_only, self.cost, np.array([self.log_budget])).log_n
         low, high = np.nanmin(sizes) - MARGIN, np.nanmax(sizes) + MARGIN
-        best = minimise(lambda log_n: self.losses(log_n).mean(axis=0), low, high, ROUNDS)
+        expected = lambda log_n: self.losses(log_n).mean(axis=0)
+        if self.posterior.wall is None:
+            best = minimise(expected, low, high, SMOOTH_ROUNDS, smooth=True)
+        else:
+            best = minimise(expected, low, high, ROUNDS)
         return Root(jnp.asarray(best), jnp.asarray(True))
+
+    def _loss(self, log_n: float) -> Float[np.ndarray, " draw"]:
+        """At one size."""
+        if self.cost.axes == 0:
+            return self.losses(np.array([log_n]))[:, 0]
+        log_d = tokens_along(self.cost, self._jax_budget)(jnp.asarray(log_n))
+        return np.asarray(loss_at(self.posterior, jnp.asarray(log_n), log_d))
 
     @property
     def _jax_budget(self) -> Scalar:

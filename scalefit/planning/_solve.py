@@ -47,12 +47,11 @@ def best_log_params(draw: LossPosterior, cost: Cost, log_budget: Scalar) -> Root
         return Root(jnp.maximum(law.x, at_wall.x), law.converged & at_wall.converged)
     # More parameters on fewer tokens than there are; or fewer, on all of them, than the budget pays for.
     loss, all_tokens = draw.with_discrepancy, jnp.log(draw.wall)
-    fewer, ok_fewer = best_along(loss, lambda log_n: all_tokens + 0 * log_n, at_wall.x, (0 * high, at_wall.x))
-    more, ok_more = best_along(loss, along, jnp.maximum(law.x, at_wall.x), (at_wall.x, high))
-    least = [draw.loss(log_n, along(log_n)) for log_n in (fewer, more)]
-    better = least[0] < least[1]
-    found, converged = jnp.where(better, fewer, more), jnp.where(better, ok_fewer, ok_more)
-    return Root(found, converged & law.converged & at_wall.converged)
+    fewer, all_used = best_along(loss, lambda log_n: all_tokens + 0 * log_n, at_wall.x, (0 * high, at_wall.x))
+    more, some_used = best_along(loss, along, jnp.maximum(law.x, at_wall.x), (at_wall.x, high))
+    better = lambda a, b: jnp.where(all_used < some_used, a, b)
+    converged = better(fewer.converged, more.converged)
+    return Root(better(fewer.x, more.x), converged & law.converged & at_wall.converged)
 
 
 def least_log_budget(
@@ -115,7 +114,9 @@ def balanced_log_tokens(loss: LogLoss, log_n: Scalar, steeper: Any) -> Root:
     return _root(gap, jnp.zeros_like(log_n), high, log_n + 3.0)
 
 
-def minimise(objective: Callable[[np.ndarray], np.ndarray], low: float, high: float, rounds: int = 5) -> float:
+def minimise(
+    objective: Callable[[np.ndarray], np.ndarray], low: float, high: float, rounds: int = 5, smooth: bool = False
+) -> float:
     """Where a function of one variable is least, by grids that close in.
 
     Kinks and unequal scales do not matter, and every round is one call of the same shape.
@@ -128,11 +129,13 @@ def minimise(objective: Callable[[np.ndarray], np.ndarray], low: float, high: fl
         The first grid.
     rounds
         How many grids.
+    smooth
+        Whether it has no kinks.
 
     Returns
     -------
     float
-        The best point of the last grid.
+        The best point of the last grid; of a smooth function the vertex of the parabola through it and its neighbours.
 
     Raises
     ------
@@ -144,9 +147,13 @@ def minimise(objective: Callable[[np.ndarray], np.ndarray], low: float, high: fl
         values = objective(points)
         if np.isnan(values).all():
             raise QuestionError("no size gives a finite answer in the draws of this fit. Check the fit's health.")
-        best = points[np.nanargmin(values)]
-        step = points[1] - points[0]
+        row = int(np.nanargmin(values))
+        best, step = points[row], points[1] - points[0]
         low, high = max(low, best - step), min(high, best + step)
+    if smooth and 0 < row < POINTS - 1:
+        before, middle, after = values[row - 1 : row + 2]
+        bend = before - 2 * middle + after
+        best += 0.5 * step * (before - after) / bend if bend > 0 else 0.0
     return float(best)
 
 

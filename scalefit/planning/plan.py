@@ -253,7 +253,7 @@ def plan(
         unconverged = problem.check_outcome(draws)
         del draws["converged"]
         waste = float(draws["wasted_compute"].mean())
-        near = problem.near(best)
+        near = problem.near(best, waste)
         lost = waste - float(problem.outcome(free)["wasted_compute"].mean()) if best != free else 0.0
         wall, built = None, None
         if unique is not None:
