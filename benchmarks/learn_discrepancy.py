@@ -20,7 +20,7 @@ from machine import describe
 
 import scalefit as sf
 from scalefit.validation.extrapolation import cases
-from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, Scores, score
+from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, family_mean, score
 
 BOOTSTRAP = "Huber bootstrap"
 SHIPPED = Path(__file__).parents[1] / "scalefit" / "model" / "learned_evidence.json"
@@ -52,12 +52,14 @@ def _runs(table: pd.DataFrame, loss: str) -> sf.Runs:
     return sf.Runs({name: values.to_numpy(float) for name, values in columns.items()})
 
 
-def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> Scores:
-    """The same scores of the bootstrap of Huber's fit."""
+def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> pd.Series:
+    """The same scores of the bootstrap of Huber's fit, and the same means of them, each family once."""
     listed = cases(tables)
     engine = sf.Bootstrap(sf.Huber(), resamples=500)
     fits = sf.fit_many([case.train for case in listed], engine=engine, seed=seed, progress=False)
-    return score(dict(fits.fitted()), listed, False)
+    fitted = dict(fits.fitted())
+    families = np.array([listed[i].family for i in fitted])
+    return pd.Series({k: family_mean(v, families) for k, v in score(fitted, listed, False).items()})
 
 
 def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
@@ -97,10 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     tables = studies(options.tables)
     learned = sf.learn_discrepancy(tables, progress=False)
-    base, other = (
-        learned.summary().loc["law only"],
-        pd.Series({k: np.nanmean(v) for k, v in bootstrap(tables).items()}),
-    )
+    base, other = learned.summary().loc["law only"], bootstrap(tables)
     for what in ("loss", "size"):
         other[f"{what} ratio"] = other[f"{what} crps"] / base[f"{what} crps"]
     options.output.with_suffix(".md").write_text(written(learned, other))

@@ -13,7 +13,7 @@ from jax import export
 import scalefit as sf
 from scalefit import _aot
 from scalefit._precision import precision
-from scalefit.infer import nuts
+from scalefit.infer import _with_discrepancy, nuts
 from scalefit.infer._contracts import CompiledEngine, Engine
 from scalefit.infer.batch import solve_group
 from scalefit.sampling.modes import modes
@@ -123,3 +123,22 @@ def test_programs_of_a_fit_and_its_questions_lower(quick, small_fit, monkeypatch
     for f, options, tree, shapes in used:
         text = lower(lambda *leaves: f(**dict(options), **jax.tree.unflatten(tree, leaves)), *shapes)  # noqa: B023
         assert not double(text), f.__qualname__
+
+
+@pytest.mark.slow
+def test_the_program_of_many_discrepancies_lowers(small_fit, monkeypatch):
+    """No CPU runs it."""
+    texts = []
+
+    def lowered(model, *arrays):
+        *leaves, shape, schedule = arrays
+        program = lambda *inputs: _with_discrepancy.joint_draws_of_tables(model, *inputs, shape, schedule)
+        monkeypatch.undo()
+        texts.append(lower(program, *leaves))
+        return np.zeros((2, 1))
+
+    monkeypatch.setattr(_with_discrepancy, "joint_draws_of_tables", lowered)
+    with precision():
+        _with_discrepancy.drawn_in_lanes([small_fit], most=2)
+    assert len(texts[0]) > 100_000
+    assert not double(texts[0])

@@ -9,7 +9,7 @@ import pytest
 from conftest import simulated
 
 import scalefit as sf
-from scalefit.infer import batch
+from scalefit.infer import _devices, batch
 
 POINT = {"engine": sf.MAP(), "health": False}
 BAD = {"params": [1e9, 2e9], "tokens": [2e10, 4e10], "loss": [3.0, 2.9]}
@@ -137,9 +137,9 @@ def test_an_accelerator_with_little_free_memory_is_given_a_group_at_a_time(monke
         def memory_stats(self):
             return {"bytes_limit": 16_000, "bytes_in_use": self.used}
 
-    monkeypatch.setattr(batch, "_where", lambda: "elsewhere")
-    at_once = lambda *used: batch._at_once([Device(bytes) for bytes in used], 4000)
-    assert at_once(0, 1000) == 2 * batch.AHEAD
+    monkeypatch.setattr(_devices, "is_cpu", lambda: False)
+    at_once = lambda *used: _devices.at_once([Device(bytes) for bytes in used], 4000)
+    assert at_once(0, 1000) == 2 * _devices.AHEAD
     assert at_once(0, 10_000) == 2
     assert at_once(16_000) == 1
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -19,6 +20,7 @@ from scalefit.infer._contracts import Engine, EngineResult
 from scalefit.infer._fit import fit_of
 from scalefit.infer._rows import PROBS, Row, quantities_of
 from scalefit.infer._shard import Shard
+from scalefit.infer._with_discrepancy import draw_discrepancies, usual_number
 from scalefit.model.model import Model
 from scalefit.runs import Runs
 from scalefit.units import positive_budgets
@@ -159,11 +161,15 @@ class Fits(Result, Sequence):  # not Sequence[Fit]: whoever checks that takes on
         if prob in PROBS and (found := self._stored_rows(asked, discrepancy)) is not None:
             return _summary(found, quantities_of(self.model, asked), prob)
         rows: dict[int, dict[tuple[str, str], Any]] = {i: {} for i in self.indices}
-        for i, fit in self.fitted():
-            answers = fit.optima(asked, discrepancy) if asked else {}
-            for name, draws in {**fit.draws, **fit.law_derived, **answers}.items():
-                rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
-            rows[i]["verdict", ""] = fit.health.verdict
+        fitted = self.fitted()
+        while some := list(islice(fitted, usual_number())):
+            if asked and discrepancy is not False:
+                draw_discrepancies([fit for _, fit in some])
+            for i, fit in some:
+                answers = fit.optima(asked, discrepancy) if asked else {}
+                for name, draws in {**fit.draws, **fit.law_derived, **answers}.items():
+                    rows[i] |= interval_columns(name, interval(draws, prob, axis=(0, 1)))
+                rows[i]["verdict", ""] = fit.health.verdict
         for i in rows:
             rows[i]["failure", ""] = self.failures.get(i, "")
         return two_level(rows, "table")

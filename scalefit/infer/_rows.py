@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalefit._atomic import atomic_path
+from scalefit._batching import chunks
 from scalefit._intervals import interval
 from scalefit._netcdf import reading, shown
 from scalefit._quantities import at_budget
@@ -20,6 +21,7 @@ from scalefit.errors import FitWarning, ScalefitError, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._chunk import Batch, Chunk, RowSettings, table_seed
 from scalefit.infer._fit import fit_of, unassessed_fit
+from scalefit.infer._with_discrepancy import draw_discrepancies, usual_number
 from scalefit.model.clusters import SHARED
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.effective import PER_DRAW
@@ -44,6 +46,7 @@ AFTER = {
     "failure": "string",  # why there is no fit
     "fingerprint": "string",  # of the table; empty where it could not be read
 }
+UNCOMPUTED = ScalefitError, ArithmeticError, np.linalg.LinAlgError
 Row = dict[str, Any]
 Draws = Mapping[str, np.ndarray]
 
@@ -83,44 +86,55 @@ def rows_of(
     """
     found: list[Row] = []
     drawn: list[tuple[Row, Draws]] = []
-    for i, (table, result) in enumerate(zip(chunk.tables, chunk.results, strict=True), start=chunk.start):
-        name = names[i - chunk.start] if names else None
-        row: Row = {"table": i, "seed": table_seed(batch.seed, i), "name": name, "fingerprint": ""}
-        if table is not None:
-            row |= {"name": name or table.name, "runs": len(table), "loss_unit": table.unit}
-            row["fingerprint"] = table.fingerprint
-        if isinstance(result, str) or table is None:
-            row["failure"] = str(result)
-        else:
-            make = fit_of if batch.rows.health else unassessed_fit
-            known = bounds[i - chunk.start] if bounds else None
-            try:
-                bound = known if isinstance(known, BoundModel) else batch.model.bind(table)
-                fit = make(bound, batch.engine, row["seed"], result, batch.versions)
-                drawn.append((row, fit.draws | fit.law_derived))
-                row |= _judged(fit) if batch.rows.health else _of_weights(fit)
-                row |= _with_optima(batch.rows, fit, [check.sentence for check in result.checks], drawn)
-            except (ScalefitError, ArithmeticError, np.linalg.LinAlgError) as problem:
-                row["failure"] = f"its row could not be computed: {problem}"
-        found.append(row)
+    for some in chunks(len(chunk.tables), usual_number()):
+        fits: list[tuple[Row, Fit]] = []
+        for i in some:
+            row, fit = _fitted_row(batch, chunk, i, names[i] if names else None, bounds[i] if bounds else None)
+            found.append(row)
+            fits += [(row, fit)] if fit else []
+        drawn += [(row, fit.draws | fit.law_derived) for row, fit in fits]
+        if batch.rows.budgets:
+            drawn += _optima(batch.rows, fits)
     _add_intervals(drawn)
     return found
 
 
-def _with_optima(settings: RowSettings, fit: Fit, notes: list[str], drawn: list[tuple[Row, Draws]]) -> Row:
-    """The draws of a fit's optima are added to the last of those whose intervals are wanted."""
-    row: Row = {}
-    if settings.budgets:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FitWarning)  # the row has its Pareto k
-                optima = fit.optima(settings.budgets, settings.discrepancy)
-            drawn.append((drawn[-1][0], optima))
-            if fit.resolve(settings.discrepancy):
-                row["discrepancy_pareto_k"] = fit.discrepancy_posterior.pareto_k
-        except ScalefitError as problem:
-            notes.append(str(problem))
-    return row | {"note": " ".join(notes) or None}
+def _fitted_row(
+    batch: Batch, chunk: Chunk, place: int, name: str | None, known: BoundModel | str | None
+) -> tuple[Row, Fit | None]:
+    """The row of one table of a chunk, but for its intervals, and the fit where there is one."""
+    table, result, number = chunk.tables[place], chunk.results[place], chunk.start + place
+    row: Row = {"table": number, "seed": table_seed(batch.seed, number), "name": name, "fingerprint": ""}
+    if table is not None:
+        row |= {"name": name or table.name, "runs": len(table), "loss_unit": table.unit}
+        row["fingerprint"] = table.fingerprint
+    if isinstance(result, str) or table is None:
+        return row | {"failure": str(result)}, None
+    make = fit_of if batch.rows.health else unassessed_fit
+    row["note"] = " ".join(check.sentence for check in result.checks) or None
+    try:
+        bound = known if isinstance(known, BoundModel) else batch.model.bind(table)
+        fit = make(bound, batch.engine, row["seed"], result, batch.versions)
+        return row | (_judged(fit) if batch.rows.health else _of_weights(fit)), fit
+    except UNCOMPUTED as problem:
+        return row | {"failure": f"its row could not be computed: {problem}"}, None
+
+
+def _optima(settings: RowSettings, fits: list[tuple[Row, Fit]]) -> list[tuple[Row, Draws]]:
+    """Draws of the optima of those fits that have some."""
+    found: list[tuple[Row, Draws]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # the row has its Pareto k
+        if settings.discrepancy is not False:
+            draw_discrepancies([fit for _, fit in fits])
+        for row, fit in fits:
+            try:
+                found.append((row, fit.optima(settings.budgets, settings.discrepancy)))
+                if fit.resolve(settings.discrepancy):
+                    row["discrepancy_pareto_k"] = fit.discrepancy_posterior.pareto_k
+            except UNCOMPUTED as problem:
+                row["note"] = " ".join(filter(None, (row["note"], str(problem))))
+    return found
 
 
 def _judged(fit: Fit) -> Row:

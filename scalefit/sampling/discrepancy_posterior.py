@@ -7,7 +7,7 @@ of them on which the loss falls.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import warn
 
 import jax.numpy as jnp
@@ -18,7 +18,8 @@ from scalefit._aot import on_host
 from scalefit._precision import precision
 from scalefit.errors import FitWarning, QuestionError
 from scalefit.model.data import TILE, Data
-from scalefit.model.model import BoundModel
+from scalefit.model.discrepancy import Discrepancy
+from scalefit.model.model import BoundModel, Model
 from scalefit.model.paths import AtPivots, sample_paths, values_at
 from scalefit.model.squashing import squashed
 from scalefit.numerics.importance import doubt, pareto_k_of
@@ -59,6 +60,29 @@ class DiscrepancyPosterior:
     doubt: str = ""
 
 
+class Sampled(NamedTuple):
+    """Draws of a law with the discrepancy's weights, before there are paths.
+
+    Attributes
+    ----------
+    table, counts
+        What was sampled on, and how many runs each of its counts for.
+    drawn, latent
+        Draws of law and noise, and what was drawn with them, as `joint_draw` gives them.
+    pareto_k
+        The largest.
+    doubt
+        Why the draws are not to be trusted.
+    """
+
+    table: BoundModel
+    counts: Float[np.ndarray, " run"]
+    drawn: Any
+    latent: Any
+    pareto_k: float
+    doubt: str
+
+
 def sample_discrepancy_posterior(
     bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]], seed: int
 ) -> DiscrepancyPosterior:
@@ -85,27 +109,39 @@ def sample_discrepancy_posterior(
         The draws are not to be trusted.
     """
     with precision():
-        few, counts, drawn, latent, pareto_k, why = _on_a_table(bound, theta, seed)
-        if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
-            raise QuestionError(
-                f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
-                "Remove copies of runs, or leave the discrepancy out."
-            )
-        if why:
-            warn(f"{why}, of the law with discrepancy: take its intervals as rough", FitWarning)
-        raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
-        weights = np.asarray(latent["weights"], dtype=float).reshape(len(raw["sigma"]), -1)
-        component = np.asarray(latent["component"]).reshape(-1)
-        sd_at_runs, at = np.zeros(len(weights)), pivots_of(few)
-        for k in np.unique(component):
-            rows = component == k
-            sd_at_runs[rows] = _spread(weights[rows], few.bases[1][k, : len(counts)], counts)
-        rng, values = np.random.default_rng(seed), partial(values_at, at, component)
-        some_paths, count = partial(sample_paths, at, component, weights, rng), CHAINS * _a_chain(theta)[1]
-        draw, paths, kept = falling_paths(few.model.law, raw, bound.runs, some_paths, values, count, rng)
+        found = with_paths(bound, theta, seed, sampled_on(bound, theta, seed))
+    return warned_of(found)
+
+
+def warned_of(posterior: DiscrepancyPosterior) -> DiscrepancyPosterior:
+    """The same, with a `FitWarning` where it is not to be trusted."""
+    if posterior.doubt:
+        warn(f"{posterior.doubt}, of the law with discrepancy: take its intervals as rough", FitWarning)
+    return posterior
+
+
+def with_paths(
+    bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]], seed: int, sampled: Sampled
+) -> DiscrepancyPosterior:
+    """Paths on which the loss falls, for draws of `sampled_on`; raises `QuestionError` where these are not finite."""
+    few, counts, drawn, latent, pareto_k, why = sampled
+    if not all(np.isfinite(values).all() for values in (latent["weights"], *drawn.values())):
+        raise QuestionError(
+            f"the posterior with discrepancy of {bound.runs.name} has draws that are not finite. "
+            "Remove copies of runs, or leave the discrepancy out."
+        )
+    raw = bound.to_raw({name: np.asarray(values, dtype=float).reshape(-1) for name, values in drawn.items()})
+    weights = np.asarray(latent["weights"], dtype=float).reshape(len(raw["sigma"]), -1)
+    component = np.asarray(latent["component"]).reshape(-1)
+    sd_at_runs, at = np.zeros(len(weights)), pivots_of(few)
+    for k in np.unique(component):
+        rows = component == k
+        sd_at_runs[rows] = _spread(weights[rows], few.bases[1][k, : len(counts)], counts)
+    rng, values = np.random.default_rng(seed), partial(values_at, at, component)
+    some_paths, count = partial(sample_paths, at, component, weights, rng), CHAINS * _a_chain(theta)[1]
+    draw, paths, kept = falling_paths(few.model.law, raw, bound.runs, some_paths, values, count, rng)
     if not why and kept < LEAST_KEPT:
         why = "in few draws does the loss fall with parameters and tokens"
-        warn(f"{why}: take intervals with discrepancy as rough", FitWarning)
     theta_of = {name: values[draw] for name, values in raw.items()}
     return DiscrepancyPosterior(theta_of, paths, component[draw], pareto_k, sd_at_runs[draw], why)
 
@@ -117,8 +153,15 @@ def _a_chain(theta: Mapping[str, Float[np.ndarray, "..."]]) -> tuple[int, int]:
 
 def pivots_of(bound: BoundModel) -> list[AtPivots]:
     """Of every set of scales of the discrepancy."""
-    assert bound.model.discrepancy is not None, "bases refuses a model without one"
-    return [AtPivots.of(*each) for each in zip(bound.model.discrepancy.scales, bound.bases[0], strict=True)]
+    return [AtPivots.of(*each) for each in zip(discrepancy_of(bound).scales, bound.bases[0], strict=True)]
+
+
+def discrepancy_of(bound: BoundModel) -> Discrepancy:
+    """That of the model; raises `QuestionError` where it has none."""
+    assert bound.bases, "a model without one is refused here"
+    found = bound.model.discrepancy
+    assert found is not None
+    return found
 
 
 def _spread(
@@ -130,26 +173,17 @@ def _spread(
     return np.sqrt(np.maximum(((weights @ cov) * weights).sum(axis=1), 0.0))
 
 
-def _on_a_table(
-    bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]], seed: int
-) -> tuple[BoundModel, Float[np.ndarray, " run"], Any, Any, float, str]:
-    """The table that was sampled on, and how many runs each of its counts for; draws of law and noise, and what was
-    drawn with them; the largest Pareto k, and why the draws are not to be trusted.
-
-    A large table is squashed; should its few runs be a poor substitute, less so.
-    """
-    middle = bound.to_unit({name: np.median(values) for name, values in theta.items()})
-    model, sets = bound.model.with_discrepancy_priors, bound.model.discrepancy
+def sampled_on(bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]], seed: int) -> Sampled:
+    """Draws on a table, for use inside `precision()`; a large one is squashed, less so should its few runs be a poor
+    substitute."""
+    middle, (model, log_prior, shape) = middle_of(bound, theta), settings_of(bound, theta)
 
     def sampled(table: BoundModel, data: Data) -> tuple[Any, Any, Any, str]:
-        _, bases = table.bases
-        assert sets is not None, "bases refuses a model without one"
-        return joint_draws(model, data, bases, middle, np.log(sets.probabilities), seed, (CHAINS, _a_chain(theta)[0]))
+        return joint_draws(model, data, table.bases[1], middle, log_prior, seed, shape)
 
-    whole = bound.data
-    if bound.rows <= 2 * TILE or not (whole.is_plain and bound.model.has_discrepancy):
-        drawn, latent, stats, why = sampled(bound, whole)
-        return bound, np.ones(len(bound.runs)), drawn, latent, pareto_k_of(stats), why
+    if not is_squashed(bound):
+        drawn, latent, stats, why = sampled(bound, bound.data)
+        return Sampled(bound, np.ones(len(bound.runs)), drawn, latent, pareto_k_of(stats), why)
     for finer in (0, 2):
         few, counts = squashed(bound, middle, finer)
         weight = np.pad(counts, (0, few.rows - len(counts)))
@@ -159,4 +193,22 @@ def _on_a_table(
         drawn, latent, second = reweighed(bound, data, pivots_of(few), drawn, latent, seed)
         if not (why := why or doubt(second)):
             break
-    return few, counts, drawn, latent, max(map(pareto_k_of, (first, second))), why
+    return Sampled(few, counts, drawn, latent, max(map(pareto_k_of, (first, second))), why)
+
+
+def is_squashed(bound: BoundModel) -> bool:
+    """Whether a table is so large, and its errors so plain, that a few weighted runs stand for it."""
+    return bound.rows > 2 * TILE and bound.data.is_plain and bound.model.has_discrepancy
+
+
+def middle_of(bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]]) -> dict[str, Any]:
+    """Where modes are sought first, in unit-free coordinates."""
+    return bound.to_unit({name: np.median(values) for name, values in theta.items()})
+
+
+def settings_of(
+    bound: BoundModel, theta: Mapping[str, Float[np.ndarray, "..."]]
+) -> tuple[Model, Float[np.ndarray, " component"], tuple[int, int]]:
+    """Of `joint_draws`: the model, ln of the prior probabilities of its scales, and the shape of the draws."""
+    sets = discrepancy_of(bound)
+    return bound.model.with_discrepancy_priors, np.log(sets.probabilities), (CHAINS, _a_chain(theta)[0])

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped, UInt32
 
 from scalefit._aot import cached_jit, on_host
 from scalefit._batching import by_groups, groups_alike
@@ -73,6 +73,26 @@ def joint_draws(
         if not (why := doubt(stats)):
             break
     return drawn, latent, stats, why
+
+
+@cached_jit("model", "shape", "schedule")
+def joint_draws_of_tables(
+    model: Model,
+    data: Data,
+    bases: Float[Array, "table component run pivot"],
+    start: Theta,
+    log_prior: Float[Array, " component"],
+    keys: UInt32[Array, "table 2"],
+    shape: tuple[int, int],
+    schedule: Schedule,
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """`joint_draw` around `joint_modes` of tables stacked along a leading axis, as is its result: for accelerators."""
+
+    def one(data: Data, basis: Array, start: Theta, key: Array) -> Any:
+        given, found = joint_modes(model, data, basis, start)
+        return joint_draw(model, data, given, Laplace(*found), log_prior, key, shape, schedule)
+
+    return jax.vmap(one)(data, bases, start, keys)
 
 
 @cached_jit("model")

@@ -98,8 +98,8 @@ class LearnedDiscrepancy(Result):
         mean = lambda method, score: family_mean(self.scores[method][f"loss {score}"], self._families)
         cover, crps = (mean(LEFT_OUT, score) for score in ("90", "crps"))
         return (
-            f"The choice among {len(self.candidates)} candidates over {len(self.cases)} cases is {name!r}; on families of "
-            f"studies left out, nominal 90% intervals contained {cover:.0%} of the losses of larger runs, with "
+            f"Of {len(self.candidates)} candidates, {len(self.cases)} cases choose {name!r}; on families of studies "
+            f"left out, nominal 90% intervals contained {cover:.0%} of the losses of larger runs, with "
             f"{ratio(crps / mean(LAW_ONLY, 'crps'))} times the CRPS of the law only."
         )
 
@@ -156,9 +156,9 @@ def learn_discrepancy(
 ) -> LearnedDiscrepancy:
     """Score candidates on every study cut by compute, and choose one over all studies, and with each family left out.
 
-    Takes about 1 CPU-s a case and candidate. The first candidate gives way to the one of the best `objective` where that
-    is better by more than the standard error of their difference (the one-standard-error rule of Breiman et al. 1984,
-    Classification and Regression Trees, section 3.4.3; the error by a jackknife over families).
+    Takes about 1 CPU-s a case and candidate. The first candidate gives way to the one of the best `objective` where
+    that is better by more than the standard error of their difference, by a jackknife over families: the
+    one-standard-error rule of Breiman et al. 1984, Classification and Regression Trees, section 3.4.3.
 
     Parameters
     ----------
