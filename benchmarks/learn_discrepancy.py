@@ -19,6 +19,7 @@ import pandas as pd
 from machine import describe
 
 import scalefit as sf
+from scalefit.frontier.isoflop_minima import isoflop_minima
 from scalefit.validation.extrapolation import cases
 from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, family_mean, score
 
@@ -78,6 +79,9 @@ def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     best = next(name for name, scales in learned.candidates.items() if scales == learned.discrepancy)
     chosen = "; ".join(f"{family}: {name}" for family, name in learned.chosen.items())
     lines += ["", f"Chosen with a family left out: {chosen}. Over all: {best}.", ""]
+    minima = np.array([len(isoflop_minima(case.held)) for case in learned.cases])
+    inside = np.nansum(minima * learned.scores["left out"]["size 90"]) / minima.sum()
+    lines += [f"Each isoFLOP minimum counted once, 90 % intervals contain {inside:.0%} of {minima.sum()}.", ""]
     lines += ["Studies, worst first, with their family left out (nominal 90 % of losses, and of ln N_opt):", ""]
     for study, row in learned.by_study().iterrows():
         size = "–" if np.isnan(row["size 90"]) else f"{row['size 90']:.0%}"
