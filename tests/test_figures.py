@@ -45,6 +45,7 @@ HUBER = {
     name: rows("learn_discrepancy.md")["Huber bootstrap"][i] for i, name in ((0, "loss"), (5, "size"), (7, "crps"))
 }
 SWEEPS = re.findall(r"^- (\S.*?): (\d+)%", (RESULTS / "learn_discrepancy.md").read_text(), flags=re.MULTILINE)
+MINIMA = re.search(r"90 % intervals contain (\d+)% of", (RESULTS / "learn_discrepancy.md").read_text())[1]
 START, PEERS, POSTERIORS = rows("startup.md"), rows("peers.md"), rows("posteriors.md")
 SPEED = json.loads((RESULTS / "speed.json").read_text())
 ANSWERED = [row for (_, step), row in rows("newcomer.md", key=2).items() if step == "plan: the first answer"]
@@ -94,6 +95,7 @@ QUOTED = {
         f"They contained {percent(IN_USE['size 90'])} of the best model sizes: {percent(min(EVIDENCE['size_90'][:2]))} "
         f"up to {EVIDENCE['times'][1]:.0f} times the compute, {percent(EVIDENCE['size_90'][2])} at "
         f"{EVIDENCE['times'][2]:.0f} times.",
+        f"of single isoFLOP minima they contained {MINIMA} %.",
         f"The law alone, without the discrepancy, contained {percent(LAW['loss 90'])} of the losses",
         f"takes about {round(FIRST, -1):.0f} s, most of it compilation; later ones take about {LATER:.0f} s",
     ],
