@@ -24,6 +24,7 @@ from scalefit.validation.extrapolation import cases
 from scalefit.validation.learn_discrepancy import LearnedDiscrepancy, family_mean, score
 
 BOOTSTRAP = "Huber bootstrap"
+CURVES = "opt-curves", "gpt3-curves", "constant-lr"
 SHIPPED = Path(__file__).parents[1] / "scalefit" / "model" / "learned_evidence.json"
 
 
@@ -63,7 +64,30 @@ def bootstrap(tables: dict[str, sf.Runs], seed: int = 0) -> pd.Series:
     return pd.Series({k: family_mean(v, families) for k, v in score(fitted, listed, False).items()})
 
 
-def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
+def training_curves(tables: dict[str, sf.Runs], seed: int = 0) -> dict[str, list[float]]:
+    """Study -> coverage of losses at 90 % and CRPS, rows read as runs, then rows of one size as one run.
+
+    Of the families whose rows are checkpoints; the scales are those in use.
+    """
+    found: dict[str, list[float]] = {}
+    for clustered in (False, True):
+        read = {name: _one_run_a_size(table) if clustered else table for name, table in tables.items()
+                if name.partition(":")[0] in CURVES}  # fmt: skip
+        listed = cases(read) if read else []
+        fits = sf.fit_many([case.train for case in listed], engine=sf.AIS(draws=500), seed=seed, progress=False)
+        scores = pd.DataFrame(score(dict(fits.fitted()), listed, True, sf.Discrepancy())) if listed else None
+        for name in read:
+            rows = [case.study == name for case in listed]
+            found.setdefault(name, []).extend(scores.loc[rows, ["loss 90", "loss crps"]].mean())
+    return found
+
+
+def _one_run_a_size(table: sf.Runs) -> sf.Runs:
+    columns = {name: table[name] for name in ("params", "tokens", "loss")}
+    return sf.read_runs(columns | {"run": [f"{size:g}" for size in table.params]}, cluster="run")
+
+
+def written(learned: LearnedDiscrepancy, peer: pd.Series, curves: dict[str, list[float]]) -> str:
     """The results as Markdown: means first, then the worst studies."""
     table = pd.concat([learned.summary(), peer.to_frame(BOOTSTRAP).T])
     names = {"90": "90 % cover", "50": "50 % cover", "crps": "CRPS", "ratio": "CRPS ratio", "mae": "median error"}
@@ -86,6 +110,15 @@ def written(learned: LearnedDiscrepancy, peer: pd.Series) -> str:
     for study, row in learned.by_study().iterrows():
         size = "–" if np.isnan(row["size 90"]) else f"{row['size 90']:.0%}"
         lines.append(f"- {study}: {row['loss 90']:.0%}, {size}")
+    if curves:
+        lines += [
+            "",
+            "Training curves: rows of one size are checkpoints of one run, which share its error (`cluster=`).",
+            "",
+        ]
+        lines += ["| study | rows as runs: 90 % cover | CRPS | rows of a size as one run: 90 % cover | CRPS |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        lines += [f"| {name} | {a:.0%} | {b:.4f} | {c:.0%} | {d:.4f} |" for name, (a, b, c, d) in curves.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -106,7 +139,7 @@ def main() -> None:
     base, other = learned.summary().loc["law only"], bootstrap(tables)
     for what in ("loss", "size"):
         other[f"{what} ratio"] = other[f"{what} crps"] / base[f"{what} crps"]
-    options.output.with_suffix(".md").write_text(written(learned, other))
+    options.output.with_suffix(".md").write_text(written(learned, other, training_curves(tables)))
     evidence = asdict(learned.evidence)
     SHIPPED.write_text(json.dumps(evidence, indent=1) + "\n")
     document = {"discrepancy": asdict(learned.discrepancy), "evidence": evidence, "chosen": learned.chosen}

@@ -46,6 +46,9 @@ HUBER = {
 }
 SWEEPS = re.findall(r"^- (\S.*?): (\d+)%", (RESULTS / "learn_discrepancy.md").read_text(), flags=re.MULTILINE)
 MINIMA = re.search(r"90 % intervals contain (\d+)% of", (RESULTS / "learn_discrepancy.md").read_text())[1]
+CURVES = re.search(
+    rf"\| {EVIDENCE['worst_family']}:\S+ \| \d+% \| \S+ \| (\d+)% ", (RESULTS / "learn_discrepancy.md").read_text()
+)[1]
 START, PEERS, POSTERIORS = rows("startup.md"), rows("peers.md"), rows("posteriors.md")
 SPEED = json.loads((RESULTS / "speed.json").read_text())
 ANSWERED = [row for (_, step), row in rows("newcomer.md", key=2).items() if step == "plan: the first answer"]
@@ -96,6 +99,7 @@ QUOTED = {
         f"up to {EVIDENCE['times'][1]:.0f} times the compute, {percent(EVIDENCE['size_90'][2])} at "
         f"{EVIDENCE['times'][2]:.0f} times.",
         f"of single isoFLOP minima they contained {MINIMA} %.",
+        f"told so by `--cluster`, intervals contained {CURVES} %.",
         f"The law alone, without the discrepancy, contained {percent(LAW['loss 90'])} of the losses",
         f"takes about {round(FIRST, -1):.0f} s, most of it compilation; later ones take about {LATER:.0f} s",
     ],
@@ -113,6 +117,8 @@ QUOTED = {
         f"Each of {EVIDENCE['studies']} public sweeps was cut at 1/3, 1/10 and 1/{EVIDENCE['times'][-1]:.0f}",
         f"unlike all {EVIDENCE['families']} families",
         f"Extrapolation beyond {EVIDENCE['times'][-1]:.0f} times",
+        f"In the worst family, `{EVIDENCE['worst_family']}`, rows are checkpoints",
+        f"90 % intervals contain {CURVES} % of that family's losses",
     ],
     "docs/explanation/coming_from.md": [
         f"a Huber bootstrap's 90 % intervals contained {percent(HUBER['size'])} of the best sizes of larger runs, and "

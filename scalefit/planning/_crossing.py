@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 STEPS = 5  # Newton's from the chord, or halvings where they leave the cell
 HALVINGS = 30
+CORRECTIONS = 8
 
 
 def first_crossing(
@@ -81,6 +82,50 @@ def first_agreement(
         reached = agree(_cubic(nodes[:, None], differences, middle)[0])
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     return np.where(row == 0, x[0], np.where(row < len(x), high, np.inf))
+
+
+def falling_roots(
+    f: Callable[[Float[np.ndarray, " some"], Int[np.ndarray, " some"]], Float[np.ndarray, " some"]],
+    start: Float[np.ndarray, " row"],
+    ends: Float[np.ndarray, "2 row"],
+    values: Float[np.ndarray, "2 row"],
+    close: float,
+) -> Float[np.ndarray, " row"]:
+    """Roots of many functions that are above zero at the first of two ends and not at the second.
+
+    By the Illinois method; a row that has settled is not evaluated again.
+
+    Parameters
+    ----------
+    f
+        From points of some rows, and their numbers, to values there.
+    start
+        First guesses.
+    ends, values
+        Of each row, and the values there.
+    close
+        A row has settled when a step is smaller.
+
+    References
+    ----------
+    Dowell and Jarratt 1971 (BIT 11, 168).
+    """
+    found, side, rows = start.copy(), np.zeros(len(start), dtype=int), np.arange(len(start))
+    ends, values = ends.copy(), values.copy()
+    for _ in range(CORRECTIONS):
+        at, (low, high), (over, under), before = found[rows], ends[:, rows], values[:, rows], side[rows]
+        value = f(at, rows)
+        above = value > 0
+        low, high = np.where(above, at, low), np.where(above, high, at)
+        over = np.where(above, value, np.where(before < 0, 0.5, 1.0) * over)
+        under = np.where(above, np.where(before > 0, 0.5, 1.0) * under, value)
+        share = np.clip(over / np.maximum(over - under, np.finfo(float).tiny), 0.0, 1.0)
+        ends[:, rows], values[:, rows], side[rows] = (low, high), (over, under), np.where(above, 1, -1)
+        found[rows] = low + share * (high - low)
+        rows = rows[np.abs(found[rows] - at) >= close]
+        if not len(rows):
+            break
+    return found
 
 
 def _first_true(reached: Bool[np.ndarray, "*lane point"]) -> Int[np.ndarray, "*lane"]:

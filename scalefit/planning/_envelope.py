@@ -18,21 +18,20 @@ from scalefit._batching import at_rows, by_groups, in_chunks, padded_rows
 from scalefit.costs.cost import Cost
 from scalefit.frontier.frontier import BLOCK, priced_optima
 from scalefit.frontier.priced_lines import best_on_straight_lines, has_straight_lines
-from scalefit.planning._crossing import first_crossing
+from scalefit.planning._crossing import falling_roots, first_crossing
 from scalefit.planning._loss_posterior import LossPosterior
 from scalefit.planning._solve import best_log_params, least_log_budget, tokens_along
 
 DIPS = 3  # of a draw whose bottom is sought
 LANES = 256  # draws at a time that have budgets of their own: after the first round few are left
 STEP = 0.3  # of ln budget: cubics between points are exact to 1e-5 of a budget
-CORRECTIONS, HALVINGS, CLOSE = 8, 8, 1e-5  # of a step of the table
+HALVINGS, CLOSE = 8, 1e-5  # of a step of the table, and in ln of a budget
 Draws = Float[np.ndarray, " draw"]
-Own = tuple[Draws, Draws, Bool[np.ndarray, " draw"]]
 Found = tuple[Float[Array, "draw budget"], Float[Array, "draw budget"], Bool[Array, "draw budget"]]
 
 
 class Optima(NamedTuple):
-    """The optimum of every draw at budgets.
+    """The optimum of every draw at budgets, or at one of its own.
 
     Parameters
     ----------
@@ -42,9 +41,9 @@ class Optima(NamedTuple):
         Whether the search for it did.
     """
 
-    log_n: Float[np.ndarray, "draw budget"]
-    loss: Float[np.ndarray, "draw budget"]
-    converged: Bool[np.ndarray, "draw budget"]
+    log_n: Float[np.ndarray, "draw ..."]
+    loss: Float[np.ndarray, "draw ..."]
+    converged: Bool[np.ndarray, "draw ..."]
 
 
 def optima_at(posterior: LossPosterior, cost: Cost, log_budgets: Float[np.ndarray, " budget"]) -> Optima:
@@ -126,24 +125,17 @@ class LeastBudgets:
             return self._law_roots(level)
         first, (loss, to), draws = self.tabulated(level), self._with_dips, np.arange(len(level))
         last = np.clip(np.searchsorted(self.log_budgets, first), 1, len(self.log_budgets) - 1)
-        # Illinois' method from the table's cubic, which is not exact where an optimum jumps from one size to another.
         ends = np.array([self.log_budgets[last - 1], to[draws, last]])
-        excess = np.array([loss[draws, last - 1], loss[draws, last]]) - level
-        log_c, log_n = np.clip(first, *ends), np.full(len(level), np.nan)
-        side, converged, moving = np.zeros(len(level), dtype=int), np.ones(len(level), dtype=bool), draws
-        for _ in range(CORRECTIONS):
-            at, (low, high), (over, under) = log_c[moving], ends[:, moving], excess[:, moving]
-            log_n[moving], found, converged[moving] = self._own_optima(at, moving)
-            off, above, before = found - level[moving], found > level[moving], side[moving]
-            low, high = np.where(above, at, low), np.where(above, high, at)
-            over = np.where(above, off, np.where(before < 0, 0.5, 1.0) * over)
-            under = np.where(above, np.where(before > 0, 0.5, 1.0) * under, off)
-            share = np.clip(over / np.maximum(over - under, np.finfo(float).tiny), 0.0, 1.0)
-            ends[:, moving], excess[:, moving], side[moving] = (low, high), (over, under), np.where(above, 1, -1)
-            log_c[moving] = low + share * (high - low)
-            moving = moving[np.abs(log_c[moving] - at) >= CLOSE]
-            if not len(moving):
-                break
+        beyond = np.array([loss[draws, last - 1], loss[draws, last]]) - level
+        log_n, converged = np.full(len(level), np.nan), np.ones(len(level), dtype=bool)
+
+        def excess(log_c: Draws, rows: Int[np.ndarray, " draw"]) -> Draws:
+            found = self._own_optima(log_c, rows)
+            log_n[rows], converged[rows] = found.log_n, found.converged
+            return found.loss - level[rows]
+
+        # The table's cubic is not exact where an optimum jumps from one size to another.
+        log_c = falling_roots(excess, np.clip(first, *ends), ends, beyond, CLOSE)
         log_c = np.where(first <= self.low, self.low, log_c)
         return np.where(np.isinf(first), np.inf, log_c), np.where(np.isinf(first), np.inf, log_n), converged
 
@@ -152,14 +144,13 @@ class LeastBudgets:
         """The posterior and the cost as NumPy arrays, of which rows are cheap to take."""
         return jax.tree.map(np.asarray, (self.posterior, self.cost))
 
-    def _own_optima(self, log_budgets: Draws, draws: Int[np.ndarray, " draw"]) -> Own:
+    def _own_optima(self, log_budgets: Draws, draws: Int[np.ndarray, " draw"]) -> Optima:
         """`optima_of_own` of some draws at a budget each."""
         parts = []
         for chunk in padded_rows(len(draws), LANES).reshape(-1, LANES):
             posterior, cost = at_rows((self.posterior.axes, self.cost.axes), self._host, draws[chunk])
             parts.append(map(np.asarray, optima_of_own(posterior, cost, log_budgets[chunk])))
-        log_n, loss, converged = (np.concatenate(each)[: len(draws)] for each in zip(*parts, strict=True))
-        return log_n, loss, converged
+        return Optima(*(np.concatenate(each)[: len(draws)] for each in zip(*parts, strict=True)))
 
     @cached_property
     def _with_dips(self) -> tuple[Float[np.ndarray, "draw budget"], Float[np.ndarray, "draw budget"]]:
@@ -171,7 +162,7 @@ class LeastBudgets:
             draw = np.flatnonzero(dips.sum(axis=1) >= turn)
             k = np.argmax(np.cumsum(dips[draw], axis=1) == turn, axis=1)
             bottom = _vertex(*((x[k + i], loss[draw, k + i]) for i in (-1, 0, 1)))
-            _, least, _ = self._own_optima(bottom, draw)
+            least = self._own_optima(bottom, draw).loss
             lower = least < loss[draw, k]
             draw, k, least, bottom = draw[lower], k[lower], least[lower], bottom[lower]
             loss[draw, k], to[draw, k] = least, np.maximum(x[k], bottom)
@@ -185,7 +176,7 @@ class LeastBudgets:
         low, high = self.log_budgets[last - 1], self.log_budgets[last]
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            enough = self._own_optima(middle, np.arange(len(middle)))[0] >= log_n
+            enough = self._own_optima(middle, np.arange(len(middle))).log_n >= log_n
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return np.where(reached[:, 0], self.low, np.where(reached.any(axis=1), 0.5 * (low + high), np.inf))
 
