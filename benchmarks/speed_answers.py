@@ -40,11 +40,15 @@ def answers() -> Table:
         fits = sf.fit_many(tables, engine=engine, progress=False)
         return [each.discrepancy_posterior.theta["alpha"] for _, each in fits.fitted()]
 
+    def optima() -> Any:
+        return sf.fit_many(tables, engine=engine, progress=False).summary(budgets=BUDGETS[:1])
+
     calls: dict[str, tuple[Callable[[], Any], int, int]] = {
         "posterior, 240 runs": (lambda: replace(fit).discrepancy_posterior.theta["alpha"], 9, 1),
         "frontier, 1,000 draws x 30 budgets": (lambda: fit.frontier(BUDGETS).loss, 9, 1),
         "plan": (lambda: sf.plan(fit, 5.76e23).draws["loss"], 9, 1),
         "law-only and joint posteriors, 100 tables": (many, 1, 100),
+        "the same at once, with health and optima": (optima, 1, 100),
     }
     rows = []
     for name, (call, repeats, each) in calls.items():

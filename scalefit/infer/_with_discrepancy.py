@@ -45,19 +45,20 @@ def draw_discrepancies(fits: Sequence[Fit]) -> None:
     A fit whose posterior cannot be drawn keeps none: it says why when it is asked.
     """
     asked = [fit for fit in fits if fit.has_discrepancy and "discrepancy_posterior" not in vars(fit)]
-    kind, sampled = precision_in_force(), {} if is_cpu() else _sampled_together(asked)
+    with precision():  # of all threads, so that limits of theirs are not lifted in between
+        kind, sampled = precision_in_force(), {} if is_cpu() else _sampled_together(asked)
 
-    def one(number: int) -> DiscrepancyPosterior | None:
-        fit = asked[number]
-        with precision(kind):  # which each thread has its own of
-            try:
-                draws = sampled.get(number) or sampled_on(fit.bound, fit.theta, fit.seed)
-                return with_paths(fit.bound, fit.theta, fit.seed, draws)
-            except QuestionError:
-                return None
+        def one(number: int) -> DiscrepancyPosterior | None:
+            fit = asked[number]
+            with precision(kind):  # which each thread has its own of
+                try:
+                    draws = sampled.get(number) or sampled_on(fit.bound, fit.theta, fit.seed)
+                    return with_paths(fit.bound, fit.theta, fit.seed, draws)
+                except QuestionError:
+                    return None
 
-    with ThreadPoolExecutor(cores()) as pool:
-        found = list(pool.map(one, range(len(asked))))
+        with ThreadPoolExecutor(cores()) as pool:
+            found = list(pool.map(one, range(len(asked))))
     for fit, posterior in zip(asked, found, strict=True):
         if posterior is not None:
             vars(fit)["discrepancy_posterior"] = warned_of(posterior)
