@@ -153,7 +153,7 @@ def minimise(
     if smooth and 0 < row < POINTS - 1:
         before, middle, after = values[row - 1 : row + 2]
         bend = before - 2 * middle + after
-        best += 0.5 * step * (before - after) / bend if bend > 0 else 0.0
+        best += 0.5 * step * (before - after) / bend if 0 < bend < np.inf else 0.0
     return float(best)
 
 

@@ -2,7 +2,7 @@
 
 import { shifted } from "./discrepancy.js";
 import { Cost, LOG6 } from "./lines.js";
-import { STENCIL, brent, through, valley } from "./search.js";
+import { HALF, STENCIL, brent, through, valley } from "./search.js";
 
 const { log, max, min, abs } = Math;
 
@@ -75,7 +75,7 @@ export class LossPosterior {
         const d = max(line.tokens(n), 0);
         const at = grids && (d - n - grids.middles[i]) / EVERY + last / 2;
         if (grids && d <= logWall && at >= 0 && at <= last) {
-          const first = min(max(Math.round(at) - 3, 0), last + 1 - STENCIL);
+          const first = min(max(Math.round(at) - HALF, 0), last + 1 - STENCIL);
           const f = through(grids.errors, i * (last + 1) + first, at - first);
           found[k++] = this.joined(i, this.law(i, n, d), f);
         } else found[k++] = this.lossAt(i, n, d);
@@ -237,7 +237,7 @@ export class LossPosterior {
       }
     }
     this.found = row > 0 && row < RATIOS.length - 1; // else the loss falls to the end of what is searched
-    const first = min(max(row - 3, 0), RATIOS.length - STENCIL);
+    const first = min(max(row - HALF, 0), RATIOS.length - STENCIL);
     const along = (n) => {
       const d = line.tokens(n);
       const u = (d - n - middle - RATIOS[first]) / EVERY;
@@ -267,7 +267,7 @@ export class LossPosterior {
         const value = this.joined(i, this.law(i, sizes[j], logWall), errors[j]);
         if (value <= least) [row, least] = [j, value];
       }
-      const first = min(max(row - 3, 0), count - STENCIL);
+      const first = min(max(row - HALF, 0), count - STENCIL);
       const along = (n) => this.joined(i, this.law(i, n, logWall), through(errors, first, (n - sizes[first]) / step));
       const [low, high] = [sizes[row] - step, min(sizes[row] + step, most[i])];
       const size = brent(along, low, high, 0.5 * (low + high));

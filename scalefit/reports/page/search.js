@@ -72,7 +72,8 @@ export function valley(f, low, high, guess, close) {
   return brent(f, left, right, middle, close);
 }
 
-export const STENCIL = 7;
+export const STENCIL = 13; // as frontier/optimum.py
+export const HALF = 6; // points of it before the middle one
 
 const LAGRANGE = Array.from({ length: STENCIL }, (_, j) => {
   let found = 1;
