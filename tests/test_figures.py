@@ -56,6 +56,7 @@ NEWCOMER = sorted(5 * round(cpu / 5) for *_, cpu in ANSWERED)
 WRONG = next(
     row for row in json.loads((RESULTS / "sbc.json").read_text())["rows"] if "wrong on purpose" in row["engine"]
 )
+THOUSANDS = json.loads((RESULTS / "sbc_10000.json").read_text())["rows"][-1]
 H100 = rows("accelerator-nvidia-h100-80gb-hbm3.md", key=3)
 H200 = rows("accelerator-nvidia-h200.md", key=3)
 APPROACH_2 = re.match(r"(\d+)%", rows("recovery.md", key=2)["alpha / beta = 3", "approach 2"][-1])[1]
@@ -147,7 +148,10 @@ QUOTED = {
     "docs/decisions/ahead_of_time_cache.md": [
         f"takes {FIRST:.0f} s the first time ever and {LATER + 1e-9:.1f} s afterwards",
     ],
-    "docs/decisions/sbc_bands.md": [f"leaves the band at p = {WRONG['p']:.0e}"],
+    "docs/decisions/sbc_bands.md": [
+        f"leaves the band at p = {WRONG['p']:.0e}",
+        f"take {THOUSANDS['seconds']} CPU seconds and stay {THOUSANDS['verdict']}",
+    ],
     "docs/how-to/sweep_health.md": [
         f"missed at most {sorted(faults('misses'))[-2]} of 20 tables of each fault but one, and gave "
         f"{faults('false alarms')[0]} false alarms in 100 tables",
