@@ -7,6 +7,7 @@ from conftest import simulated
 import scalefit as sf
 from scalefit._aot import on_host
 from scalefit._precision import precision
+from scalefit.infer import _with_discrepancy
 from scalefit.infer._with_discrepancy import draw_discrepancies, drawn_in_lanes
 from scalefit.sampling.discrepancy_posterior import sampled_on
 
@@ -37,6 +38,21 @@ def test_a_fit_that_has_its_draws_keeps_them(fits):
     kept = fit.discrepancy_posterior
     draw_discrepancies([fit])
     assert fit.discrepancy_posterior is kept
+
+
+def test_a_fit_whose_draws_fail_leaves_the_others_theirs(fits, monkeypatch):
+    """It says why when it is asked itself."""
+    good, bad = fits[0], fits[2]
+
+    def failing(bound, theta, seed):
+        if seed == bad.seed:
+            raise np.linalg.LinAlgError("a matrix is singular")
+        return sampled_on(bound, theta, seed)
+
+    monkeypatch.setattr(_with_discrepancy, "sampled_on", failing)
+    draw_discrepancies([bad, good])
+    assert "discrepancy_posterior" in vars(good)
+    assert "discrepancy_posterior" not in vars(bad)
 
 
 def test_lanes_draw_the_posterior_of_each_table(fits):

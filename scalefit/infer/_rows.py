@@ -17,11 +17,11 @@ from scalefit._batching import chunks
 from scalefit._intervals import interval
 from scalefit._netcdf import reading, shown
 from scalefit._quantities import at_budget
-from scalefit.errors import FitWarning, ScalefitError, StorageError
+from scalefit.errors import FitWarning, StorageError
 from scalefit.fits.fit import Fit
 from scalefit.infer._chunk import Batch, Chunk, RowSettings, table_seed
 from scalefit.infer._fit import fit_of, unassessed_fit
-from scalefit.infer._with_discrepancy import draw_discrepancies, usual_number
+from scalefit.infer._with_discrepancy import UNCOMPUTED, draw_discrepancies, usual_number
 from scalefit.model.clusters import SHARED
 from scalefit.model.model import BoundModel, Model
 from scalefit.numerics.effective import PER_DRAW
@@ -46,7 +46,6 @@ AFTER = {
     "failure": "string",  # why there is no fit
     "fingerprint": "string",  # of the table; empty where it could not be read
 }
-UNCOMPUTED = ScalefitError, ArithmeticError, np.linalg.LinAlgError
 Row = dict[str, Any]
 Draws = Mapping[str, np.ndarray]
 

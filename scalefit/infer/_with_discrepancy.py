@@ -13,7 +13,7 @@ from scalefit._aot import on_host
 from scalefit._batching import at_rows
 from scalefit._precision import precision, precision_in_force
 from scalefit._random import prng_keys
-from scalefit.errors import QuestionError
+from scalefit.errors import ScalefitError
 from scalefit.fits.fit import Fit
 from scalefit.infer._devices import cores, is_cpu, lanes_that_fit, on_devices
 from scalefit.model.model import stacked
@@ -30,6 +30,7 @@ from scalefit.sampling.discrepancy_posterior import (
 )
 from scalefit.sampling.joint_draws import SCHEDULES, joint_draws_of_tables
 
+UNCOMPUTED = ScalefitError, ArithmeticError, np.linalg.LinAlgError  # of one table, which others do not suffer from
 LANES = 512  # on an accelerator
 BYTES_PER_RUN = 100_000  # of one lane's memory while it is drawn: 25 MB for 256 runs in float32
 
@@ -54,7 +55,7 @@ def draw_discrepancies(fits: Sequence[Fit]) -> None:
                 try:
                     draws = sampled.get(number) or sampled_on(fit.bound, fit.theta, fit.seed)
                     return with_paths(fit.bound, fit.theta, fit.seed, draws)
-                except QuestionError:
+                except UNCOMPUTED:
                     return None
 
         with ThreadPoolExecutor(cores()) as pool:
