@@ -22,16 +22,16 @@ def rounding(loss: Float[np.ndarray, " run"]) -> float:
         From the fewest decimals with which all losses can be written; else from the fewest bits in which all can be
         stored, as of float16 or bfloat16; 0 where both are many.
     """
-    middle = float(np.exp(np.log(loss).mean()))
-    for decimals in range(DECIMALS):
-        if (np.abs(np.round(loss, decimals) - loss) <= 1e-12 * loss).all():
-            return UNIFORM * 10.0**-decimals / middle
     mantissa = np.frexp(loss)[0]
-    for bits in range(1, BITS + 1):
-        scaled = mantissa * 2.0**bits
-        if (scaled == np.round(scaled)).all():
-            return UNIFORM * 2.0 ** (np.frexp(middle)[1] - bits) / middle
-    return 0.0
+    written = lambda decimals: (np.abs(np.round(loss, decimals) - loss) <= 1e-12 * loss).all()
+    stored = lambda bits: (mantissa * 2.0**bits == np.round(mantissa * 2.0**bits)).all()
+    if not (written(DECIMALS - 1) or stored(BITS)):  # as nearly always, so that fewer need not be tried
+        return 0.0
+    middle = float(np.exp(np.log(loss).mean()))
+    if (decimals := next(filter(written, range(DECIMALS)), None)) is not None:
+        return UNIFORM * 10.0**-decimals / middle
+    bits = next(filter(stored, range(1, BITS + 1)))
+    return UNIFORM * 2.0 ** (np.frexp(middle)[1] - bits) / middle
 
 
 def floor_of_noise(loss: Float[np.ndarray, " run"], least: float) -> float:
