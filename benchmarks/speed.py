@@ -237,7 +237,7 @@ Aims not reached, and why.
   than 1,000 draws, which the 100 tables have. On one core a posterior takes .30 CPU s and a table .11, with health .14.
   Half of a plan is the frontier of every draw, from which wasted compute is read. The aims for 5,000 runs, 3 s, and
   for 100,000, 15 s and 1 GB, are reached: such tables are squashed. A million runs took 172 CPU s and 2.0 GB, once.
-- A hundred tables: 5 ms each in float64, which float32 takes. Two fifths of it are densities of 1,260 proposals a
+- A hundred tables: 5 to 6 ms each in float64, which float32 takes. Two fifths of it are densities of 1,260 proposals a
   table, at about the price of the exponentials and logarithms in them; fewer leave an ESS below 400. A third is the
   search for modes, from 64 places, three of them followed to the bottom; fewer miss a second mode on small tables. The
   rest is sampling, and adapting the mixture.
@@ -246,7 +246,7 @@ Aims not reached, and why.
   second logarithm. Written out by hand for this law and noise, with all sums in one reduction, it takes two fifths of
   the ceiling, and half where eight runs' (1 + q) are multiplied before a logarithm is taken; but that holds for tables
   whose runs all count once. Derived by JAX for each run, for any law, and summed in one reduction, it is as it is now.
-- Accelerators: none was at hand; accelerator.py is the script that measures one.
+- Accelerators have files of their own, which accelerator.py writes.
 """
 
 

@@ -96,11 +96,11 @@ QUOTED = {
         f"90 % intervals contained {percent(IN_USE['loss 90'])} of the losses of runs with up to "
         f"{EVIDENCE['times'][-1]:.0f} times the compute, but only {percent(EVIDENCE['worst_90'])} in the worst family "
         f"and {SWEEPS[0][1]} % in the worst sweep.",
-        f"They contained {percent(IN_USE['size 90'])} of the best model sizes: {percent(min(EVIDENCE['size_90'][:2]))} "
-        f"up to {EVIDENCE['times'][1]:.0f} times the compute, {percent(EVIDENCE['size_90'][2])} at "
+        f"They contained {percent(IN_USE['size 90'])} of the best model sizes: at least "
+        f"{percent(min(EVIDENCE['size_90'][:2]))} up to {EVIDENCE['times'][1]:.0f} times the compute, {percent(EVIDENCE['size_90'][2])} at "
         f"{EVIDENCE['times'][2]:.0f} times.",
-        f"of single isoFLOP minima they contained {MINIMA} %.",
-        f"told so by `--cluster`, intervals contained {CURVES} %.",
+        f"of all isoFLOP minima they contained {MINIMA} %.",
+        f"with `--cluster`, intervals contained {CURVES} % of its losses.",
         f"The law alone, without the discrepancy, contained {percent(LAW['loss 90'])} of the losses",
         f"takes about {round(FIRST, -1):.0f} s, most of it compilation; later ones take about {LATER:.0f} s",
     ],
@@ -120,6 +120,8 @@ QUOTED = {
         f"Extrapolation beyond {EVIDENCE['times'][-1]:.0f} times",
         f"In the worst family, `{EVIDENCE['worst_family']}`, rows are checkpoints",
         f"90 % intervals contain {CURVES} % of that family's losses",
+        f"contain {percent(IN_USE['size 90'])}, because two of the six families",
+        f"They contain {MINIMA} % of all minima",
     ],
     "docs/explanation/coming_from.md": [
         f"a Huber bootstrap's 90 % intervals contained {percent(HUBER['size'])} of the best sizes of larger runs, and "

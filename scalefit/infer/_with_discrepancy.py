@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -69,11 +70,11 @@ def _sampled_together(fits: Sequence[Fit]) -> dict[int, Sampled]:
     """Draws of fits by number, of those that the first schedule suffices for; like tables in one program."""
     alike: dict[Any, list[int]] = {}
     for number, fit in enumerate(fits):
-        bound = fit.bound
-        if not is_squashed(bound):
-            layout = jax.tree.map(np.shape, bound.data), bound.bases[1].shape, settings_of(bound, fit.theta)[2]
-            alike.setdefault((bound.model, str(layout)), []).append(number)
-    found = {}
+        with suppress(*UNCOMPUTED):  # it is tried alone, too
+            if not is_squashed(bound := fit.bound):
+                layout = jax.tree.map(np.shape, bound.data), bound.bases[1].shape, settings_of(bound, fit.theta)[2]
+                alike.setdefault((bound.model, str(layout)), []).append(number)
+    found: dict[int, Sampled] = {}
     for numbers in alike.values():
         drawn, latent, stats = drawn_in_lanes([fits[number] for number in numbers])
         for row, number in enumerate(numbers):

@@ -28,7 +28,7 @@ from scalefit.planning._solve import LARGEST, POINTS, loss_at, minimise, tokens_
 
 Scalar = Float[Array, ""]
 FURTHEST_BELOW, NEAR = 30.0, 1.0  # of a table of least budgets, in ln of the budget: two `BLOCK`s
-ROUNDS = 4  # of grids of sizes that close in, to 1e-4 where the loss has kinks
+ROUNDS = 4  # of grids of sizes that close in, to 1e-4 where expected loss has kinks, as by draws that run out of tokens
 SMOOTH_ROUNDS = 2  # where it has none, so that a parabola finds the minimum between points
 MARGIN = 4.0  # beyond the smallest and the largest optimum of the law alone, in ln N
 
@@ -98,7 +98,7 @@ class Regret:
         sizes = optima_at(self.posterior.law_only, self.cost, np.array([self.log_budget])).log_n
         low, high = np.nanmin(sizes) - MARGIN, np.nanmax(sizes) + MARGIN
         expected = lambda log_n: self.losses(log_n).mean(axis=0)
-        if self.posterior.wall is None:
+        if self.posterior.wall is None and self.cost.axes is None and has_straight_lines(self.cost):
             best = minimise(expected, low, high, SMOOTH_ROUNDS, smooth=True)
         else:
             best = minimise(expected, low, high, ROUNDS)
