@@ -97,8 +97,8 @@ QUOTED = {
         f"{EVIDENCE['times'][-1]:.0f} times the compute, but only {percent(EVIDENCE['worst_90'])} in the worst family "
         f"and {SWEEPS[0][1]} % in the worst sweep.",
         f"They contained {percent(IN_USE['size 90'])} of the best model sizes: at least "
-        f"{percent(min(EVIDENCE['size_90'][:2]))} up to {EVIDENCE['times'][1]:.0f} times the compute, {percent(EVIDENCE['size_90'][2])} at "
-        f"{EVIDENCE['times'][2]:.0f} times.",
+        f"{percent(min(EVIDENCE['size_90'][:2]))} up to {EVIDENCE['times'][1]:.0f} times the compute, "
+        f"{percent(EVIDENCE['size_90'][2])} at {EVIDENCE['times'][2]:.0f} times.",
         f"of all isoFLOP minima they contained {MINIMA} %.",
         f"with `--cluster`, intervals contained {CURVES} % of its losses.",
         f"The law alone, without the discrepancy, contained {percent(LAW['loss 90'])} of the losses",
