@@ -70,7 +70,7 @@ def _sampled_together(fits: Sequence[Fit]) -> dict[int, Sampled]:
     """Draws of fits by number, of those that the first schedule suffices for; like tables in one program."""
     alike: dict[Any, list[int]] = {}
     for number, fit in enumerate(fits):
-        with suppress(*UNCOMPUTED):  # it is tried alone, too
+        with suppress(*UNCOMPUTED):  # it is drawn alone, too
             if not is_squashed(bound := fit.bound):
                 layout = jax.tree.map(np.shape, bound.data), bound.bases[1].shape, settings_of(bound, fit.theta)[2]
                 alike.setdefault((bound.model, str(layout)), []).append(number)

@@ -25,7 +25,7 @@ def rounding(loss: Float[np.ndarray, " run"]) -> float:
     mantissa = np.frexp(loss)[0]
     written = lambda decimals: (np.abs(np.round(loss, decimals) - loss) <= 1e-12 * loss).all()
     stored = lambda bits: (mantissa * 2.0**bits == np.round(mantissa * 2.0**bits)).all()
-    if not (written(DECIMALS - 1) or stored(BITS)):  # as nearly always, so that fewer need not be tried
+    if not (written(DECIMALS - 1) or stored(BITS)):  # as nearly always; fewer would not do either
         return 0.0
     middle = float(np.exp(np.log(loss).mean()))
     if (decimals := next(filter(written, range(DECIMALS)), None)) is not None:
