@@ -98,10 +98,8 @@ class Regret:
         sizes = optima_at(self.posterior.law_only, self.cost, np.array([self.log_budget])).log_n
         low, high = np.nanmin(sizes) - MARGIN, np.nanmax(sizes) + MARGIN
         expected = lambda log_n: self.losses(log_n).mean(axis=0)
-        if self.posterior.wall is None and self.cost.axes is None and has_straight_lines(self.cost):
-            best = minimise(expected, low, high, SMOOTH_ROUNDS, smooth=True)
-        else:
-            best = minimise(expected, low, high, ROUNDS)
+        smooth = self.posterior.wall is None and self.cost.axes is None and has_straight_lines(self.cost)
+        best = minimise(expected, low, high, SMOOTH_ROUNDS if smooth else ROUNDS, smooth)
         return Root(jnp.asarray(best), jnp.asarray(True))
 
     def _loss(self, log_n: float) -> Float[np.ndarray, " draw"]:
